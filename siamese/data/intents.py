@@ -1,0 +1,177 @@
+"""Intents -> pairs: questions sorted by what they ask become duplicates and non-duplicates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from siamese.data.pairs import QuestionPairs, question_key
+
+INTENTS_DEALT_TOGETHER = 2  # neighbours of one topic stay in one part, so that each part has confusable intents
+RETRIES = 20  # draws for each negative wanted before the corpus counts as exhausted
+
+
+@dataclass(frozen=True)
+class IntentQuestions:
+    """Questions grouped by what they ask.
+
+    Attributes:
+        question: the texts, each once.
+        intent: `int32[questions]`; one intent is one thing to ask.
+        topic: `int32[questions]`; intents of one topic are easily confused. All 0 where none is known.
+    """
+
+    question: tuple[str, ...]
+    intent: np.ndarray
+    topic: np.ndarray
+
+    @classmethod
+    def from_columns(cls, questions: Sequence[str], intents: Sequence[str], topics: Sequence[str]) -> "IntentQuestions":
+        """Number the intents; a repeated question keeps its first place.
+
+        The same intent name under two topics is two intents.
+
+        Raises:
+            ValueError: one question has two intents, which no pair could be labelled by.
+        """
+        intent_number: dict[tuple[str, str], int] = {}
+        topic_number: dict[str, int] = {}
+        owner: dict[str, tuple[str, str]] = {}
+        kept, intent, topic = [], [], []
+        for text, name in zip(questions, zip(topics, intents, strict=True), strict=True):
+            first = owner.setdefault(question_key(text), name)
+            if first != name:
+                raise ValueError(f"the question {text!r} has two intents, {first[1]!r} and {name[1]!r}; keep one of them")
+            if len(owner) > len(kept):
+                kept.append(text)
+                intent.append(intent_number.setdefault(name, len(intent_number)))
+                topic.append(topic_number.setdefault(name[0], len(topic_number)))
+        return cls(tuple(kept), np.array(intent, np.int32), np.array(topic, np.int32))
+
+    def take(self, rows: np.ndarray) -> "IntentQuestions":
+        """The questions at `rows` (`int64[n]`), with their intents and topics."""
+        return IntentQuestions(tuple(self.question[i] for i in rows), self.intent[rows], self.topic[rows])
+
+
+def split_intents(corpus: IntentQuestions, by: str, dev: float, test: float, seed: int) -> dict[str, IntentQuestions]:
+    """Split questions into train, dev and test.
+
+    Args:
+        corpus: what to split.
+        by: "intent", where nothing that is asked in one part is asked in another; or "question", where
+            every part has the same intents in other wordings, as a help desk has.
+        dev, test: shares, together below 1; of intents, or of each intent's questions (at least 2 each,
+            so that every part has duplicates).
+        seed: of the order in which they are dealt.
+
+    Raises:
+        ValueError: `by` is neither, the shares are impossible, or an intent has too few questions.
+    """
+    if not (0 < dev < 1 and 0 <= test < 1 and dev + test < 1):
+        raise ValueError(f"dev and test must be shares with dev > 0 and dev + test < 1, got dev={dev} and test={test}")
+    generator = np.random.default_rng(seed)
+    if by == "intent":
+        part = _parts_by_intent(corpus, dev, test, generator)
+    elif by == "question":
+        part = _parts_by_question(corpus, dev, test, generator)
+    else:
+        raise ValueError(f"data.split must be intent or question, got {by!r}")
+    names = ("train", "dev", "test") if test else ("train", "dev")
+    return {name: corpus.take(np.flatnonzero(part == index)) for index, name in enumerate(names)}
+
+
+def _parts_by_intent(corpus: IntentQuestions, dev: float, test: float, generator: np.random.Generator) -> np.ndarray:
+    hands = []
+    for topic in np.unique(corpus.topic):
+        intents = generator.permutation(np.unique(corpus.intent[corpus.topic == topic]))
+        hands.extend(np.split(intents, range(INTENTS_DEALT_TOGETHER, len(intents), INTENTS_DEALT_TOGETHER)))
+    intents = np.concatenate([hands[i] for i in generator.permutation(len(hands))])
+    first, second = round(len(intents) * dev), round(len(intents) * test)
+    if first == 0 or (test and second == 0) or first + second >= len(intents):
+        raise ValueError(f"{len(intents)} intents are too few to give dev {dev:.0%} and test {test:.0%} of them")
+    part_of_intent = np.zeros(len(intents), np.int8)
+    part_of_intent[intents[:first]] = 1
+    part_of_intent[intents[first : first + second]] = 2
+    return part_of_intent[corpus.intent]
+
+
+def _parts_by_question(corpus: IntentQuestions, dev: float, test: float, generator: np.random.Generator) -> np.ndarray:
+    part = np.zeros(len(corpus.question), np.int8)
+    for intent in np.unique(corpus.intent):
+        rows = generator.permutation(np.flatnonzero(corpus.intent == intent))
+        first, second = max(2, round(dev * len(rows))), max(2, round(test * len(rows))) if test else 0
+        if len(rows) - first - second < 2:
+            raise ValueError(
+                f"an intent has only {len(rows)} questions, too few to leave 2 in each part "
+                f"(its first: {corpus.question[rows.min()]!r}); add questions or use data.split=intent"
+            )
+        part[rows[:first]] = 1
+        part[rows[first : first + second]] = 2
+    return part
+
+
+def pairs_from_intents(
+    corpus: IntentQuestions, duplicates_per_question: float, duplicate_share: float, confusable_share: float, seed: int
+) -> QuestionPairs:
+    """Draw labelled pairs: duplicates within an intent, negatives across intents.
+
+    Args:
+        corpus: the questions of one part.
+        duplicates_per_question: each intent gives this many duplicate pairs per question of its own, or
+            all it has.
+        duplicate_share: duplicates among all pairs, in (0, 1).
+        confusable_share: negatives whose two intents share a topic, among all negatives, in [0, 1]; the
+            others come from anywhere.
+        seed: of the draw; the same corpus and seed give the same pairs.
+
+    Returns:
+        The pairs in random order, none twice in either direction.
+
+    Raises:
+        ValueError: the corpus has one intent only, or no intent with two questions.
+    """
+    generator = np.random.default_rng(seed)
+    left, right = _duplicates(corpus, duplicates_per_question, generator)
+    if not len(left) or len(np.unique(corpus.intent)) < 2:
+        raise ValueError("pairs need at least two intents, one of them with two questions or more")
+    wanted = round(len(left) * (1 - duplicate_share) / duplicate_share)
+    known: set[tuple[int, int]] = set()
+    confusable = _negatives(corpus, round(wanted * confusable_share), True, known, generator)
+    anywhere = _negatives(corpus, wanted - len(confusable), False, known, generator)
+    negatives = np.array(confusable + anywhere, np.int64).reshape(-1, 2)
+    pairs = np.concatenate([np.stack([left, right], axis=1), negatives])
+    label = np.repeat([1.0, 0.0], [len(left), len(negatives)])
+    order = generator.permutation(len(pairs))
+    flip = generator.random(len(pairs)) < 0.5
+    pairs[flip] = pairs[flip][:, ::-1]
+    return QuestionPairs(corpus.question, pairs[order, 0], pairs[order, 1], label[order])
+
+
+def _duplicates(corpus: IntentQuestions, per_question: float, generator: np.random.Generator):
+    left, right = [], []
+    for intent in np.unique(corpus.intent):
+        rows = np.flatnonzero(corpus.intent == intent)
+        a, b = np.triu_indices(len(rows), k=1)
+        keep = generator.permutation(len(a))[: round(per_question * len(rows))]
+        left.append(rows[a[keep]])
+        right.append(rows[b[keep]])
+    return np.concatenate(left), np.concatenate(right)
+
+
+def _negatives(
+    corpus: IntentQuestions, wanted: int, same_topic: bool, known: set[tuple[int, int]], generator: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Draw `wanted` new pairs of different intents (fewer if the corpus runs out), adding them to `known`."""
+    by_topic = {topic: np.flatnonzero(corpus.topic == topic) for topic in np.unique(corpus.topic)}
+    everything = np.arange(len(corpus.question))
+    drawn: list[tuple[int, int]] = []
+    for left in generator.integers(len(corpus.question), size=wanted * RETRIES):
+        if len(drawn) == wanted:
+            break
+        candidates = by_topic[corpus.topic[left]] if same_topic else everything
+        right = candidates[generator.integers(len(candidates))]
+        pair = (int(min(left, right)), int(max(left, right)))
+        if corpus.intent[left] != corpus.intent[right] and pair not in known:
+            known.add(pair)
+            drawn.append(pair)
+    return drawn

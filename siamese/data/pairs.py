@@ -1,0 +1,143 @@
+"""QuestionPairs: pairs of questions with a label, validated once and immutable from then on."""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+DUPLICATE_FROM = 0.5  # a label from here on counts as "duplicate" where a yes or no is needed
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """One row of a source that is no labelled pair of questions."""
+
+    file: str
+    row: int  # 1-based position in the file, its header included
+    column: str
+    found: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, row {self.row}, column {self.column}: {self.problem} (found {self.found!r})"
+
+
+@dataclass(frozen=True)
+class QuestionPairs:
+    """Labelled pairs over a table of distinct questions.
+
+    Attributes:
+        questions: the distinct texts, in order of first appearance.
+        left, right: `int32[pairs]`, positions in `questions`.
+        label: `float32[pairs]` in [0, 1]; 1 means that the two ask the same thing.
+    """
+
+    questions: tuple[str, ...]
+    left: np.ndarray
+    right: np.ndarray
+    label: np.ndarray
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.left), len(self.right), len(self.label)}
+        if len(lengths) != 1:
+            raise ValueError(
+                f"left, right and label must be equally long, got {len(self.left)}, {len(self.right)}, {len(self.label)}"
+            )
+        for name, dtype in (("left", np.int32), ("right", np.int32), ("label", np.float32)):
+            array = np.ascontiguousarray(getattr(self, name), dtype=dtype)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+        outside = ~((self.label >= 0) & (self.label <= 1))
+        if outside.any():
+            row = int(np.flatnonzero(outside)[0])
+            raise ValueError(f"labels must lie in [0, 1], got {self.label[row]} at pair {row}")
+        for side in (self.left, self.right):
+            if len(side) and not (0 <= side.min() and side.max() < len(self.questions)):
+                raise ValueError(f"a pair points outside the {len(self.questions)} questions of the table")
+
+    @classmethod
+    def from_texts(cls, left: Sequence[str], right: Sequence[str], label: Iterable[float]) -> "QuestionPairs":
+        """Build the table of distinct questions from two columns of texts.
+
+        >>> pairs = QuestionPairs.from_texts(["a?", "b?"], ["b?", "c?"], [1, 0])
+        >>> pairs.questions, pairs.left.tolist(), pairs.right.tolist()
+        (('a?', 'b?', 'c?'), [0, 1], [1, 2])
+        """
+        position: dict[str, int] = {}
+        sides = [
+            np.fromiter((position.setdefault(text, len(position)) for text in side), np.int32, count=len(side))
+            for side in (left, right)
+        ]
+        return cls(tuple(position), sides[0], sides[1], np.fromiter(label, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def duplicate(self) -> np.ndarray:
+        """`bool[pairs]`: the label as a yes or no."""
+        return self.label >= DUPLICATE_FROM
+
+    @property
+    def graded(self) -> bool:
+        """Whether any label is neither 0 nor 1."""
+        return bool(((self.label > 0) & (self.label < 1)).any())
+
+    def left_texts(self) -> list[str]:
+        return [self.questions[i] for i in self.left]
+
+    def right_texts(self) -> list[str]:
+        return [self.questions[i] for i in self.right]
+
+    def take(self, rows: np.ndarray) -> "QuestionPairs":
+        """The pairs at `rows` (`int64[n]` or `bool[pairs]`), with a table of just their questions."""
+        left, right = self.left[rows], self.right[rows]
+        used, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
+        return QuestionPairs(
+            tuple(self.questions[i] for i in used),
+            inverse[: len(left)],
+            inverse[len(left) :],
+            self.label[rows],
+        )
+
+    def digest(self) -> str:
+        """SHA-256 of texts, order and labels, as 64 hexadecimal digits."""
+        sha = hashlib.sha256()
+        for question in self.questions:
+            sha.update(question.encode("utf-8", "surrogatepass"))
+            sha.update(b"\x00")
+        for array in (self.left, self.right, self.label):
+            sha.update(array.tobytes())
+        return sha.hexdigest()
+
+
+@dataclass(frozen=True)
+class PairSplits:
+    """What a data source gives: training, dev and, where there is one, test pairs."""
+
+    name: str
+    train: QuestionPairs
+    dev: QuestionPairs
+    test: QuestionPairs | None
+    bad_rows: tuple[BadRow, ...] = ()
+
+    def __post_init__(self) -> None:
+        for split, pairs in self.parts().items():
+            if len(pairs) == 0:
+                raise ValueError(f"data '{self.name}' has no pair in its {split} split; give more rows or larger shares")
+
+    def parts(self) -> dict[str, QuestionPairs]:
+        """The splits that exist, by name, in reading order."""
+        parts = {"train": self.train, "dev": self.dev}
+        return parts if self.test is None else {**parts, "test": self.test}
+
+
+def question_key(question: str) -> str:
+    """What makes two texts the same question: Unicode form, case and spacing do not count.
+
+    >>> question_key("Où  est-il ?") == question_key("OU\u0300 est-il ?")
+    True
+    """
+    return " ".join(unicodedata.normalize("NFKC", question).casefold().split())

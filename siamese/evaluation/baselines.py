@@ -1,0 +1,121 @@
+"""Baselines: what a Siamese network has to beat. Each is fitted on training pairs and gives a scorer.
+
+A scorer takes pairs and gives `float64[pairs]` in [0, 1], growing with likeness, symmetric in the two
+questions, just as a network does; so it goes through the very same evaluation.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from siamese.data.pairs import QuestionPairs, question_key
+
+PairScorer = Callable[[QuestionPairs], np.ndarray]
+WORD = r"\w+|[^\w\s]"
+
+
+def majority(train: QuestionPairs) -> PairScorer:
+    """The share of duplicates in training, whatever is asked."""
+    share = float(train.label.mean())
+    return lambda pairs: np.full(len(pairs), share)
+
+
+def word_overlap(train: QuestionPairs) -> PairScorer:
+    """Jaccard: words in both questions / words in either. Learns nothing."""
+    return lambda pairs: np.array([_jaccard(*sides) for sides in _word_sets(pairs)])
+
+
+def tfidf_cosine(train: QuestionPairs) -> PairScorer:
+    """Cosine of TF-IDF word vectors (Salton & Buckley 1988), weights from the training questions."""
+    vectorizer = TfidfVectorizer(token_pattern=WORD, sublinear_tf=True).fit(train.questions)
+    return lambda pairs: _cosines(vectorizer, pairs)
+
+
+def pair_features_logistic_regression(train: QuestionPairs) -> PairScorer:
+    """Hand-made features of a pair and logistic regression: classical machine learning.
+
+    Features: overlap of words, of word pairs and of rare words; TF-IDF cosines of words and of
+    letter n-grams; difference and sum of lengths; equal first and last word; words of one side missing in
+    the other; numbers and negations on one side only.
+    """
+    words = TfidfVectorizer(token_pattern=WORD, sublinear_tf=True).fit(train.questions)
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), sublinear_tf=True, min_df=2).fit(train.questions)
+    bigrams = CountVectorizer(token_pattern=WORD, ngram_range=(2, 2), binary=True).fit(train.questions)
+    rarity = dict(zip(words.get_feature_names_out(), words.idf_, strict=True))
+
+    def features(pairs: QuestionPairs) -> np.ndarray:
+        sets = [_set_features(left, right, rarity, float(words.idf_.max())) for left, right in _word_sets(pairs)]
+        return np.column_stack(
+            [
+                np.array(sets),
+                _end_features(pairs),
+                _cosines(words, pairs),
+                _cosines(letters, pairs),
+                _cosines(bigrams, pairs),
+            ]
+        )
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model.fit(features(train), train.duplicate)
+    return lambda pairs: model.predict_proba(features(pairs))[:, 1]
+
+
+BASELINES: dict[str, Callable[[QuestionPairs], PairScorer]] = {
+    function.__name__: function for function in (majority, word_overlap, tfidf_cosine, pair_features_logistic_regression)
+}
+
+NEGATIONS = frozenset("not no never without don't can't won't isn't doesn't cannot ne n pas jamais sans plus aucun".split())
+
+
+def _tokens(question: str) -> list[str]:
+    return re.findall(WORD, question_key(question))
+
+
+def _word_sets(pairs: QuestionPairs) -> list[tuple[set[str], set[str]]]:
+    sets = [set(_tokens(question)) for question in pairs.questions]
+    return [(sets[left], sets[right]) for left, right in zip(pairs.left, pairs.right, strict=True)]
+
+
+def _jaccard(left: set[str], right: set[str]) -> float:
+    return len(left & right) / max(len(left | right), 1)
+
+
+def _set_features(left: set[str], right: set[str], rarity: dict[str, float], unseen: float) -> Sequence[float]:
+    def weight(words: set[str]) -> float:
+        return sum(rarity.get(word, unseen) for word in words)
+
+    only_left, only_right, both = left - right, right - left, left & right
+    fewer, more = sorted((len(only_left), len(only_right)))
+    lengths = sorted((len(left), len(right)))
+    return (
+        _jaccard(left, right),
+        weight(both) / max(weight(left | right), 1e-9),
+        len(both) / max(lengths[0], 1),
+        max((rarity.get(word, unseen) for word in both), default=0.0),
+        fewer,
+        more,
+        lengths[1] - lengths[0],
+        lengths[0] + lengths[1],
+        bool(left & NEGATIONS) != bool(right & NEGATIONS),
+        {word for word in left if word.isdigit()} != {word for word in right if word.isdigit()},
+    )
+
+
+def _end_features(pairs: QuestionPairs) -> np.ndarray:
+    ends = [(words[:1], words[-1:]) for words in map(_tokens, pairs.questions)]
+    couples = [(ends[left], ends[right]) for left, right in zip(pairs.left, pairs.right, strict=True)]
+    return np.array([(left[0] == right[0], left[1] == right[1]) for left, right in couples], float)
+
+
+def _cosines(vectorizer: CountVectorizer, pairs: QuestionPairs) -> np.ndarray:
+    vectors = sparse.csr_array(vectorizer.transform(pairs.questions)).astype(np.float64)
+    norms = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
+    dots = np.asarray(vectors[pairs.left].multiply(vectors[pairs.right]).sum(axis=1)).ravel()
+    # rounding may leave the interval by 1e-16
+    return np.clip(dots / np.maximum(norms[pairs.left] * norms[pairs.right], 1e-12), 0.0, 1.0)

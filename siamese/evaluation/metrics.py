@@ -1,0 +1,136 @@
+"""Metrics: labels and scores -> names and values, with bootstrap intervals. Pure functions of arrays."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import stats
+
+CALIBRATION_BINS = 15
+BOOTSTRAP_DRAWS = 40_000_000  # resampled pairs at most; large sets get fewer repeats, their intervals are narrow anyway
+BOOTSTRAP_CHUNK = 2_000_000  # resampled pairs held in memory at once
+
+# A weighted metric: float64[repeats, pairs] weights -> float64[repeats] values.
+Weighted = Callable[[np.ndarray], np.ndarray]
+
+
+def pair_metrics(
+    label: np.ndarray, similarity: np.ndarray, probability: np.ndarray, threshold: float
+) -> dict[str, Weighted]:
+    """Every metric of scored pairs, as functions of how often each pair counts.
+
+    Args:
+        label: `bool[pairs]`, true for duplicates.
+        similarity: `float[pairs]`; the threshold and the ranking metrics use it.
+        probability: `float[pairs]` in [0, 1], the calibrated probability of "duplicate".
+        threshold: from this similarity on the verdict is "duplicate".
+
+    Returns:
+        accuracy, precision, recall, f1 (of the verdicts); roc_auc, average_precision (of the order);
+        log_loss (nats), brier, expected_calibration_error (of the probabilities; Guo et al. 2017,
+        equation 3, 15 equal bins).
+    """
+    label = label.astype(bool)
+    verdict = similarity >= threshold
+    clipped = np.clip(probability.astype(np.float64), 1e-15, 1 - 1e-15)
+    log_loss = -np.where(label, np.log(clipped), np.log1p(-clipped))
+    brier = np.square(probability.astype(np.float64) - label)
+    order = np.argsort(-similarity, kind="stable")
+    # the last pair of each run of equal scores: only there may a curve have a point
+    ends = np.flatnonzero(np.append(np.diff(similarity[order]) != 0, True))
+
+    def mean_of(values: np.ndarray) -> Weighted:
+        return lambda weight: _ratio(weight @ values, weight.sum(axis=1))
+
+    def curve(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        positives = np.cumsum(weight[:, order] * label[order], axis=1)[:, ends]
+        negatives = np.cumsum(weight[:, order] * ~label[order], axis=1)[:, ends]
+        return positives, negatives
+
+    def roc_auc(weight: np.ndarray) -> np.ndarray:
+        positives, negatives = curve(weight)
+        step = np.diff(negatives, prepend=0, axis=1)
+        below = (np.pad(positives, ((0, 0), (1, 0)))[:, :-1] + positives) / 2
+        return _ratio((step * below).sum(axis=1), positives[:, -1] * negatives[:, -1])
+
+    def average_precision(weight: np.ndarray) -> np.ndarray:
+        positives, negatives = curve(weight)
+        precision = _ratio(positives, positives + negatives)
+        return _ratio((np.diff(positives, prepend=0, axis=1) * precision).sum(axis=1), positives[:, -1])
+
+    def precision(weight: np.ndarray) -> np.ndarray:
+        return _ratio(weight @ (verdict & label), weight @ verdict)
+
+    def recall(weight: np.ndarray) -> np.ndarray:
+        return _ratio(weight @ (verdict & label), weight @ label)
+
+    def f1(weight: np.ndarray) -> np.ndarray:
+        return _ratio(2 * (weight @ (verdict & label)), weight @ verdict + weight @ label)
+
+    def expected_calibration_error(weight: np.ndarray) -> np.ndarray:
+        bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+        gap = (label - probability.astype(np.float64))[:, None] * (bins[:, None] == np.arange(CALIBRATION_BINS))
+        return _ratio(np.abs(weight @ gap).sum(axis=1), weight.sum(axis=1))
+
+    return {
+        "accuracy": mean_of(verdict == label),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+        "roc_auc": roc_auc,
+        "average_precision": average_precision,
+        "log_loss": mean_of(log_loss),
+        "brier": mean_of(brier),
+        "expected_calibration_error": expected_calibration_error,
+    }
+
+
+def values(metrics: dict[str, Weighted], pairs: int) -> dict[str, float]:
+    """Each metric of the pairs as they are.
+
+    A metric that its pairs do not define (precision without a positive verdict, ROC AUC of one class)
+    is 0, as a detector that finds nothing deserves.
+    """
+    once = np.ones((1, pairs))
+    return {name: float(metric(once)[0]) for name, metric in metrics.items()}
+
+
+def intervals(
+    metrics: dict[str, Weighted], pairs: int, seed: int, repeats: int = 1000
+) -> dict[str, tuple[float, float]]:
+    """Bootstrap 95 % percentile interval of each metric, over resampled pairs (Efron & Tibshirani 1993).
+
+    Args:
+        metrics: from `pair_metrics`.
+        pairs: how many there are.
+        seed: of the resampling.
+        repeats: resamples; very large sets get fewer, at least 100.
+
+    Returns:
+        (2.5 %, 97.5 %) for each name.
+    """
+    repeats = max(min(repeats, BOOTSTRAP_DRAWS // max(pairs, 1)), 100)
+    generator = np.random.default_rng(seed)
+    chunk = max(1, BOOTSTRAP_CHUNK // max(pairs, 1))
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in metrics}
+    for start in range(0, repeats, chunk):
+        rows = min(chunk, repeats - start)
+        picks = generator.integers(pairs, size=(rows, pairs)) + np.arange(rows)[:, None] * pairs
+        weight = np.bincount(picks.ravel(), minlength=rows * pairs).reshape(rows, pairs).astype(np.float64)
+        for name, metric in metrics.items():
+            drawn[name].append(metric(weight))
+    limits = {name: np.percentile(np.concatenate(parts), [2.5, 97.5]) for name, parts in drawn.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in limits.items()}
+
+
+def graded_metrics(label: np.ndarray, similarity: np.ndarray) -> dict[str, float]:
+    """Correlation of similarities with graded labels: pearson and spearman, in [-1, 1]; 0 where one side is constant."""
+    if np.ptp(label) == 0 or np.ptp(similarity) == 0:
+        return {"pearson": 0.0, "spearman": 0.0}
+    return {
+        "pearson": float(stats.pearsonr(label, similarity).statistic),
+        "spearman": float(stats.spearmanr(label, similarity).statistic),
+    }
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(numerator, denominator, out=np.zeros(np.shape(numerator), float), where=denominator > 0)

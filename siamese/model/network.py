@@ -1,0 +1,29 @@
+"""The Siamese network: one shared tower, two questions, one similarity."""
+
+import keras
+import numpy as np
+
+
+def word_embedding(matrix: np.ndarray, trainable: bool) -> keras.layers.Layer:
+    """The embedding table that all questions share, starting from `matrix`, `float32[ids, width]`."""
+    layer = keras.layers.Embedding(*matrix.shape, trainable=trainable, name="word_embedding")
+    layer.build()
+    layer.embeddings.assign(matrix)
+    return layer
+
+
+def siamese_network(tower: keras.Model, similarity: keras.layers.Layer) -> keras.Model:
+    """Call the one tower on both questions and compare what comes out.
+
+    Args:
+        tower: `int32[batch, length]` -> `float32[batch, dimension]`.
+        similarity: `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
+
+    Returns:
+        A functional model, `[int32[batch, length], int32[batch, length]]` -> `float32[batch]`, whose
+        layers "tower" and "similarity" are the two arguments.
+    """
+    left = keras.Input((None,), dtype="int32", name="left")
+    right = keras.Input((None,), dtype="int32", name="right")
+    similarity.name = "similarity"
+    return keras.Model([left, right], similarity(tower(left), tower(right)), name="siamese")

@@ -1,0 +1,107 @@
+"""Batches: pairs of questions -> padded, length-bucketed arrays in which every question stands once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from siamese.data.pairs import QuestionPairs
+from siamese.text.vectorizer import TokenIds
+
+BUCKET_BATCHES = 64  # batches whose pairs are sorted by length together; more would make batches less random
+LENGTH_MULTIPLE = 4  # lengths are rounded up to this, so that few distinct shapes occur
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """One training step's input.
+
+    Attributes:
+        questions: `int32[questions, length]`, the distinct questions of the batch.
+        left, right: `int32[batch]`, positions in `questions`.
+        label, weight: `float32[batch]`.
+        group: `int32[questions]`; two questions of one group are known to ask the same thing.
+    """
+
+    questions: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+    group: np.ndarray
+
+
+class PairBatches:
+    """An endless supply of epochs over one set of pairs, each a shuffled list of length-bucketed batches.
+
+    A question that occurs several times in a batch is encoded once. The order depends on `seed` and
+    on the number of the epoch alone, so an epoch can be repeated exactly.
+    """
+
+    def __init__(
+        self,
+        pairs: QuestionPairs,
+        token_ids: TokenIds,
+        group: np.ndarray,
+        weight: np.ndarray,
+        batch_size: int,
+        seed: int,
+    ):
+        if batch_size < 1:
+            raise ValueError(f"training.batch_size must be at least 1, got {batch_size}")
+        self.pairs = pairs
+        self.token_ids = token_ids
+        self.group = group
+        self.weight = weight.astype(np.float32)
+        self.batch_size = batch_size
+        self.seed = seed
+        lengths = token_ids.lengths
+        self._pair_length = np.maximum(lengths[pairs.left], lengths[pairs.right])
+
+    def __len__(self) -> int:
+        """Batches in one epoch."""
+        return -(-len(self.pairs) // self.batch_size)
+
+    def epoch(self, number: int) -> Iterator[PairBatch]:
+        """All pairs once, in the order of epoch `number`."""
+        generator = np.random.default_rng([self.seed, number])
+        order = generator.permutation(len(self.pairs))
+        bucket = self.batch_size * BUCKET_BATCHES
+        order = np.concatenate(
+            [
+                rows[np.argsort(self._pair_length[rows], kind="stable")]
+                for rows in np.split(order, range(bucket, len(order), bucket))
+            ]
+        )
+        batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
+        for index in generator.permutation(len(batches)):
+            yield self._batch(batches[index])
+
+    def _batch(self, rows: np.ndarray) -> PairBatch:
+        pairs = self.pairs
+        questions, position = np.unique(np.concatenate([pairs.left[rows], pairs.right[rows]]), return_inverse=True)
+        position = position.astype(np.int32)
+        return PairBatch(
+            questions=self.token_ids.padded(questions, LENGTH_MULTIPLE),
+            left=position[: len(rows)],
+            right=position[len(rows) :],
+            label=pairs.label[rows],
+            weight=self.weight[rows],
+            group=self.group[questions],
+        )
+
+
+def question_batches(token_ids: TokenIds, tokens_per_batch: int = 16_384) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All questions, shortest first, in batches of about equal work.
+
+    Yields:
+        `int64[rows]`, the questions of the batch, and `int32[rows, length]`, their padded token ids.
+    """
+    lengths = token_ids.lengths
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        shortest = -(-int(lengths[order[start]]) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
+        rows = order[start : start + max(1, tokens_per_batch // shortest)]
+        yield rows, token_ids.padded(rows, LENGTH_MULTIPLE)
+        start += len(rows)
