@@ -1,7 +1,11 @@
-"""Optimizers and learning-rate schedules."""
+"""Optimizers, and learning rates over the course of training."""
+
+import math
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 
 class LazyAdam(keras.optimizers.Adam):
@@ -12,15 +16,70 @@ class LazyAdam(keras.optimizers.Adam):
     """
 
     def update_step(self, gradient, variable, learning_rate):
+        """Change `variable` by one step; a sparse gradient changes its own rows alone."""
         if not isinstance(gradient, tf.IndexedSlices):
-            return super().update_step(gradient, variable, learning_rate)
+            super().update_step(gradient, variable, learning_rate)
+            return
         rows, position = tf.unique(gradient.indices)
         slope = tf.math.unsorted_segment_sum(gradient.values, position, tf.size(rows))
-        first, second = (moments[self._get_variable_index(variable)] for moments in (self._momentums, self._velocities))
+        index = self._get_variable_index(variable)
+        first, second = self._momentums[index].value, self._velocities[index].value
         step = tf.cast(self.iterations + 1, tf.float32)
         rate = learning_rate * tf.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
-        m = self.beta_1 * tf.gather(first.value, rows) + (1.0 - self.beta_1) * slope
-        v = self.beta_2 * tf.gather(second.value, rows) + (1.0 - self.beta_2) * tf.square(slope)
-        first.value.scatter_update(tf.IndexedSlices(m, rows))
-        second.value.scatter_update(tf.IndexedSlices(v, rows))
+        m = self.beta_1 * tf.gather(first, rows) + (1.0 - self.beta_1) * slope
+        v = self.beta_2 * tf.gather(second, rows) + (1.0 - self.beta_2) * tf.square(slope)
+        first.scatter_update(tf.IndexedSlices(m, rows))
+        second.scatter_update(tf.IndexedSlices(v, rows))
         variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
+
+
+class Scheduled(keras.optimizers.schedules.LearningRateSchedule):
+    """`peak` times a factor in [0, 1]: linear warm-up, then what `decay` makes of the rest.
+
+    Args:
+        peak: the highest learning rate, above 0.
+        steps: training steps in all.
+        warmup_share: share of the steps in which the rate grows from 0 to `peak`, in [0, 1).
+        decay: progress after the warm-up, a tensor in [0, 1] -> factor in [0, 1].
+    """
+
+    def __init__(self, peak: float, steps: int, warmup_share: float, decay: Callable):
+        if not peak > 0:
+            raise ValueError(f"optimizer.learning_rate must be above 0, got {peak}")
+        if not 0 <= warmup_share < 1:
+            raise ValueError(f"schedule.warmup_share must lie in [0, 1), got {warmup_share}")
+        self.peak = peak
+        self.warmup = max(warmup_share * steps, 1.0)
+        self.rest = max(steps - self.warmup, 1.0)
+        self.decay = decay
+
+    def __call__(self, step):
+        """Learning rate of step `step`, counted from 0."""
+        step = ops.cast(step, "float32")
+        progress = ops.clip((step - self.warmup) / self.rest, 0.0, 1.0)
+        return self.peak * ops.minimum((step + 1.0) / self.warmup, 1.0) * self.decay(progress)
+
+
+def constant(peak: float, steps: int, warmup_share: float) -> Scheduled:
+    """Warm-up, then `peak` to the end."""
+    return Scheduled(peak, steps, warmup_share, lambda progress: 1.0)
+
+
+def linear(peak: float, steps: int, warmup_share: float) -> Scheduled:
+    """Warm-up, then a straight line down to 0."""
+    return Scheduled(peak, steps, warmup_share, lambda progress: 1.0 - progress)
+
+
+def cosine(peak: float, steps: int, warmup_share: float) -> Scheduled:
+    """Warm-up, then half a cosine down to 0 (Loshchilov & Hutter 2017)."""
+    return Scheduled(peak, steps, warmup_share, lambda progress: 0.5 * (1.0 + ops.cos(math.pi * progress)))
+
+
+def adam(schedule: Callable, steps: int, learning_rate: float) -> keras.optimizers.Optimizer:
+    """Adam, lazy on the embedding table; `schedule` is one of the functions above but for peak and steps."""
+    return LazyAdam(schedule(learning_rate, steps))
+
+
+def sgd(schedule: Callable, steps: int, learning_rate: float, momentum: float) -> keras.optimizers.Optimizer:
+    """Stochastic gradient descent with Nesterov momentum in [0, 1)."""
+    return keras.optimizers.SGD(schedule(learning_rate, steps), momentum=momentum, nesterov=momentum > 0)

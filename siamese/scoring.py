@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from siamese.data.pairs import QuestionPairs
 from siamese.text.batches import question_batches
 from siamese.text.vectorizer import TokenIds
 
@@ -40,3 +41,7 @@ class Scorer:
             part = slice(start, start + PAIRS_PER_BATCH)
             similarity[part] = self._compare(embeddings[left[part]], embeddings[right[part]]).numpy()
         return similarity
+
+    def score(self, token_ids: TokenIds, pairs: QuestionPairs) -> np.ndarray:
+        """Similarities `float32[pairs]`; `token_ids` are those of `pairs.questions`."""
+        return self.similarity(self.encode(token_ids), pairs.left, pairs.right)

@@ -37,7 +37,7 @@ def tfidf_cosine(train: QuestionPairs) -> PairScorer:
     return lambda pairs: _cosines(vectorizer, pairs)
 
 
-def pair_features_logistic_regression(train: QuestionPairs) -> PairScorer:
+def logistic_regression(train: QuestionPairs) -> PairScorer:
     """Hand-made features of a pair and logistic regression: classical machine learning.
 
     Features: overlap of words, of word pairs and of rare words; TF-IDF cosines of words and of
@@ -65,10 +65,6 @@ def pair_features_logistic_regression(train: QuestionPairs) -> PairScorer:
     model.fit(features(train), train.duplicate)
     return lambda pairs: model.predict_proba(features(pairs))[:, 1]
 
-
-BASELINES: dict[str, Callable[[QuestionPairs], PairScorer]] = {
-    function.__name__: function for function in (majority, word_overlap, tfidf_cosine, pair_features_logistic_regression)
-}
 
 NEGATIONS = frozenset("not no never without don't can't won't isn't doesn't cannot ne n pas jamais sans plus aucun".split())
 

@@ -1,0 +1,63 @@
+"""Score a trained run on any pair set, with the threshold and calibration that it chose on its own dev pairs.
+
+python -m experiments.evaluate run=ID data=pairs_file data.train=pairs.csv split=all predictions=out.csv
+"""
+
+import hydra
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.program import explain_mistakes
+from siamese import tracking
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.evaluation.report import Report, report, summary
+
+
+def run(cfg: DictConfig) -> Report:
+    """Load a detector and a pair set, measure, and track it as an evaluation of the detector's run."""
+    config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    tracking.connect(**config["tracking"])
+    detector, source = tracking.load_detector(cfg.run)
+    splits = instantiate(cfg.data, _convert_="all")()
+    pairs = choose(splits, cfg.split)
+    similarity = detector.score(pairs)
+    measured = report(pairs, similarity, detector.calibration, cfg.seed, cfg.bootstrap_repeats)
+    with tracking.tracked_run(f"{splits.name} {cfg.split}", "evaluation", parent=tracking.parent_of(source)):
+        tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
+        tracking.log_environment(cfg.seed)
+        tracking.log_data(splits, {})
+        tracking.set_tags({"evaluated": source, "split": cfg.split})
+        tracking.log_calibration(detector.calibration)
+        tracking.log_report(measured, cfg.split, detector.calibration)
+    if cfg.predictions is not None:
+        measured.predictions.to_csv(cfg.predictions, index=False)
+    print(f"{source} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {pairs.duplicate.mean():.1%} duplicates")
+    print(f"threshold {detector.calibration.threshold:.4f} as chosen in training\n\n{summary({cfg.split: measured})}")
+    return measured
+
+
+def choose(splits: PairSplits, split: str) -> QuestionPairs:
+    """The pairs of one split, or of all of them as one.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    parts = splits.parts()
+    if split == "all":
+        left = [text for pairs in parts.values() for text in pairs.left_texts()]
+        right = [text for pairs in parts.values() for text in pairs.right_texts()]
+        return QuestionPairs.from_texts(left, right, np.concatenate([pairs.label for pairs in parts.values()]))
+    if split not in parts:
+        raise ValueError(f"split must be one of {', '.join(parts)}, all; got {split!r}")
+    return parts[split]
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
+def main(cfg: DictConfig) -> None:
+    """Evaluate once."""
+    run(cfg)
+
+
+if __name__ == "__main__":
+    explain_mistakes(main)

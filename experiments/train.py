@@ -1,0 +1,180 @@
+"""Train a Siamese network, evaluate it, and track everything.
+
+python -m experiments.train tower=bilstm similarity=manhattan loss=contrastive data=qqp training.epochs=5
+"""
+
+import shlex
+import sys
+import time
+from functools import partial
+
+import hydra
+import keras
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from experiments.program import explain_mistakes
+from siamese import tracking
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.splits import question_overlap
+from siamese.detector import Detector
+from siamese.evaluation.figures import learning_curves
+from siamese.evaluation.report import Report, summary
+from siamese.model.network import siamese_network, word_embedding
+from siamese.scoring import Scorer
+from siamese.training import Epoch, best_epoch, fit
+
+SAMPLE_VERDICTS = 6
+EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
+
+
+def run(cfg: DictConfig) -> dict[str, Report]:
+    """From config to tracked detector; gives the reports of dev and, where there is one, test."""
+    config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    build = partial(instantiate, _convert_="all")
+    keras.utils.set_random_seed(cfg.seed)
+    tracking.connect(**config["tracking"])
+    with tracking.tracked_run(_name(config), "model", _how_to_repeat()) as run_id:
+        tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
+        tracking.log_environment(cfg.seed)
+
+        splits = build(cfg.data)()
+        _track_data(splits)
+        vectorizer = build(cfg.text)(splits.train.questions)
+        token_ids = {split: vectorizer.encode(pairs.questions) for split, pairs in splits.parts().items()}
+        vectors = build(cfg.vectors)(vectorizer.vocabulary, vectorizer.size, cfg.seed)
+        tower = build(cfg.tower)(word_embedding(vectors.matrix, vectors.trainable))
+        network = siamese_network(tower, build(cfg.similarity)())
+        tracking.log_metrics(
+            {"parameters": network.count_params(), "token_ids": vectorizer.size, "vectors_found": vectors.found}, "model"
+        )
+        print(f"{_name(config)}: {network.count_params():,} parameters, {vectorizer.size:,} token ids", flush=True)
+
+        scorer = Scorer(network)
+        ids_of = {id(pairs): token_ids[split] for split, pairs in splits.parts().items()}
+        evaluate = partial(build(cfg.evaluation), lambda pairs: scorer.score(ids_of[id(pairs)], pairs), seed=cfg.seed)
+        history = fit(
+            network,
+            build(cfg.loss),
+            partial(build(cfg.optimizer), build(cfg.schedule)),
+            splits.train,
+            token_ids["train"],
+            build(cfg.weighting)(splits.train),
+            cfg.seed,
+            lambda: evaluate({"dev": splits.dev}, bootstrap_repeats=0)[1]["dev"].metrics,
+            _track_epoch,
+            **config["training"],
+        )
+        _track_history(history, config["training"]["monitor"])
+
+        calibration, reports = evaluate(_held_out(splits))
+        _track_reports(reports, calibration)
+        identical = scorer.similarity(scorer.encode(token_ids["dev"]), splits.dev.left, splits.dev.left)
+        highest = np.mean(identical >= reports["dev"].predictions["similarity"].to_numpy())
+        tracking.log_metrics({"identical_scores_highest": float(highest)}, "dev")
+        tracking.log_detector(Detector(network, vectorizer, calibration), _pairs_of(reports)[:EXAMPLE_PAIRS])
+
+    baselines = {name: _run_baseline(name, fit_baseline, splits, cfg) for name, fit_baseline in build(cfg.baselines).items()}
+    _show(reports, baselines, cfg.seed)
+    print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
+    return reports
+
+
+def _name(config: dict) -> str:
+    flat = tracking.flatten(config)
+    return " ".join(str(flat[choice]) for choice in ("tower", "similarity", "loss")).lower()
+
+
+def _how_to_repeat() -> str:
+    return f"Run it again with\n\n    python -m experiments.train {shlex.join(sys.argv[1:])}"
+
+
+def _held_out(splits: PairSplits) -> dict[str, QuestionPairs]:
+    return {name: pairs for name, pairs in splits.parts().items() if name != "train"}
+
+
+def _pairs_of(reports: dict[str, Report]) -> list[tuple[str, str]]:
+    table = list(reports.values())[-1].predictions
+    return list(zip(table["question1"], table["question2"], strict=True))
+
+
+def _track_data(splits: PairSplits) -> None:
+    overlap = {name: question_overlap(splits.train, pairs) for name, pairs in _held_out(splits).items()}
+    tracking.log_data(splits, overlap)
+    counts = ", ".join(f"{name} {len(pairs):,}" for name, pairs in splits.parts().items())
+    print(f"{splits.name}: {counts} pairs, {splits.train.duplicate.mean():.0%} of train are duplicates", flush=True)
+    for name, seen in overlap.items():
+        if seen["questions"]:
+            print(f"note: {seen['questions']:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs")
+    if splits.bad_rows:
+        print(f"note: {len(splits.bad_rows):,} bad rows were left out; the run's bad_rows.json lists them")
+
+
+def _track_epoch(epoch: Epoch) -> None:
+    tracking.log_metrics({"loss": epoch.loss, "pairs_per_second": epoch.pairs_per_second}, "epoch", epoch.number)
+    tracking.log_metrics({f"dev_{name}": value for name, value in epoch.dev.items()}, "epoch", epoch.number)
+    print(
+        f"epoch {epoch.number}: loss {epoch.loss:.4f}, dev accuracy {epoch.dev['accuracy']:.4f}, "
+        f"ROC AUC {epoch.dev['roc_auc']:.4f} ({epoch.pairs_per_second:,.0f} pairs/s)",
+        flush=True,
+    )
+
+
+def _track_history(history: list[Epoch], monitor: str) -> None:
+    best = best_epoch(history, monitor).number
+    seconds = sum(epoch.seconds for epoch in history)
+    tracking.log_metrics({"best_epoch": best, "epochs": len(history), "seconds": seconds}, "training")
+    curves = {name: [epoch.dev[name] for epoch in history] for name in ("accuracy", "roc_auc", "average_precision")}
+    numbers, losses = [epoch.number for epoch in history], [epoch.loss for epoch in history]
+    tracking.log_figure(learning_curves(numbers, losses, curves, best), "learning_curves")
+
+
+def _track_reports(reports: dict[str, Report], calibration) -> None:
+    tracking.log_calibration(calibration)
+    for split, report in reports.items():
+        tracking.log_report(report, split, calibration)
+
+
+def _run_baseline(name: str, fit_baseline, splits: PairSplits, cfg: DictConfig) -> dict[str, float]:
+    """Metrics of a baseline on this data, "split/name" -> value; measured once for each data and seed."""
+    tags = {"baseline": name, "seed": str(cfg.seed)} | {f"data_digest.{k}": v.digest() for k, v in splits.parts().items()}
+    known = tracking.find_metrics({**tags, "kind": "baseline"})
+    if known is not None:
+        return known
+    with tracking.tracked_run(name, "baseline"):
+        tracking.log_environment(cfg.seed)
+        tracking.log_data(splits, {})
+        tracking.set_tags(tags)
+        score = fit_baseline(splits.train)
+        calibration, reports = instantiate(cfg.evaluation, _convert_="all")(score, _held_out(splits), seed=cfg.seed)
+        _track_reports(reports, calibration)
+    return {f"{split}/{metric}": value for split, report in reports.items() for metric, value in report.metrics.items()}
+
+
+def _show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], seed: int) -> None:
+    print(f"\n{summary(reports)}")
+    last = list(reports)[-1]
+    if baselines:
+        print(f"\n{last}: this network and the baselines (accuracy, ROC AUC, average precision)")
+        rows = {"this network": {f"{last}/{name}": value for name, value in reports[last].metrics.items()}, **baselines}
+        for name, metrics in rows.items():
+            figures = (metrics[f"{last}/{metric}"] for metric in ("accuracy", "roc_auc", "average_precision"))
+            print(f"  {name:<22}" + "  ".join(f"{figure:.4f}" for figure in figures))
+    print(f"\nverdicts on {last} pairs, whose questions it never saw:")
+    table = reports[last].predictions
+    for row in np.random.default_rng(seed).choice(len(table), min(SAMPLE_VERDICTS, len(table)), replace=False):
+        pair = table.iloc[row]
+        verdict = "duplicate    " if pair["verdict"] else "not duplicate"
+        right = "right" if pair["correct"] else "WRONG"
+        print(f"  {verdict} {pair['similarity']:.3f} ({right})  {pair['question1']}  |  {pair['question2']}")
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+def main(cfg: DictConfig) -> None:
+    """Train once; with --multirun, once for each choice."""
+    run(cfg)
+
+
+if __name__ == "__main__":
+    explain_mistakes(main)

