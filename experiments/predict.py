@@ -26,7 +26,9 @@ def run(cfg: DictConfig, questions: Sequence[str]) -> pd.DataFrame:
     file, error: why a row could not be scored (the other columns are then empty).
     """
     if (cfg.pairs is None) == (not questions) or len(questions) not in (0, 2):
-        raise ValueError(f'give two questions in quotes, or pairs=FILE; got {len(questions)} questions and pairs={cfg.pairs}')
+        raise ValueError(
+            f"give two questions in quotes, or pairs=FILE; got {len(questions)} questions and pairs={cfg.pairs}"
+        )
     if cfg.output is not None and Path(cfg.output).suffix not in (".csv", ".jsonl"):
         raise ValueError(f"output must end in .csv or .jsonl, got {cfg.output}")
     tracking.connect(**OmegaConf.to_container(cfg.tracking))
@@ -58,12 +60,20 @@ def main() -> None:
     """Read key=value settings and questions from the command line, print or write the verdicts."""
     settings = OmegaConf.load(CONFIG)
     OmegaConf.set_struct(settings, True)
-    given = [word for word in sys.argv[1:] if word.split("=")[0] in ("run", "pairs", "left", "right", "output") or word.startswith("tracking.")]
+    given = [
+        word
+        for word in sys.argv[1:]
+        if word.split("=")[0] in ("run", "pairs", "left", "right", "output") or word.startswith("tracking.")
+    ]
     questions = [word for word in sys.argv[1:] if word not in given]
     cfg = OmegaConf.merge(settings, OmegaConf.from_dotlist(given))
     table = run(cfg, questions)
     if cfg.output is not None:
-        write = table.to_csv if cfg.output.endswith(".csv") else lambda path, index: table.to_json(path, orient="records", lines=True, force_ascii=False)
+        write = (
+            table.to_csv
+            if cfg.output.endswith(".csv")
+            else lambda path, index: table.to_json(path, orient="records", lines=True, force_ascii=False)
+        )
         write(cfg.output, index=False)
         print(f"{len(table):,} pairs scored, {int(table['duplicate'].eq(True).sum()):,} duplicates; wrote {cfg.output}")
     elif questions:

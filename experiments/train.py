@@ -47,7 +47,8 @@ def run(cfg: DictConfig) -> dict[str, Report]:
         tower = build(cfg.tower)(word_embedding(vectors.matrix, vectors.trainable))
         network = siamese_network(tower, build(cfg.similarity)())
         tracking.log_metrics(
-            {"parameters": network.count_params(), "token_ids": vectorizer.size, "vectors_found": vectors.found}, "model"
+            {"parameters": network.count_params(), "token_ids": vectorizer.size, "vectors_found": vectors.found},
+            "model",
         )
         print(f"{_name(config)}: {network.count_params():,} parameters, {vectorizer.size:,} token ids", flush=True)
 
@@ -75,7 +76,9 @@ def run(cfg: DictConfig) -> dict[str, Report]:
         tracking.log_metrics({"identical_scores_highest": float(highest)}, "dev")
         tracking.log_detector(Detector(network, vectorizer, calibration), _pairs_of(reports)[:EXAMPLE_PAIRS])
 
-    baselines = {name: _run_baseline(name, fit_baseline, splits, cfg) for name, fit_baseline in build(cfg.baselines).items()}
+    baselines = {
+        name: _run_baseline(name, fit_baseline, splits, cfg) for name, fit_baseline in build(cfg.baselines).items()
+    }
     _show(reports, baselines, cfg.seed)
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
     return reports
@@ -106,7 +109,9 @@ def _track_data(splits: PairSplits) -> None:
     print(f"{splits.name}: {counts} pairs, {splits.train.duplicate.mean():.0%} of train are duplicates", flush=True)
     for name, seen in overlap.items():
         if seen["questions"]:
-            print(f"note: {seen['questions']:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs")
+            print(
+                f"note: {seen['questions']:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs"
+            )
     if splits.bad_rows:
         print(f"note: {len(splits.bad_rows):,} bad rows were left out; the run's bad_rows.json lists them")
 
@@ -138,7 +143,9 @@ def _track_reports(reports: dict[str, Report], calibration) -> None:
 
 def _run_baseline(name: str, fit_baseline, splits: PairSplits, cfg: DictConfig) -> dict[str, float]:
     """Metrics of a baseline on this data, "split/name" -> value; measured once for each data and seed."""
-    tags = {"baseline": name, "seed": str(cfg.seed)} | {f"data_digest.{k}": v.digest() for k, v in splits.parts().items()}
+    tags = {"baseline": name, "seed": str(cfg.seed)} | {
+        f"data_digest.{k}": v.digest() for k, v in splits.parts().items()
+    }
     known = tracking.find_metrics({**tags, "kind": "baseline"})
     if known is not None:
         return known

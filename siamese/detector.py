@@ -72,7 +72,9 @@ class Detector:
             ValueError: the folder is no detector, is of a newer format, or its network names classes
                 other than Keras' and this project's.
         """
-        missing = [name for name in ("detector.json", "vectorizer.json", "network.keras") if not (folder / name).is_file()]
+        missing = [
+            name for name in ("detector.json", "vectorizer.json", "network.keras") if not (folder / name).is_file()
+        ]
         if missing:
             raise ValueError(f"{folder} is not a saved detector: it has no {', '.join(missing)}")
         state = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
@@ -95,7 +97,9 @@ def _refuse_foreign_classes(file: Path) -> None:
             if "class_name" in node:
                 module, name = node.get("module"), node["class_name"]
                 own = (node.get("registered_name") or "").startswith("siamese>") and name in OWN_CLASSES
-                keras_own = module is None or module == "builtins" or module == "keras" or str(module).startswith("keras.")
+                keras_own = (
+                    module is None or module == "builtins" or module == "keras" or str(module).startswith("keras.")
+                )
                 if name == "Lambda" or not (own or keras_own):
                     raise ValueError(f"{file} names the class {module}.{name}, which no network of this project has")
             for value in node.values():

@@ -76,7 +76,11 @@ def tracked_run(name: str, kind: str, description: str = "", parent: str | None 
         raise KeyboardInterrupt
 
     run = mlflow.start_run(
-        run_name=name, nested=parent is not None, parent_run_id=parent, tags={"kind": kind}, description=description or None
+        run_name=name,
+        nested=parent is not None,
+        parent_run_id=parent,
+        tags={"kind": kind},
+        description=description or None,
     )
     previous = signal.signal(signal.SIGTERM, interrupt)
     status = "FAILED"
@@ -120,7 +124,9 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
 
 def log_environment(seed: int) -> None:
     """What is needed to run it again besides the config: seed, git commit, package versions."""
-    mlflow.set_tags({"seed": seed, "git_commit": _git("rev-parse", "HEAD"), "git_dirty": bool(_git("status", "--porcelain"))})
+    mlflow.set_tags(
+        {"seed": seed, "git_commit": _git("rev-parse", "HEAD"), "git_dirty": bool(_git("status", "--porcelain"))}
+    )
     installed = {f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}
     mlflow.log_text("\n".join(sorted(installed, key=str.lower)) + "\n", "versions.txt")
 
@@ -187,7 +193,9 @@ def log_detector(detector: Detector, example: list[tuple[str, str]]) -> None:
         example: a few pairs of questions, shown as the model's input example.
     """
     frame = pd.DataFrame(example, columns=["question1", "question2"])
-    output = Schema([ColSpec("double", "similarity"), ColSpec("double", "probability"), ColSpec("boolean", "duplicate")])
+    output = Schema(
+        [ColSpec("double", "similarity"), ColSpec("double", "probability"), ColSpec("boolean", "duplicate")]
+    )
     signature = infer_signature(frame)
     signature.outputs = output
     package = Path(__file__).parent
@@ -294,7 +302,11 @@ def _bad_row_table(rows: tuple[BadRow, ...]) -> pd.DataFrame:
 def _git(*arguments: str) -> str:
     try:
         result = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments], capture_output=True, text=True, timeout=10, check=False
+            ["git", "-C", str(Path(__file__).parent), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

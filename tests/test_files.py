@@ -42,7 +42,8 @@ def test_the_four_formats_give_the_same_pairs(tmp_path):
     for path in (csv, tsv, jsonl, parquet):
         left, right, labels, bad = read(path, "error")
         assert (left, right, bad) == (["Où ?", "a\nb"], ['Say "hi", or\tnot', "c"], ()), path
-        assert labels.dtype == np.float64 and labels.tolist() == [1.0, 0.0], path
+        assert labels.dtype == np.float64
+        assert labels.tolist() == [1.0, 0.0], path
 
 
 def test_quoras_original_layout(tmp_path):
@@ -79,7 +80,8 @@ def test_quoras_original_layout(tmp_path):
 def test_a_bad_csv_row_costs_that_row_only(tmp_path, row, column, problem):
     path = write(tmp_path / "a.csv", HEADER + GOOD + row + "\n" + GOOD + '"c, d",e,0\n')
     left, _, labels, bad = read(path)
-    assert left == ["How do I pay?", "How do I pay?", "c, d"] and labels.tolist() == [1, 1, 0]
+    assert left == ["How do I pay?", "How do I pay?", "c, d"]
+    assert labels.tolist() == [1, 1, 0]
     assert [(found.file, found.row, found.column) for found in bad] == [(str(path), 3, column)]
     assert bad[0].problem.startswith(problem)
     with pytest.raises(ValueError, match=r"a\.csv, row 3, column .*; mend the row or set data\.on_bad_row=skip$"):
@@ -101,7 +103,7 @@ def test_rows_are_physical_lines_and_reading_resumes_one_line_after_a_broken_sta
     assert left == ["two\r\nlines", "How do I pay?"]
     assert [(found.row, found.column) for found in bad] == [(5, "(whole row)"), (7, "question1"), (8, "(whole row)")]
     assert bad[0].found == 'a,"never closed,1'
-    assert read_columns(path, ["question1"], None, "skip").rows == [2, 6, 7]
+    assert read_columns(path, ["question2"], None, "skip").rows == [2, 6, 7]
 
 
 def test_error_names_the_first_bad_row_and_counts_the_others(tmp_path):
@@ -164,7 +166,9 @@ def test_bad_parquet_rows_are_counted_from_one(tmp_path):
     path = tmp_path / "a.parquet"
     not_utf8 = pa.array([b"a", b"caf\xe9", b"c", b"d"]).view(pa.string())
     right = pa.array(["e", "f", None, "h"]).dictionary_encode()
-    pq.write_table(pa.table({"question1": not_utf8, "question2": right, "is_duplicate": [True, True, False, None]}), path)
+    pq.write_table(
+        pa.table({"question1": not_utf8, "question2": right, "is_duplicate": [True, True, False, None]}), path
+    )
     left, right_texts, labels, _ = read(path)
     assert (left, right_texts, labels.tolist()) == (["a"], ["e"], [1.0])
     assert bad_places(path) == [(2, "question1"), (3, "question2"), (4, "is_duplicate")]
@@ -204,7 +208,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path, name, content, message):
 def test_a_missing_file_and_a_wrong_switch_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*nowhere\.csv"):
         read(tmp_path / "nowhere.csv")
-    with pytest.raises(ValueError, match="data.on_bad_row must be error or skip, got 'ignore'"):
+    with pytest.raises(ValueError, match=r"data\.on_bad_row must be error or skip, got 'ignore'"):
         read(write(tmp_path / "a.csv", HEADER + GOOD), "ignore")
 
 
@@ -215,7 +219,9 @@ def test_the_home_directory_is_expanded(tmp_path, monkeypatch):
 
 
 def test_an_intent_file_with_and_without_topics(tmp_path):
-    path = write(tmp_path / "a.tsv", "text\tintent\ttopic\nhow to pay\tpay\tbank\n lost card \tcard\tbank\nhi\t\tchat\n")
+    path = write(
+        tmp_path / "a.tsv", "text\tintent\ttopic\nhow to pay\tpay\tbank\n lost card \tcard\tbank\nhi\t\tchat\n"
+    )
     questions, intents, topics, bad = read_intent_file(path, "text", "intent", "topic", "skip")
     assert (questions, intents, topics) == (["how to pay", "lost card"], ["pay", "card"], ["bank", "bank"])
     assert [(found.row, found.column) for found in bad] == [(4, "intent")]

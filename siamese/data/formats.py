@@ -90,7 +90,7 @@ def _read_delimited(lines: list[str], columns: Sequence[str], delimiter: str, ta
 
     reader = reader_from(0)
     try:
-        header = next(reader, [])
+        header: list[str] = next(reader, [])
     except csv.Error as error:
         raise ValueError(f"{table.file} has broken quoting in its header: {error}") from error
     if any(UNDECODABLE.search(name) for name in header):

@@ -118,9 +118,9 @@ def pair_file(
         return QuestionPairs.from_texts(left_texts, right_texts, labels)
 
     pairs = read(train)
-    given = {part: read(place) for part, place in (("dev", dev), ("test", test)) if isinstance(place, str)}
-    parts = _complete(pairs, given.get("dev", dev), given.get("test", test), seed)
-    return PairSplits(Path(train).name, *parts, tuple(bad_rows))
+    dev_part = read(dev) if isinstance(dev, str) else dev
+    test_part = read(test) if isinstance(test, str) else test
+    return PairSplits(Path(train).name, *_complete(pairs, dev_part, test_part, seed), tuple(bad_rows))
 
 
 def tfds_pairs(
@@ -152,11 +152,11 @@ def tfds_pairs(
     Raises:
         ValueError: as `read_tfds` and `split_by_component` do.
     """
-    official = {part: split for part, split in (("dev", dev), ("test", test)) if isinstance(split, str)}
-    splits = [train, *official.values()]
-    (pairs, *others), bad_rows = read_tfds(name, splits, left, right, label, label_scale, data_dir, manual_dir)
-    given = dict(zip(official, others, strict=True))
-    return PairSplits(name, *_complete(pairs, given.get("dev", dev), given.get("test", test), seed), bad_rows)
+    splits = [train, *(split for split in (dev, test) if isinstance(split, str))]
+    (pairs, *official), bad_rows = read_tfds(name, splits, left, right, label, label_scale, data_dir, manual_dir)
+    dev_part = official.pop(0) if isinstance(dev, str) else dev
+    test_part = official.pop(0) if isinstance(test, str) else test
+    return PairSplits(name, *_complete(pairs, dev_part, test_part, seed), bad_rows)
 
 
 def _draw_pairs(
@@ -189,7 +189,7 @@ def _complete(
         parts = split_by_component(pairs, test, 0, seed)
         return parts["train"], dev, parts["dev"]
     if isinstance(test, QuestionPairs):
-        parts = split_by_component(pairs, dev, 0, seed)
+        parts = split_by_component(pairs, dev or 0, 0, seed)
         return parts["train"], parts["dev"], test
-    parts = split_by_component(pairs, dev, test or 0, seed)
+    parts = split_by_component(pairs, dev or 0, test or 0, seed)
     return parts["train"], parts["dev"], parts.get("test")

@@ -58,9 +58,7 @@ def read_tfds(
         except ValueError as error:  # its further lines list everything that TFDS has
             raise ValueError(f"TFDS cannot build {name!r}: {str(error).strip().splitlines()[0]}") from error
         prepared = builder.is_prepared()
-    dtypes = {
-        column: feature.np_dtype for column, feature in builder.info.features.items() if feature.shape == ()
-    }
+    dtypes = {column: feature.np_dtype for column, feature in builder.info.features.items() if feature.shape == ()}
     for column, kind in ((left, "text"), (right, "text"), (label, "number")):
         if column not in dtypes or np.issubdtype(dtypes[column], np.number) != (kind == "number"):
             raise ValueError(f"{name} has no {kind} {column!r}; its features are {', '.join(builder.info.features)}")
@@ -90,19 +88,22 @@ def _prepare(builder: Any, name: str, manual_dir: str | None) -> None:
         reason = textwrap.shorten(str(error), 400)
         raise ValueError(f"a file of {name} is not the one that TFDS knows, download it again ({reason})") from error
     except (OSError, AssertionError, tfds.download.DownloadError) as error:  # AssertionError: manual files are missing
-        reason = textwrap.shorten(str(error), 160)
+        missing = _missing_files(builder, str(error))
         place = f"into {manual_dir}" if manual_dir else "into a directory, set data.manual_dir to it"
+        remedy = f"put {missing} {place} and run again " if missing else ""
+        reason = textwrap.shorten(str(error), 160 if missing else 1000)
         raise ValueError(
-            f"{name} is not in {builder.data_dir} and could not be downloaded; "
-            f"put {_needed_files(builder, str(error))} {place} and run again ({reason})"
+            f"{name} is not in {builder.data_dir} and could not be prepared; {remedy}({reason})"
         ) from error
 
 
-def _needed_files(builder: Any, message: str) -> str:
-    """The files that the message of a failed download speaks of, or all that TFDS knows for this builder."""
-    files = {url: f"{info.filename} ({int(info.size):,} bytes, from {url})" for url, info in builder.url_infos.items()}
-    missing = [text for url, text in files.items() if urlsplit(url).path in message]
-    return ", ".join(missing or files.values()) or "its files"
+def _missing_files(builder: Any, message: str) -> str:
+    """The files whose addresses stand in the message of a failed download, empty if it failed otherwise."""
+    return ", ".join(
+        f"{file.filename} ({int(file.size):,} bytes, from {url})"
+        for url, file in builder.url_infos.items()
+        if urlsplit(url).path in message
+    )
 
 
 @contextlib.contextmanager
@@ -149,7 +150,9 @@ def _labelled_pairs(
         raise ValueError(f"{source} has no labels (all are {labels[0]}); give a share to hold out instead of a split")
     if labels.max() > label_scale:
         raise ValueError(f"{source} has labels up to {labels.max()}, expected at most data.label_scale={label_scale:g}")
-    bad = {row: BadRow(source, row + 1, label, str(labels[row]), "no label") for row in np.flatnonzero(~labelled).tolist()}
+    bad = {
+        row: BadRow(source, row + 1, label, str(labels[row]), "no label") for row in np.flatnonzero(~labelled).tolist()
+    }
     sides = [[text.decode() for text in columns[column].tolist()] for column in texts]
     for column, side in zip(texts, sides, strict=True):
         for row, text in enumerate(side):

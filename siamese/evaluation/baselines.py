@@ -66,7 +66,9 @@ def logistic_regression(train: QuestionPairs) -> PairScorer:
     return lambda pairs: model.predict_proba(features(pairs))[:, 1]
 
 
-NEGATIONS = frozenset("not no never without don't can't won't isn't doesn't cannot ne n pas jamais sans plus aucun".split())
+NEGATIONS = frozenset(
+    ["not", "no", "never", "without", "cannot", "t", "ne", "n", "pas", "jamais", "sans"]  # n't ends in the token t
+)
 
 
 def _tokens(question: str) -> list[str]:

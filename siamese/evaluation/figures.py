@@ -12,9 +12,7 @@ from siamese.evaluation.metrics import CALIBRATION_BINS
 DUPLICATE, DIFFERENT, NEUTRAL = "#0b6e4f", "#c8553d", "#8d99ae"
 
 
-def pair_figures(
-    label: np.ndarray, similarity: np.ndarray, calibration: Calibration, title: str
-) -> dict[str, Figure]:
+def pair_figures(label: np.ndarray, similarity: np.ndarray, calibration: Calibration, title: str) -> dict[str, Figure]:
     """All figures of scored pairs, by name.
 
     Args:
@@ -70,7 +68,9 @@ def _precision_recall(label: np.ndarray, similarity: np.ndarray, threshold: floa
     axes.axhline(label.mean(), color=NEUTRAL, linestyle=":", label="share of duplicates")
     verdict = similarity >= threshold
     if verdict.any():
-        axes.plot(verdict[label].mean(), label[verdict].mean(), "o", color=DIFFERENT, label=f"threshold {threshold:.3f}")
+        axes.plot(
+            verdict[label].mean(), label[verdict].mean(), "o", color=DIFFERENT, label=f"threshold {threshold:.3f}"
+        )
     axes.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
     axes.legend(loc="lower left")
     return figure
@@ -103,7 +103,9 @@ def _similarity_histogram(label: np.ndarray, similarity: np.ndarray, threshold: 
 
 
 def _confusion_matrix(label: np.ndarray, verdict: np.ndarray) -> Figure:
-    counts = np.array([[np.sum((label == truth) & (verdict == said)) for said in (False, True)] for truth in (False, True)])
+    counts = np.array(
+        [[np.sum((label == truth) & (verdict == said)) for said in (False, True)] for truth in (False, True)]
+    )
     figure, axes = _square()
     axes.imshow(counts, cmap="Greens")
     for (truth, said), count in np.ndenumerate(counts):

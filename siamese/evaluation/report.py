@@ -101,7 +101,9 @@ def summary(reports: dict[str, Report]) -> str:
     for name in names:
         cells.append([name, *(_cell(each, name) for each in reports.values())])
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
 
 
 def _cell(each: Report, name: str) -> str:

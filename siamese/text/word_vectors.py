@@ -61,7 +61,9 @@ def from_file(
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise ValueError(f"vectors.path: there is no file {path}; give GloVe or word2vec text, or .npy with vectors.words")
+        raise ValueError(
+            f"vectors.path: there is no file {path}; give GloVe or word2vec text, or .npy with vectors.words"
+        )
     if file.suffix == ".npy":
         if words is None:
             raise ValueError("vectors.words must name the word list (one word a line) that belongs to the .npy matrix")
@@ -101,11 +103,15 @@ def _matrix(
     wanted = {word: row for row, word in enumerate(vocabulary)}
     hits = {wanted[word]: vector for word, vector in known if word in wanted}
     if not hits:
-        raise ValueError("the pretrained vectors hold no word of the vocabulary; do they match the language and the case?")
+        raise ValueError(
+            "the pretrained vectors hold no word of the vocabulary; do they match the language and the case?"
+        )
     pretrained = np.array(list(hits.values()), np.float32)
     own_width = pretrained.shape[1]
     if width is not None and width < own_width:
-        raise ValueError(f"vectors.width is {width}, but the pretrained vectors have {own_width} numbers; give at least that")
+        raise ValueError(
+            f"vectors.width is {width}, but the pretrained vectors have {own_width} numbers; give at least that"
+        )
     matrix = _random_rows(size, width or own_width, seed)
     # brought to the spread of the random rows, so that one learning rate suits both
     spread = RANDOM_RANGE / np.sqrt(3.0)
@@ -130,7 +136,11 @@ def _read_text(file: Path) -> Iterator[tuple[str, np.ndarray]]:
             try:
                 vector = np.array(fields[-width:], np.float32)
             except ValueError:
-                raise ValueError(f"{file}, line {number}: expected a word and {width} numbers, got {line[:60]!r}") from None
+                raise ValueError(
+                    f"{file}, line {number}: expected a word and {width} numbers, got {line[:60]!r}"
+                ) from None
             if len(fields) <= width:
-                raise ValueError(f"{file}, line {number}: expected a word and {width} numbers, got {len(fields)} fields")
+                raise ValueError(
+                    f"{file}, line {number}: expected a word and {width} numbers, got {len(fields)} fields"
+                )
             yield " ".join(fields[:-width]), vector
