@@ -8,7 +8,7 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.program import explain_mistakes
+from experiments.program import explain_mistakes, plain
 from siamese import tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.evaluation.report import Report, report, summary
@@ -16,7 +16,7 @@ from siamese.evaluation.report import Report, report, summary
 
 def run(cfg: DictConfig) -> Report:
     """Load a detector and a pair set, measure, and track it as an evaluation of the detector's run."""
-    config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    config = plain(cfg)
     tracking.connect(**config["tracking"])
     detector, source = tracking.load_detector(cfg.run)
     splits = instantiate(cfg.data, _convert_="all")()

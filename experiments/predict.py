@@ -7,11 +7,12 @@ python -m experiments.predict pairs=pairs.csv output=scored.csv run=models:/dupl
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.program import explain_mistakes
+from experiments.program import explain_mistakes, plain
 from siamese import tracking
 from siamese.data.files import read_columns
 from siamese.detector import Detector
@@ -31,7 +32,7 @@ def run(cfg: DictConfig, questions: Sequence[str]) -> pd.DataFrame:
         )
     if cfg.output is not None and Path(cfg.output).suffix not in (".csv", ".jsonl"):
         raise ValueError(f"output must end in .csv or .jsonl, got {cfg.output}")
-    tracking.connect(**OmegaConf.to_container(cfg.tracking))
+    tracking.connect(**plain(cfg.tracking))
     detector, _ = tracking.load_detector(cfg.run)
     if cfg.pairs is None:
         return score(detector, [(questions[0], questions[1])])
@@ -56,26 +57,37 @@ def score(detector: Detector, pairs: list[tuple[str, str]]) -> pd.DataFrame:
     )
 
 
-def main() -> None:
-    """Read key=value settings and questions from the command line, print or write the verdicts."""
+def command_line(words: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """Split the words of a command line into settings (key=value) and questions.
+
+    >>> cfg, questions = command_line(["run=abc", "Is 1+1=2?", "What is 1+1?"])
+    >>> cfg.run, questions
+    ('abc', ['Is 1+1=2?', 'What is 1+1?'])
+    """
     settings = OmegaConf.load(CONFIG)
-    OmegaConf.set_struct(settings, True)
-    given = [
-        word
-        for word in sys.argv[1:]
-        if word.split("=")[0] in ("run", "pairs", "left", "right", "output") or word.startswith("tracking.")
-    ]
-    questions = [word for word in sys.argv[1:] if word not in given]
-    cfg = OmegaConf.merge(settings, OmegaConf.from_dotlist(given))
+    given = [word for word in words if word.partition("=")[1] and word.partition("=")[0].split(".")[0] in settings]
+    cfg = OmegaConf.create(plain(cast(DictConfig, settings)), flags={"struct": True})
+    for word in given:
+        key, _, value = word.partition("=")
+        OmegaConf.update(cfg, key, value or None)
+    return cfg, [word for word in words if word not in given]
+
+
+def write(table: pd.DataFrame, path: str) -> None:
+    """Write the table as CSV or JSON Lines, as the path ends."""
+    if path.endswith(".jsonl"):
+        table.to_json(path, orient="records", lines=True, force_ascii=False)
+    else:
+        table.to_csv(path, index=False)
+
+
+def main() -> None:
+    """Print the verdict on two questions, or print or write the verdicts on a file of pairs."""
+    cfg, questions = command_line(sys.argv[1:])
     table = run(cfg, questions)
     if cfg.output is not None:
-        write = (
-            table.to_csv
-            if cfg.output.endswith(".csv")
-            else lambda path, index: table.to_json(path, orient="records", lines=True, force_ascii=False)
-        )
-        write(cfg.output, index=False)
-        print(f"{len(table):,} pairs scored, {int(table['duplicate'].eq(True).sum()):,} duplicates; wrote {cfg.output}")
+        write(table, cfg.output)
+        print(f"{len(table):,} pairs, {int(table['duplicate'].eq(True).sum()):,} duplicates; wrote {cfg.output}")
     elif questions:
         pair = table.iloc[0]
         verdict = "duplicate" if pair["duplicate"] else "not duplicate"

@@ -3,9 +3,16 @@
 import os
 import sys
 from collections.abc import Callable
+from typing import Any, cast
 
 from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A composed config as dicts and lists, resolved; a value that is still missing is an error."""
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
 
 
 def explain_mistakes(program: Callable[[], None]) -> None:

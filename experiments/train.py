@@ -5,7 +5,6 @@ python -m experiments.train tower=bilstm similarity=manhattan loss=contrastive d
 
 import shlex
 import sys
-import time
 from functools import partial
 
 import hydra
@@ -14,7 +13,7 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.program import explain_mistakes
+from experiments.program import explain_mistakes, plain
 from siamese import tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.data.splits import question_overlap
@@ -31,7 +30,7 @@ EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
 
 def run(cfg: DictConfig) -> dict[str, Report]:
     """From config to tracked detector; gives the reports of dev and, where there is one, test."""
-    config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    config = plain(cfg)
     build = partial(instantiate, _convert_="all")
     keras.utils.set_random_seed(cfg.seed)
     tracking.connect(**config["tracking"])

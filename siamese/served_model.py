@@ -7,11 +7,12 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
+from mlflow.pyfunc import PythonModel
 
 from siamese.detector import Detector
 
 
-class ServedDetector(mlflow.pyfunc.PythonModel):
+class ServedDetector(PythonModel):
     """A detector behind MLflow's table-in, table-out interface."""
 
     def load_context(self, context) -> None:

@@ -16,8 +16,8 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 import mlflow
 import pandas as pd
 from filelock import FileLock
-from mlflow.data.meta_dataset import MetaDataset
-from mlflow.data.sources import LocalArtifactDatasetSource
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.numpy_dataset import from_numpy
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
@@ -140,8 +140,14 @@ def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]]) -> None:
         mlflow.log_metrics(
             {f"data/{split}_pairs": len(pairs), f"data/{split}_duplicate_share": float(pairs.duplicate.mean())}
         )
-        source = LocalArtifactDatasetSource(splits.name)
-        mlflow.log_input(MetaDataset(source, name=f"{splits.name} {split}"[:500], digest=digest[:36]), context=split)
+        dataset = from_numpy(
+            {"left": pairs.left, "right": pairs.right},
+            source=CodeDatasetSource({"data": splits.name}),
+            targets=pairs.label,
+            name=f"{splits.name} {split}"[:500],
+            digest=digest[:36],
+        )
+        mlflow.log_input(dataset, context=split)
     for split, counts in overlap.items():
         mlflow.log_metrics({f"data/{split}_{what}_seen_in_train": count for what, count in counts.items()})
     mlflow.log_metric("data/bad_rows", len(splits.bad_rows))
@@ -278,15 +284,15 @@ def parent_of(source: str) -> str | None:
 
 def _model_uri(run: str) -> str:
     try:
-        model = mlflow.get_run(run).outputs.model_outputs
+        outputs = mlflow.get_run(run).outputs
     except MlflowException:
         raise ValueError(
             f"run={run} is no run of {mlflow.get_tracking_uri()}, no folder and no models:/ URI; "
             "the ids are in the MLflow UI (make ui)"
         ) from None
-    if not model:
+    if outputs is None or not outputs.model_outputs:
         raise ValueError(f"run {run} left no model; choose a finished run of kind 'model'")
-    return f"models:/{model[0].model_id}"
+    return f"models:/{outputs.model_outputs[0].model_id}"
 
 
 def _detector_folder(folder: Path) -> Path:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import question_components
+from siamese.model.losses import Loss
 from siamese.text.batches import PairBatch, PairBatches
 from siamese.text.vectorizer import UNKNOWN, TokenIds
 
@@ -39,7 +40,7 @@ class Epoch:
 
 def fit(
     network: keras.Model,
-    loss: Callable,
+    loss: Loss,
     optimizer: Callable[[int], keras.optimizers.Optimizer],
     pairs: QuestionPairs,
     token_ids: TokenIds,
@@ -99,7 +100,8 @@ def fit(
             mean_loss = float(np.mean(losses))
             if not np.isfinite(mean_loss):
                 raise ValueError(
-                    f"the training loss became {mean_loss} in epoch {number}; lower optimizer.learning_rate or raise schedule.warmup_share"
+                    f"the training loss became {mean_loss} in epoch {number}; "
+                    "lower optimizer.learning_rate or raise schedule.warmup_share"
                 )
             dev = evaluate()
             if monitor not in dev:
@@ -132,7 +134,7 @@ def _run_epoch(step: Callable, batches: PairBatches, number: int, progress: tqdm
 
 
 def _training_step(
-    network: keras.Model, loss: Callable, optimizer: keras.optimizers.Optimizer, word_dropout: float
+    network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer, word_dropout: float
 ) -> Callable[[PairBatch], tf.Tensor]:
     """One compiled step: encode each question of the batch once, compare, and change the weights."""
     tower, similarity = network.get_layer("tower"), network.get_layer("similarity")

@@ -7,7 +7,7 @@ import numpy as np
 
 from siamese.data.pairs import QuestionPairs, question_key
 
-INTENTS_DEALT_TOGETHER = 2  # neighbours of one topic stay in one part, so that each part has confusable intents
+INTENTS_DEALT_TOGETHER = 2  # of one topic: so each part has confusable intents
 RETRIES = 20  # draws for each negative wanted before the corpus counts as exhausted
 
 
@@ -37,11 +37,14 @@ class IntentQuestions:
         intent_number: dict[tuple[str, str], int] = {}
         topic_number: dict[str, int] = {}
         owner: dict[str, tuple[str, str]] = {}
-        kept, intent, topic = [], [], []
+        kept: list[str] = []
+        intent, topic = [], []
         for text, name in zip(questions, zip(topics, intents, strict=True), strict=True):
             first = owner.setdefault(question_key(text), name)
             if first != name:
-                raise ValueError(f"the question {text!r} has two intents, {first[1]!r} and {name[1]!r}; keep one of them")
+                raise ValueError(
+                    f"the question {text!r} has two intents, {first[1]!r} and {name[1]!r}; keep one of them"
+                )
             if len(owner) > len(kept):
                 kept.append(text)
                 intent.append(intent_number.setdefault(name, len(intent_number)))
@@ -119,7 +122,7 @@ def pairs_from_intents(
         corpus: the questions of one part.
         duplicates_per_question: each intent gives this many duplicate pairs per question of its own, or
             all it has.
-        duplicate_share: duplicates among all pairs, in (0, 1).
+        duplicate_share: duplicates among all pairs, in (0, 1].
         confusable_share: negatives whose two intents share a topic, among all negatives, in [0, 1]; the
             others come from anywhere.
         seed: of the draw; the same corpus and seed give the same pairs.
@@ -128,8 +131,13 @@ def pairs_from_intents(
         The pairs in random order, none twice in either direction.
 
     Raises:
-        ValueError: the corpus has one intent only, or no intent with two questions.
+        ValueError: a share is out of its range, or the corpus has one intent only, or no intent with two questions.
     """
+    if not (0 < duplicate_share <= 1 and 0 <= confusable_share <= 1 and duplicates_per_question > 0):
+        raise ValueError(
+            "expected data.duplicate_share in (0, 1], data.confusable_share in [0, 1] and data.duplicates_per_question "
+            f"above 0; got {duplicate_share}, {confusable_share} and {duplicates_per_question}"
+        )
     generator = np.random.default_rng(seed)
     left, right = _duplicates(corpus, duplicates_per_question, generator)
     if not len(left) or len(np.unique(corpus.intent)) < 2:

@@ -54,7 +54,7 @@ class QuestionPairs:
             row = int(np.flatnonzero(outside)[0])
             raise ValueError(f"labels must lie in [0, 1], got {self.label[row]} at pair {row}")
         for side in (self.left, self.right):
-            if len(side) and not (0 <= side.min() and side.max() < len(self.questions)):
+            if len(side) and not (side.min() >= 0 and side.max() < len(self.questions)):
                 raise ValueError(f"a pair points outside the {len(self.questions)} questions of the table")
 
     @classmethod
@@ -126,7 +126,9 @@ class PairSplits:
     def __post_init__(self) -> None:
         for split, pairs in self.parts().items():
             if len(pairs) == 0:
-                raise ValueError(f"data '{self.name}' has no pair in its {split} split; give more rows or larger shares")
+                raise ValueError(
+                    f"data '{self.name}' has no pair in its {split} split; give more rows or larger shares"
+                )
 
     def parts(self) -> dict[str, QuestionPairs]:
         """The splits that exist, by name, in reading order."""

@@ -1,6 +1,6 @@
 """Figures: scored pairs and the course of training, drawn. Each function gives a matplotlib Figure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -35,7 +35,9 @@ def pair_figures(label: np.ndarray, similarity: np.ndarray, calibration: Calibra
     return figures
 
 
-def learning_curves(epochs: Sequence[int], loss: Sequence[float], dev: dict[str, Sequence[float]], best: int) -> Figure:
+def learning_curves(
+    epochs: Sequence[int], loss: Sequence[float], dev: Mapping[str, Sequence[float]], best: int
+) -> Figure:
     """Training loss and dev metrics over the epochs, the best epoch marked."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -93,7 +95,7 @@ def _reliability(label: np.ndarray, probability: np.ndarray) -> Figure:
 def _similarity_histogram(label: np.ndarray, similarity: np.ndarray, threshold: float) -> Figure:
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    edges = np.linspace(0, 1, 41)
+    edges = np.linspace(0, 1, 41).tolist()
     for mask, color, name in ((label, DUPLICATE, "duplicate"), (~label, DIFFERENT, "not duplicate")):
         axes.hist(similarity[mask], edges, color=color, alpha=0.6, label=name)
     axes.axvline(threshold, color="black", linestyle=":", label=f"threshold {threshold:.3f}")

@@ -11,10 +11,20 @@ Most losses look at the pairs alone; then the matrix is never computed. `check(s
 ValueError where a loss cannot train a similarity.
 """
 
+from typing import Protocol
+
 import keras
 from keras import ops
 
 CLIP = 1e-7  # similarities are kept this far from 0 and 1 before a logarithm
+
+
+class Loss(Protocol):
+    """What training calls."""
+
+    def __call__(self, label, similarity, matrix, negative): ...
+
+    def check(self, similarity: keras.layers.Layer) -> None: ...
 
 
 class BinaryCrossentropy:
@@ -115,7 +125,7 @@ class WeightedSum:
         share: weight of the second, in [0, 1].
     """
 
-    def __init__(self, first, second, share: float = 0.5):
+    def __init__(self, first: Loss, second: Loss, share: float = 0.5):
         _between("share", share, 0.0, 1.0)
         self.first, self.second, self.share = first, second, share
 

@@ -104,7 +104,10 @@ class Learned(keras.layers.Layer):
         return ops.sigmoid(self.ceiling - below * ops.tanh(5.0 * distance))
 
     def matrix(self, left, right):
-        """Cosine of the embeddings, to retrieve candidates by: `float32[n, dimension]`, `float32[m, dimension]` -> `float32[n, m]`."""
+        """Cosine of the embeddings, to retrieve candidates by.
+
+        `float32[n, dimension]`, `float32[m, dimension]` -> `float32[n, m]`.
+        """
         return Cosine().matrix(left, right)
 
     def get_config(self):

@@ -105,6 +105,8 @@ class Vectorizer:
             if value < least:
                 raise ValueError(f"text.{name} must be at least {least}, got {value}")
         special = ["[PAD]", "[UNK]"]
+        model: models.Model
+        trainer: trainers.Trainer
         if kind == "word":
             model = models.WordLevel(unk_token="[UNK]")
             trainer = trainers.WordLevelTrainer(

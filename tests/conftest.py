@@ -1,0 +1,90 @@
+"""What many tests share: a handful of questions, and networks small enough to build in a moment."""
+
+from itertools import combinations
+
+import keras
+import numpy as np
+import pytest
+
+import experiments  # noqa: F401 (first of all: it starts TensorFlow silently)  # isort: split
+from siamese.data.pairs import QuestionPairs
+from siamese.model import towers
+from siamese.model.losses import BinaryCrossentropy
+from siamese.model.network import siamese_network, word_embedding
+from siamese.model.similarity import Cosine
+from siamese.optimizer import adam, constant
+from siamese.text.vectorizer import Vectorizer
+from siamese.text.word_vectors import random
+from siamese.training import fit
+
+INTENTS = (
+    ("how do i pay my bill", "where can i pay the bill ?", "what are the ways to pay a bill"),
+    ("my card is lost", "i lost my card", "card gone , what now ?"),
+    ("when does the shop open", "opening hours", "is the shop open today , and until when ?"),
+    ("how do i cook rice", "cooking rice", "what is the best way to cook a pot of rice ?"),
+)
+TOWER_OPTIONS = {
+    "dense": {"units": [6], "pooling": ["mean", "max"]},
+    "conv1d": {"filters": [5], "kernel_sizes": [1, 2, 3]},
+    "bilstm": {"units": [4]},
+}
+
+
+@pytest.fixture(scope="session")
+def pairs() -> QuestionPairs:
+    """12 duplicates, all within their intents, and 12 others; 12 questions."""
+    duplicates = [pair for intent in INTENTS for pair in combinations(intent, 2)]
+    others = [
+        (one, other) for left, right in combinations(INTENTS, 2) for one, other in zip(left[:2], right[1:], strict=True)
+    ]
+    left, right = zip(*duplicates, *others, strict=True)
+    return QuestionPairs.from_texts(left, right, [1] * len(duplicates) + [0] * len(others))
+
+
+@pytest.fixture(scope="session")
+def vectorizer(pairs) -> Vectorizer:
+    return Vectorizer.fit(pairs.questions, min_frequency=1, oov_buckets=8)
+
+
+@pytest.fixture(scope="session")
+def token_ids(vectorizer, pairs):
+    return vectorizer.encode(pairs.questions)
+
+
+@pytest.fixture(scope="session")
+def build_network(vectorizer):
+    """A function: name of a tower, a similarity and a seed -> a network of width 8."""
+
+    def build(
+        tower: str = "dense", similarity: keras.layers.Layer | None = None, seed: int = 0, **options
+    ) -> keras.Model:
+        keras.utils.set_random_seed(seed)
+        vectors = random(vectorizer.vocabulary, vectorizer.size, seed, 8)
+        words = word_embedding(vectors.matrix, trainable=True)
+        return siamese_network(getattr(towers, tower)(words, **TOWER_OPTIONS[tower] | options), similarity or Cosine())
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def train(pairs, token_ids):
+    """A function: a network and a loss -> trained for one epoch of one step, unless told otherwise."""
+
+    def run(network: keras.Model, loss=None, **changes):
+        settings = {
+            "optimizer": lambda steps: adam(lambda peak, steps: constant(peak, steps, 0.0), steps, 0.01),
+            "pairs": pairs,
+            "token_ids": token_ids,
+            "seed": 0,
+            "evaluate": lambda: {"roc_auc": 0.5},
+            "on_epoch": lambda epoch: None,
+            "epochs": 1,
+            "batch_size": 100,
+            "word_dropout": 0.0,
+            "monitor": "roc_auc",
+            "patience": None,
+        } | changes
+        weight = np.ones(len(settings["pairs"]), np.float32)
+        return fit(network, loss or BinaryCrossentropy(), weight=weight, **settings)
+
+    return run
