@@ -56,8 +56,9 @@ def choose(splits: PairSplits, split: str) -> QuestionPairs:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
 def main(cfg: DictConfig) -> None:
     """Evaluate once."""
-    run(cfg)
+    with explain_mistakes():
+        run(cfg)
 
 
 if __name__ == "__main__":
-    explain_mistakes(main)
+    main()

@@ -97,4 +97,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    explain_mistakes(main)
+    with explain_mistakes():
+        main()

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from hydra.errors import HydraException
@@ -15,23 +16,20 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
 
 
-def explain_mistakes(program: Callable[[], None]) -> None:
-    """Run a program; what the user can mend is told in one line with exit code 1, Ctrl-C gives 130."""
+@contextmanager
+def explain_mistakes() -> Iterator[None]:
+    """Tell what the user can mend in one line with exit code 1; Ctrl-C gives 130.
+
+    Other errors keep their traceback, and so do these with HYDRA_FULL_ERROR=1.
+    """
     try:
-        program()
+        yield
     except KeyboardInterrupt:
-        print("interrupted; the run is marked KILLED", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, OSError, HydraException, OmegaConfBaseException) as mistake:
-        _explain(mistake)
-    except TypeError as mistake:
-        if "unexpected keyword argument" not in str(mistake):
+    except (ValueError, OSError, TypeError, HydraException, OmegaConfBaseException) as mistake:
+        misspelt = "unexpected keyword argument" in str(mistake)
+        if os.environ.get("HYDRA_FULL_ERROR") or (isinstance(mistake, TypeError) and not misspelt):
             raise
-        _explain(mistake)
-
-
-def _explain(mistake: BaseException) -> None:
-    if os.environ.get("HYDRA_FULL_ERROR"):
-        raise mistake
-    cause = mistake.__cause__ if isinstance(mistake, HydraException) and mistake.__cause__ else mistake
-    sys.exit(f"error: {cause}\n(HYDRA_FULL_ERROR=1 shows where)")
+        cause = mistake.__cause__ if isinstance(mistake, HydraException) and mistake.__cause__ else mistake
+        sys.exit(f"error: {cause}\n(HYDRA_FULL_ERROR=1 shows where)")

@@ -179,8 +179,9 @@ def _show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], se
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(cfg: DictConfig) -> None:
     """Train once; with --multirun, once for each choice."""
-    run(cfg)
+    with explain_mistakes():
+        run(cfg)
 
 
 if __name__ == "__main__":
-    explain_mistakes(main)
+    main()

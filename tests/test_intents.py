@@ -95,9 +95,7 @@ def test_the_draw_depends_on_the_seed_alone():
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize(
-    "own", [corpus(1, 1, 5), corpus(2, 3, 1), corpus(0)], ids=["one intent", "one question each", "none"]
-)
+@pytest.mark.parametrize("own", [corpus(1, 1, 5), corpus(2, 3, 1)], ids=["one intent", "one question each"])
 def test_a_corpus_without_pairs_is_refused(own):
     with pytest.raises(ValueError, match="two intents, one of them with two questions"):
         draw(own)
@@ -105,13 +103,18 @@ def test_a_corpus_without_pairs_is_refused(own):
 
 @pytest.mark.parametrize(
     "options",
-    [{"share": 0.0}, {"share": 1.0}, {"share": 1.2}, {"confusable": 1.5}, {"confusable": -0.5}, {"per_question": -1.0}],
+    [{"share": 0.0}, {"share": 1.2}, {"confusable": 1.5}, {"confusable": -0.5}, {"per_question": 0.0}],
     ids=str,
 )
 def test_shares_out_of_range_are_refused(options):
-    """duplicate_share lies in (0, 1), confusable_share in [0, 1], and no intent gives less than no duplicates."""
-    with pytest.raises(ValueError, match="must"):
+    """duplicate_share lies in (0, 1], confusable_share in [0, 1], and each intent gives some duplicates."""
+    with pytest.raises(ValueError, match=rf"duplicate_share in \(0, 1\].*got .*{next(iter(options.values()))}"):
         draw(corpus(), **options)
+
+
+def test_duplicates_alone():
+    """A share of 1 asks for no negatives."""
+    assert draw(corpus(1, 2, 4), share=1.0).label.tolist() == [1.0] * 12
 
 
 def parts_of(own, by, dev=0.1, test=0.1, seed=0):

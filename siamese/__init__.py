@@ -1,0 +1,16 @@
+"""Siamese networks for duplicate questions: from two texts to one verdict.
+
+Read it in this order, which is the way of the data:
+
+    data/pairs.py        what a labelled pair is; data/sources.py brings them, data/splits.py parts them
+    text/vectorizer.py   text -> token ids; text/word_vectors.py starts the embedding table
+    text/batches.py      pairs -> length-bucketed batches in which every question stands once
+    model/towers.py      token ids -> embedding
+    model/similarity.py  two embeddings -> a similarity in [0, 1]
+    model/losses.py      how wrong that is; model/network.py puts tower and similarity together
+    training.py          batches in, weights of the best epoch out
+    scoring.py           a trained network over many pairs
+    evaluation/          thresholds and calibration from dev, metrics, figures, baselines
+    detector.py          what a trained run leaves behind: text in, verdict out
+    tracking.py          the one door to MLflow; served_model.py is what MLflow loads
+"""

@@ -1,0 +1,152 @@
+"""Towers: whatever the options, padding and neighbours never change an embedding."""
+
+import keras
+import numpy as np
+import pytest
+
+from siamese.model import towers
+from siamese.model.network import word_embedding
+
+IDS, WIDTH = 20, 8
+OPTIONS = {
+    "one layer": {},
+    "two layers": {"layers": [6, 5]},
+    "no layer": {"layers": []},
+    "mean": {"pooling": ["mean"]},
+    "max": {"pooling": ["max"]},
+    "both poolings": {"pooling": ["mean", "max"]},
+    "normalised": {"layers": [6, 5], "normalization": "layer"},
+    "skip": {"layers": [6, 5], "skip": True},
+    "everything": {"layers": [6, 5], "pooling": ["max", "mean"], "normalization": "layer", "skip": True, "dropout": 0.5},
+}
+QUESTION = [3, 7, 7, 12, 19]
+OTHERS = [[4, 5], [6, 6, 8, 9, 10, 11, 2, 3, 4], [1]]
+
+
+def build(name: str, layers=(6,), **options) -> keras.Model:
+    """A tower whose every weight is random: biases of 0 would hide what padding does."""
+    matrix = np.random.default_rng(0).normal(size=(IDS, WIDTH))
+    sizes = {"filters" if name == "conv1d" else "units": list(layers)}
+    tower = getattr(towers, name)(word_embedding(matrix, trainable=True), **sizes, **options)
+    generator = np.random.default_rng(1)
+    tower.set_weights([generator.normal(size=weight.shape) for weight in tower.get_weights()])
+    return tower
+
+
+def padded(questions: list[list[int]], length: int) -> np.ndarray:
+    return np.array([question + [0] * (length - len(question)) for question in questions], np.int32)
+
+
+def embed(tower: keras.Model, questions: list[list[int]], length: int) -> np.ndarray:
+    return np.asarray(tower(padded(questions, length), training=False))
+
+
+@pytest.fixture(scope="module", params=["dense", "conv1d", "bilstm"])
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module", params=list(OPTIONS))
+def tower(name, request) -> keras.Model:
+    return build(name, **OPTIONS[request.param])
+
+
+def test_padding_changes_nothing(tower):
+    """The same question at its own length, a little longer and much longer."""
+    short, longer, long = (embed(tower, [QUESTION], length)[0] for length in (5, 8, 17))
+    assert np.isfinite(short).all()
+    assert np.ptp(short) > 1e-3
+    np.testing.assert_allclose(longer, short, atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(long, short, atol=1e-6, rtol=1e-6)
+
+
+def test_neighbours_in_the_batch_change_nothing(tower):
+    alone = embed(tower, [QUESTION], 9)[0]
+    among = embed(tower, [*OTHERS, QUESTION, *OTHERS], 9)
+    np.testing.assert_allclose(among[len(OTHERS)], alone, atol=1e-6, rtol=1e-6)
+    np.testing.assert_allclose(among[: len(OTHERS)], among[len(OTHERS) + 1 :], atol=1e-6, rtol=1e-6)
+    assert np.abs(among[0] - alone).max() > 1e-3  # another question has another embedding
+
+
+def test_one_unknown_token_has_a_finite_embedding(tower):
+    for length in (1, 4):
+        embedding = embed(tower, [[1]], length)
+        assert embedding.shape == (1, tower.output.shape[-1])
+        assert np.isfinite(embedding).all()
+        assert np.abs(embedding).max() < 1e4  # not what a masked position counts as in a maximum
+
+
+def test_it_says_what_it_takes_and_gives(tower):
+    assert tower.name == "tower"
+    assert (tower.input.dtype, tower.input.shape) == ("int32", (None, None))
+    assert (tower.output.dtype, len(tower.output.shape)) == ("float32", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "dimension"),
+    [
+        ("dense", {}, 12),  # 6, mean and max
+        ("dense", {"pooling": ["max"]}, 6),
+        ("dense", {"layers": [6, 5], "skip": True}, 2 * (8 + 6 + 5)),  # the words and both layers, twice
+        ("dense", {"layers": []}, 16),
+        ("conv1d", {}, 18),  # 6 detectors of each of 3 widths
+        ("conv1d", {"kernel_sizes": [4]}, 6),
+        ("conv1d", {"skip": True, "pooling": ["mean"]}, 8 + 18),
+        ("bilstm", {}, 12),  # 6 in each direction
+        ("bilstm", {"layers": [6, 5], "skip": True}, 8 + 12 + 10),
+    ],
+    ids=str,
+)
+def test_dimension(name, options, dimension):
+    assert embed(build(name, **options), [QUESTION], 5).shape == (1, dimension)
+
+
+@pytest.mark.parametrize("sizes", [[1], [2], [5], [1, 2, 3, 4]], ids=str)
+def test_padding_changes_nothing_for_any_kernel(sizes):
+    """Even widths reach further to one side; a width of 5 sees beyond a short question on both."""
+    tower = build("conv1d", [6, 5], kernel_sizes=sizes)
+    for question in ([3], [3, 7], QUESTION):
+        own, long = embed(tower, [question], len(question)), embed(tower, [question], 16)
+        np.testing.assert_allclose(long, own, atol=1e-6, rtol=1e-6)
+
+
+def test_word_order_matters_to_all_but_dense(name):
+    forward, backward = embed(build(name), [[3, 7, 12], [12, 7, 3]], 3)
+    assert (np.abs(forward - backward).max() < 1e-5) == (name == "dense")
+
+
+def test_without_layers_dense_is_an_average_of_words():
+    """Tokens 3 and 7 are rows 3 and 7 of the table; padding is not averaged in."""
+    tower = build("dense", [], pooling=["mean", "max"])
+    table = tower.get_weights()[0]
+    expected = np.concatenate([(table[3] + table[7]) / 2, np.maximum(table[3], table[7])])
+    np.testing.assert_allclose(embed(tower, [[3, 7]], 6)[0], expected, atol=1e-6)
+
+
+def test_the_backward_lstm_starts_at_the_last_word():
+    """Reversed reading of 1 2 3 _ _ is 3 2 1 _ _: padding stays behind."""
+    ids = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [1, 2, 3, 4, 5]], np.int32)
+    words = ids[..., None].astype("float32")
+    reversed_words = np.asarray(towers.reverse(words, towers.token_mask(ids)))[..., 0]
+    assert reversed_words.tolist() == [[3, 2, 1, 0, 0], [4, 0, 0, 0, 0], [5, 4, 3, 2, 1]]
+
+
+def test_dropout_works_in_training_alone(name):
+    tower = build(name, dropout=0.5)
+    question = padded([QUESTION], 5)
+    still = [np.asarray(tower(question, training=False)) for _ in range(2)]
+    noisy = [np.asarray(tower(question, training=True)) for _ in range(2)]
+    np.testing.assert_array_equal(*still)
+    assert np.abs(noisy[0] - noisy[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("pooling", [[], ["sum"], ["mean", "median"]], ids=str)
+def test_bad_pooling_is_refused(name, pooling):
+    with pytest.raises(ValueError, match="tower.pooling must list one or both of mean, max; got"):
+        build(name, pooling=pooling)
+
+
+def test_bad_normalisation_is_refused(name):
+    """A misspelt option must not train a network without normalisation."""
+    with pytest.raises(ValueError, match="normalization"):
+        build(name, normalization="batch")

@@ -1,0 +1,251 @@
+"""Vectorizer: what a token is, which id it gets, and that JSON keeps all of it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from siamese.text.vectorizer import PADDING, UNKNOWN, TokenIds, Vectorizer
+
+KINDS = ("word", "unigram", "bpe")
+TRAINING = [
+    "How do I reset my password?",
+    "Where can I change my password?",
+    "What's the best way to cook rice?",
+    "Qu'est-ce que l'été coûte à l'hôtel ?",
+    "Où est l'eau aujourd'hui ?",
+    "I don't know how to pay 1,000.50 euros 😀",
+] * 3
+STRANGE = ["", "   ", "!", "?!…", "漢字", "😀", "👨‍👩‍👧", "zyzzyva xylophone", "\u200b", "\x00", "a" * 500, "\ud7ff"]
+
+
+def split(question: str, **options) -> list[str]:
+    """How a question falls into words: a vectorizer fitted on it alone knows each of them."""
+    return Vectorizer.fit([question], min_frequency=1, oov_buckets=0, **options).tokens(question)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def fitted(request) -> Vectorizer:
+    return Vectorizer.fit(TRAINING, kind=request.param, vocabulary_size=120, min_frequency=1, oov_buckets=16, max_length=40)
+
+
+@pytest.mark.parametrize(
+    ("question", "tokens"),
+    [
+        ("How do I pay?", ["how", "do", "i", "pay", "?"]),
+        ("I don't, I can’t", ["i", "don't", ",", "i", "can't"]),
+        ("l'eau de L’Hôtel", ["l'", "eau", "de", "l'", "hôtel"]),
+        ("Qu'est-ce que c'est ?", ["qu'", "est", "-", "ce", "que", "c'", "est", "?"]),
+        ("aujourd'hui, presqu'île", ["aujourd'hui", ",", "presqu'île"]),
+        ("jusqu'à ce qu’il d'abord s'en aille", ["jusqu'", "à", "ce", "qu'", "il", "d'", "abord", "s'", "en", "aille"]),
+        ("John's and what’s", ["john", "'s", "and", "what", "'s"]),
+        ("o'clock, rock 'n' roll", ["o'clock", ",", "rock", "'", "n", "'", "roll"]),
+        ("1,000.50 € or 50%", ["1,000.50", "€", "or", "50", "%"]),
+        ("12h30 in 2024.", ["12", "h", "30", "in", "2024", "."]),
+        ("ok 😀😀 👍", ["ok", "😀", "😀", "👍"]),
+        ("I ❤\ufe0f it", ["i", "❤\ufe0f", "it"]),
+        ("wi-fi/e_mail", ["wi", "-", "fi", "/", "e", "_", "mail"]),
+        ("日本 Москва", ["日本", "москва"]),
+    ],
+)
+def test_words(question, tokens):
+    assert split(question) == tokens
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("caf\u00e9", "cafe\u0301"),  # é in one code point or in two
+        ("ﬁn", "fin"),  # a ligature
+        ("ＡＢＣ １２", "abc 12"),  # full width
+        ("don’t", "don't"),
+        ("donʼt", "don't"),
+        ("don＇t", "don't"),
+        ("what\u00a0now", "what now"),  # a no-break space
+    ],
+)
+def test_forms_that_look_alike_are_the_same_words(one, other):
+    assert split(one) == split(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("ou", "où"), ("sale", "salé"), ("peche", "pêche")])
+def test_accents_are_kept(one, other):
+    vectorizer = Vectorizer.fit([one, other], min_frequency=1)
+    assert vectorizer.tokens(one) != vectorizer.tokens(other)
+    assert split(other) == [other]
+
+
+def test_case_is_dropped_or_kept():
+    assert split("École NASA") == ["école", "nasa"]
+    assert split("École NASA", lowercase=False) == ["École", "NASA"]
+
+
+@pytest.mark.parametrize(
+    ("question", "tokens"), [("L'eau", ["L'", "eau"]), ("Qu'est", ["Qu'", "est"]), ("JOHN'S", ["JOHN", "'S"])]
+)
+def test_apostrophes_where_case_is_kept(question, tokens):
+    """A capital at the start of a sentence must not glue an elision to its word."""
+    assert split(question, lowercase=False) == tokens
+
+
+def test_ids_padding_unknown_vocabulary_buckets():
+    """3 words are in the vocabulary: ids 2 to 4; 4 buckets follow: 5 to 8; 9 ids in all."""
+    vectorizer = Vectorizer.fit(["a b c", "a b", "a"], min_frequency=1, oov_buckets=4)
+    assert (PADDING, UNKNOWN) == (0, 1)
+    assert vectorizer.vocabulary == ["[PAD]", "[UNK]", "a", "b", "c"]
+    assert vectorizer.size == 9
+    known, strange = vectorizer.encode(["c b a", "x a y"]).padded(np.arange(2))
+    assert known.tolist() == [4, 3, 2]
+    assert strange[1] == 2
+    assert {strange[0], strange[2]} <= {5, 6, 7, 8}
+
+
+def test_rare_words_and_a_full_vocabulary_are_left_out():
+    """a occurs 3 times, b twice, c once."""
+    texts = ["a b c", "a b", "a"]
+    assert Vectorizer.fit(texts, min_frequency=2).vocabulary[2:] == ["a", "b"]
+    assert Vectorizer.fit(texts, min_frequency=1, vocabulary_size=3).vocabulary[2:] == ["a"]
+
+
+def test_an_unknown_word_has_the_same_bucket_everywhere():
+    """In other questions, in other cases, and in a vectorizer made of the JSON; 2,000 buckets rarely collide."""
+    vectorizer = Vectorizer.fit(TRAINING)
+    again = Vectorizer.from_json(vectorizer.to_json())
+    first = vectorizer.encode(["zyzzyva"]).values[0]
+    assert first >= len(vectorizer.vocabulary)
+    assert vectorizer.encode(["my Zyzzyva"]).values[1] == first
+    assert again.encode(["ZYZZYVA"]).values[0] == first
+    assert vectorizer.encode(["xylophone"]).values[0] != first
+
+
+def test_unknown_words_are_one_id_without_buckets():
+    vectorizer = Vectorizer.fit(["a b"], min_frequency=1, oov_buckets=0)
+    assert vectorizer.encode(["x a y"]).values.tolist() == [UNKNOWN, 2, UNKNOWN]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fitted_on_the_given_questions_only(kind):
+    """Nothing that was encoded later enters the vocabulary."""
+    vectorizer = Vectorizer.fit(["red green"] * 3, kind=kind, min_frequency=1, vocabulary_size=30)
+    before = vectorizer.to_json()
+    assert not any("q" in token for token in vectorizer.vocabulary[2:])
+    vectorizer.encode(["quite queer questions"] * 5)
+    assert vectorizer.to_json() == before
+
+
+@pytest.mark.parametrize("question", STRANGE, ids=ascii)
+def test_every_text_has_tokens(fitted, question):
+    """None is empty, none is padding, all ids exist, none is longer than 40."""
+    ids = fitted.encode([question, "How do I pay?", question])
+    assert ids.lengths.min() >= 1
+    assert ids.lengths.max() <= 40
+    assert ids.values.dtype == np.int32
+    assert 0 < ids.values.min() <= ids.values.max() < fitted.size
+    first, last = (ids.values[ids.offsets[i] : ids.offsets[i + 1]].tolist() for i in (0, 2))
+    assert first == last
+
+
+def test_no_questions_at_all(fitted):
+    ids = fitted.encode([])
+    assert (len(ids), ids.values.tolist(), ids.offsets.tolist()) == (0, [], [0])
+
+
+def test_long_questions_keep_their_start(fitted):
+    """Each of these words is one token at least, so that 60 of them are more than 40 tokens."""
+    long = "password " * 60
+    ids = fitted.encode([long, "password"])
+    assert ids.lengths[0] == 40
+    assert ids.values[: ids.lengths[1]].tolist() == ids.values[ids.offsets[1] :].tolist()
+    assert len(fitted.tokens(long)) == 40
+
+
+def test_json_gives_the_same_ids(fitted):
+    again = Vectorizer.from_json(fitted.to_json())
+    for questions in (TRAINING, STRANGE, ["how do i cook my été ?"]):
+        one, other = fitted.encode(questions), again.encode(questions)
+        assert one.values.tolist() == other.values.tolist()
+        assert one.offsets.tolist() == other.offsets.tolist()
+    assert (again.size, again.max_length, again.oov_buckets) == (fitted.size, 40, fitted.oov_buckets)
+    assert again.vocabulary == fitted.vocabulary
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fitting_twice_gives_the_same_json(kind, pairs):
+    """The order of equally frequent tokens is no accident of a hash table."""
+    texts = TRAINING + list(pairs.questions)
+    fits = {Vectorizer.fit(texts, kind=kind, vocabulary_size=150, min_frequency=1).to_json() for _ in range(4)}
+    assert len(fits) == 1
+
+
+def test_words_are_known_by_their_own_name(fitted):
+    """`tokens` shows what the model sees: pieces of the question, [UNK] for what is outside the vocabulary."""
+    assert set(fitted.tokens("How do I reset my password?")) <= set(fitted.vocabulary)
+    assert set(fitted.tokens("漢")) <= set(fitted.vocabulary)
+    assert "[UNK]" in fitted.tokens("漢")
+
+
+def test_subwords_spell_out_what_is_unknown():
+    """No buckets: "reword" is made of pieces of the training words."""
+    for kind in ("unigram", "bpe"):
+        vectorizer = Vectorizer.fit(TRAINING, kind=kind, vocabulary_size=120, min_frequency=1, oov_buckets=16)
+        assert vectorizer.oov_buckets == 0
+        assert UNKNOWN not in vectorizer.encode(["reword"]).values
+
+
+def test_a_newer_format_is_refused(fitted):
+    state = json.loads(fitted.to_json()) | {"format_version": 2}
+    with pytest.raises(ValueError, match="has format 2, this program reads up to 1; use a newer version"):
+        Vectorizer.from_json(json.dumps(state))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "words"}, "text.kind must be one of word, unigram, bpe; got 'words'"),
+        ({"vocabulary_size": 2}, "text.vocabulary_size must be at least 3, got 2"),
+        ({"min_frequency": 0}, "text.min_frequency must be at least 1, got 0"),
+        ({"oov_buckets": -1}, "text.oov_buckets must be at least 0, got -1"),
+        ({"max_length": 0}, "text.max_length must be at least 1, got 0"),
+    ],
+    ids=str,
+)
+def test_impossible_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        Vectorizer.fit(TRAINING, **options)
+
+
+def test_more_questions_than_one_chunk(monkeypatch):
+    """Chunks of 2 bound memory, not the result."""
+    whole = Vectorizer.fit(TRAINING, min_frequency=1)
+    expected = whole.encode(TRAINING).values.tolist()
+    monkeypatch.setattr("siamese.text.vectorizer.ENCODE_CHUNK", 2)
+    chunked = Vectorizer.fit(TRAINING, min_frequency=1)
+    assert chunked.to_json() == whole.to_json()
+    assert chunked.encode(TRAINING).values.tolist() == expected
+
+
+@pytest.fixture
+def three_questions() -> TokenIds:
+    """5 6 7, then 8, then 9 9."""
+    return TokenIds(np.array([5, 6, 7, 8, 9, 9], np.int32), np.array([0, 3, 4, 6]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "multiple", "expected"),
+    [
+        ([0, 1, 2], 1, [[5, 6, 7], [8, 0, 0], [9, 9, 0]]),
+        ([2, 1], 1, [[9, 9], [8, 0]]),
+        ([1, 1], 4, [[8, 0, 0, 0], [8, 0, 0, 0]]),
+        ([0], 3, [[5, 6, 7]]),
+        ([0], 2, [[5, 6, 7, 0]]),
+    ],
+)
+def test_padding(three_questions, rows, multiple, expected):
+    padded = three_questions.padded(np.array(rows), multiple)
+    assert padded.dtype == np.int32
+    assert padded.tolist() == expected
+
+
+def test_lengths(three_questions):
+    assert len(three_questions) == 3
+    assert three_questions.lengths.tolist() == [3, 1, 2]
