@@ -41,7 +41,6 @@ def run(cfg: DictConfig) -> dict[str, Report]:
         splits = build(cfg.data)()
         _track_data(splits)
         vectorizer = build(cfg.text)(splits.train.questions)
-        token_ids = {split: vectorizer.encode(pairs.questions) for split, pairs in splits.parts().items()}
         vectors = build(cfg.vectors)(vectorizer.vocabulary, vectorizer.size, cfg.seed)
         tower = build(cfg.tower)(word_embedding(vectors.matrix, vectors.trainable))
         network = siamese_network(tower, build(cfg.similarity)())
@@ -52,14 +51,15 @@ def run(cfg: DictConfig) -> dict[str, Report]:
         print(f"{_name(config)}: {network.count_params():,} parameters, {vectorizer.size:,} token ids", flush=True)
 
         scorer = Scorer(network)
-        ids_of = {id(pairs): token_ids[split] for split, pairs in splits.parts().items()}
-        evaluate = partial(build(cfg.evaluation), lambda pairs: scorer.score(ids_of[id(pairs)], pairs), seed=cfg.seed)
+        evaluate = partial(
+            build(cfg.evaluation), lambda pairs: scorer.score(vectorizer.encode(pairs.questions), pairs), seed=cfg.seed
+        )
         history = fit(
             network,
             build(cfg.loss),
             partial(build(cfg.optimizer), build(cfg.schedule)),
             splits.train,
-            token_ids["train"],
+            vectorizer.encode(splits.train.questions),
             build(cfg.weighting)(splits.train),
             cfg.seed,
             lambda: evaluate({"dev": splits.dev}, bootstrap_repeats=0)[1]["dev"].metrics,
@@ -70,10 +70,9 @@ def run(cfg: DictConfig) -> dict[str, Report]:
 
         calibration, reports = evaluate(_held_out(splits))
         _track_reports(reports, calibration)
-        identical = scorer.similarity(scorer.encode(token_ids["dev"]), splits.dev.left, splits.dev.left)
-        highest = np.mean(identical >= reports["dev"].predictions["similarity"].to_numpy())
-        tracking.log_metrics({"identical_scores_highest": float(highest)}, "dev")
-        tracking.log_detector(Detector(network, vectorizer, calibration), _pairs_of(reports)[:EXAMPLE_PAIRS])
+        detector = Detector(network, vectorizer, calibration)
+        _track_identity(detector, splits.dev, reports["dev"])
+        tracking.log_detector(detector, _pairs_of(reports)[:EXAMPLE_PAIRS])
 
     baselines = {
         name: _run_baseline(name, fit_baseline, splits, cfg) for name, fit_baseline in build(cfg.baselines).items()
@@ -85,7 +84,8 @@ def run(cfg: DictConfig) -> dict[str, Report]:
 
 def _name(config: dict) -> str:
     flat = tracking.flatten(config)
-    return " ".join(str(flat[choice]) for choice in ("tower", "similarity", "loss")).lower()
+    losses = [flat[part] for part in ("loss.first", "loss.second") if part in flat] or [flat["loss"]]
+    return f"{flat['tower']} {flat['similarity']} {'+'.join(map(str, losses))}"
 
 
 def _how_to_repeat() -> str:
@@ -140,6 +140,13 @@ def _track_reports(reports: dict[str, Report], calibration) -> None:
         tracking.log_report(report, split, calibration)
 
 
+def _track_identity(detector: Detector, dev: QuestionPairs, report: Report) -> None:
+    """The share of dev pairs in which a question is at least as similar to itself as to the other one."""
+    itself = detector.score(QuestionPairs(dev.questions, dev.left, dev.left, dev.label))
+    highest = itself >= report.predictions["similarity"].to_numpy()
+    tracking.log_metrics({"identical_scores_highest": float(highest.mean())}, "dev")
+
+
 def _run_baseline(name: str, fit_baseline, splits: PairSplits, cfg: DictConfig) -> dict[str, float]:
     """Metrics of a baseline on this data, "split/name" -> value; measured once for each data and seed."""
     tags = {"baseline": name, "seed": str(cfg.seed)} | {
@@ -160,13 +167,13 @@ def _run_baseline(name: str, fit_baseline, splits: PairSplits, cfg: DictConfig) 
 
 def _show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], seed: int) -> None:
     print(f"\n{summary(reports)}")
-    last = list(reports)[-1]
     if baselines:
-        print(f"\n{last}: this network and the baselines (accuracy, ROC AUC, average precision)")
-        rows = {"this network": {f"{last}/{name}": value for name, value in reports[last].metrics.items()}, **baselines}
-        for name, metrics in rows.items():
-            figures = (metrics[f"{last}/{metric}"] for metric in ("accuracy", "roc_auc", "average_precision"))
-            print(f"  {name:<22}" + "  ".join(f"{figure:.4f}" for figure in figures))
+        columns = [f"{split}/{metric}" for split in reports for metric in ("accuracy", "roc_auc", "average_precision")]
+        print("\n" + " " * 20 + "".join(column.rjust(24) for column in columns))
+        own = {f"{split}/{name}": value for split, each in reports.items() for name, value in each.metrics.items()}
+        for name, metrics in {"this network": own, **baselines}.items():
+            print(f"{name:<20}" + "".join(f"{metrics[column]:24.4f}" for column in columns))
+    last = list(reports)[-1]
     print(f"\nverdicts on {last} pairs, whose questions it never saw:")
     table = reports[last].predictions
     for row in np.random.default_rng(seed).choice(len(table), min(SAMPLE_VERDICTS, len(table)), replace=False):

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -105,16 +106,16 @@ def log_config(config: dict, yaml: str) -> None:
 
 
 def flatten(config: dict, prefix: str = "") -> dict[str, object]:
-    """Nested config -> dotted names; a node's `_target_` becomes the node's own value.
+    """Nested config -> dotted names; the name of a node's `_target_` becomes the node's own value.
 
-    >>> flatten({"tower": {"_target_": "siamese.model.towers.dense", "units": [300]}, "seed": 0})
-    {'tower': 'dense', 'tower.units': [300], 'seed': 0}
+    >>> flatten({"loss": {"_target_": "siamese.model.losses.SquaredError", "share": [3]}, "seed": 0})
+    {'loss': 'squared_error', 'loss.share': [3], 'seed': 0}
     """
     flat: dict[str, object] = {}
     for key, value in config.items():
         name = f"{prefix}.{key}" if prefix else key
         if key == "_target_":
-            flat[prefix] = str(value).rsplit(".", 1)[-1]
+            flat[prefix] = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value.rsplit(".", 1)[-1]).lower()
         elif isinstance(value, dict):
             flat.update(flatten(value, name))
         elif not key.startswith("_"):

@@ -1,5 +1,6 @@
 """What many tests share: a handful of questions, and networks small enough to build in a moment."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import keras
@@ -53,15 +54,13 @@ def token_ids(vectorizer, pairs):
 
 @pytest.fixture(scope="session")
 def build_network(vectorizer):
-    """A function: name of a tower, a similarity and a seed -> a network of width 8."""
+    """A function: name of a tower, what makes a similarity, and a seed -> a network of width 8."""
 
-    def build(
-        tower: str = "dense", similarity: keras.layers.Layer | None = None, seed: int = 0, **options
-    ) -> keras.Model:
+    def build(tower: str = "dense", similarity: Callable = Cosine, seed: int = 0, **options) -> keras.Model:
         keras.utils.set_random_seed(seed)
         vectors = random(vectorizer.vocabulary, vectorizer.size, seed, 8)
         words = word_embedding(vectors.matrix, trainable=True)
-        return siamese_network(getattr(towers, tower)(words, **TOWER_OPTIONS[tower] | options), similarity or Cosine())
+        return siamese_network(getattr(towers, tower)(words, **TOWER_OPTIONS[tower] | options), similarity())
 
     return build
 
@@ -84,7 +83,7 @@ def train(pairs, token_ids):
             "monitor": "roc_auc",
             "patience": None,
         } | changes
-        weight = np.ones(len(settings["pairs"]), np.float32)
-        return fit(network, loss or BinaryCrossentropy(), weight=weight, **settings)
+        settings = {"weight": np.ones(len(settings["pairs"]), np.float32)} | settings
+        return fit(network, loss or BinaryCrossentropy(), **settings)
 
     return run

@@ -83,9 +83,7 @@ def test_pairs_and_labels_survive_the_split(pairs):
 
 def test_the_split_depends_on_the_seed_alone():
     pairs = chains(50, 2)
-    digests = [
-        [part.digest() for part in split_by_component(pairs, 0.1, 0.1, seed).values()] for seed in (0, 0, 1)
-    ]
+    digests = [[part.digest() for part in split_by_component(pairs, 0.1, 0.1, seed).values()] for seed in (0, 0, 1)]
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]
 

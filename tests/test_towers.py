@@ -17,7 +17,13 @@ OPTIONS = {
     "both poolings": {"pooling": ["mean", "max"]},
     "normalised": {"layers": [6, 5], "normalization": "layer"},
     "skip": {"layers": [6, 5], "skip": True},
-    "everything": {"layers": [6, 5], "pooling": ["max", "mean"], "normalization": "layer", "skip": True, "dropout": 0.5},
+    "everything": {
+        "layers": [6, 5],
+        "pooling": ["max", "mean"],
+        "normalization": "layer",
+        "skip": True,
+        "dropout": 0.5,
+    },
 }
 QUESTION = [3, 7, 7, 12, 19]
 OTHERS = [[4, 5], [6, 6, 8, 9, 10, 11, 2, 3, 4], [1]]
@@ -53,11 +59,16 @@ def tower(name, request) -> keras.Model:
 
 def test_padding_changes_nothing(tower):
     """The same question at its own length, a little longer and much longer."""
-    short, longer, long = (embed(tower, [QUESTION], length)[0] for length in (5, 8, 17))
+    short, longer, long = (embed(tower, [QUESTION], length)[0] for length in (5, 9, 17))
     assert np.isfinite(short).all()
     assert np.ptp(short) > 1e-3
     np.testing.assert_allclose(longer, short, atol=1e-6, rtol=1e-6)
     np.testing.assert_allclose(long, short, atol=1e-6, rtol=1e-6)
+
+
+def test_padding_to_the_width_of_the_words_changes_nothing(tower):
+    """A lone question of 8 positions with 8 numbers each: Keras' `ops.add` takes float32[1, 8, 1] for a bias of 8."""
+    np.testing.assert_allclose(embed(tower, [QUESTION], WIDTH)[0], embed(tower, [QUESTION], 5)[0], atol=1e-6, rtol=1e-6)
 
 
 def test_neighbours_in_the_batch_change_nothing(tower):

@@ -26,7 +26,9 @@ def split(question: str, **options) -> list[str]:
 
 @pytest.fixture(scope="module", params=KINDS)
 def fitted(request) -> Vectorizer:
-    return Vectorizer.fit(TRAINING, kind=request.param, vocabulary_size=120, min_frequency=1, oov_buckets=16, max_length=40)
+    return Vectorizer.fit(
+        TRAINING, kind=request.param, vocabulary_size=120, min_frequency=1, oov_buckets=16, max_length=40
+    )
 
 
 @pytest.mark.parametrize(

