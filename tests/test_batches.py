@@ -96,7 +96,7 @@ def test_pairs_of_like_length_are_batched_together(many_pairs, token_ids):
 
 
 def test_a_batch_size_of_nothing_is_refused(many_pairs, token_ids):
-    with pytest.raises(ValueError, match="training.batch_size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"training\.batch_size must be at least 1, got 0"):
         batches_of(many_pairs, token_ids, batch_size=0)
 
 

@@ -153,7 +153,7 @@ def test_dropout_works_in_training_alone(name):
 
 @pytest.mark.parametrize("pooling", [[], ["sum"], ["mean", "median"]], ids=str)
 def test_bad_pooling_is_refused(name, pooling):
-    with pytest.raises(ValueError, match="tower.pooling must list one or both of mean, max; got"):
+    with pytest.raises(ValueError, match=r"tower\.pooling must list one or both of mean, max; got"):
         build(name, pooling=pooling)
 
 

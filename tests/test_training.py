@@ -168,20 +168,20 @@ def test_frozen_word_vectors_stay(build_network, train):
 
 
 def test_an_unknown_monitor_names_those_there_are(build_network, train):
-    with pytest.raises(ValueError, match="training.monitor must be one of accuracy, roc_auc; got 'acuracy'"):
+    with pytest.raises(ValueError, match=r"training\.monitor must be one of accuracy, roc_auc; got 'acuracy'"):
         train(build_network(), evaluate=lambda: {"roc_auc": 0.5, "accuracy": 0.5}, monitor="acuracy")
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_training(bad, build_network, train):
-    class Broken(SquaredError):
+    class BrokenSquaredError(SquaredError):
         def __call__(self, label, similarity, matrix, negative):
             return super().__call__(label, similarity, matrix, negative) * bad
 
     with pytest.raises(
         ValueError, match=rf"loss became {bad} in epoch 1; lower optimizer.learning_rate or raise schedule"
     ):
-        train(build_network(), Broken(), epochs=3)
+        train(build_network(), BrokenSquaredError(), epochs=3)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_random_rows():
 
 
 def test_random_needs_a_width():
-    with pytest.raises(ValueError, match="vectors.width must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"vectors\.width must be at least 1, got 0"):
         random(VOCABULARY, 7, 0, 0)
 
 
@@ -117,7 +117,7 @@ def test_a_malformed_line_names_file_and_line(tmp_path, line, problem):
 
 def test_a_table_narrower_than_the_file_is_refused(glove):
     with pytest.raises(
-        ValueError, match="vectors.width is 1, but the pretrained vectors have 2 numbers; give at least that"
+        ValueError, match=r"vectors\.width is 1, but the pretrained vectors have 2 numbers; give at least that"
     ):
         read(glove, width=1)
 
@@ -136,7 +136,7 @@ def test_a_missing_file_is_named():
 
 def test_numpy_needs_its_words(numpy_files, tmp_path):
     path, words = numpy_files
-    with pytest.raises(ValueError, match="vectors.words must name the word list"):
+    with pytest.raises(ValueError, match=r"vectors\.words must name the word list"):
         read(path)
     (tmp_path / "words.txt").write_text("green\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"has shape \(3, 2\), but .*words\.txt lists 1 words"):

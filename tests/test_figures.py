@@ -1,0 +1,88 @@
+"""Figures: each becomes a picture, whatever the labels."""
+
+import io
+
+import numpy as np
+import pytest
+
+from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.figures import learning_curves, pair_figures
+
+CALIBRATION = Calibration(threshold=0.6, temperature=1.0, offset=0.0)
+ALWAYS = {"similarity_histogram", "confusion_matrix", "reliability"}
+SIMILARITY = np.array([0.9, 0.8, 0.7, 0.4, 0.1, 0.1])
+
+
+def png(figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=40)
+    return buffer.getvalue()
+
+
+def texts(axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+@pytest.mark.parametrize("name", sorted(ALWAYS | {"roc", "precision_recall"}))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_figure_renders(name, dtype):
+    label = np.array([True, True, False, True, False, False])
+    figures = pair_figures(label, SIMILARITY.astype(dtype), CALIBRATION, "dev, 6 pairs")
+    assert set(figures) == ALWAYS | {"roc", "precision_recall"}
+    assert png(figures[name]).startswith(b"\x89PNG")
+    assert figures[name].get_suptitle() == "dev, 6 pairs"
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figures[name].axes)
+
+
+@pytest.mark.parametrize("label", [np.zeros(6, bool), np.ones(6, bool)], ids=["no duplicate", "duplicates alone"])
+@pytest.mark.parametrize("threshold", [0.0, 2.0])
+def test_one_class_has_no_curves_but_all_else(label, threshold):
+    figures = pair_figures(label, SIMILARITY, Calibration(threshold, 1.0, 0.0), "all of one class")
+    assert set(figures) == ALWAYS
+    assert all(png(figure).startswith(b"\x89PNG") for figure in figures.values())
+
+
+@pytest.mark.parametrize("threshold", [0.0, 2.0], ids=["all verdicts positive", "none"])
+def test_one_sided_verdicts(threshold):
+    label = np.array([True, False] * 3)
+    for figure in pair_figures(label, SIMILARITY, Calibration(threshold, 1.0, 0.0), "").values():
+        assert png(figure).startswith(b"\x89PNG")
+
+
+def test_the_confusion_matrix_by_eye():
+    """Threshold 0.6: of T T F T F F the first three are called duplicates: 2 right, 1 wrong; then 1 missed, 2 right."""
+    label = np.array([True, True, False, True, False, False])
+    axes = pair_figures(label, SIMILARITY, CALIBRATION, "")["confusion_matrix"].axes[0]
+    found = {text.get_position(): text.get_text() for text in axes.texts}  # (verdict, label): count
+    assert found == {(0, 0): "2", (1, 0): "1", (0, 1): "1", (1, 1): "2"}
+
+
+def test_the_roc_marks_the_threshold():
+    """2 of 3 duplicates and 1 of 3 others lie above it."""
+    label = np.array([True, True, False, True, False, False])
+    axes = pair_figures(label, SIMILARITY, CALIBRATION, "")["roc"].axes[0]
+    [point] = [line for line in axes.lines if line.get_marker() == "o"]
+    assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx((1 / 3, 2 / 3))
+
+
+def test_all_pairs_are_in_the_histogram():
+    """0 and 1 too: no bar is cut off at the ends."""
+    similarity = np.array([0.0, 1.0, 0.5, 1.0])
+    axes = pair_figures(np.array([True, False, True, True]), similarity, CALIBRATION, "")["similarity_histogram"].axes[
+        0
+    ]
+    assert sum(bar.get_height() for bar in axes.patches) == 4
+
+
+def test_integer_labels_are_a_yes_or_no():
+    figures = pair_figures(np.array([1, 1, 0, 1, 0, 0]), SIMILARITY, CALIBRATION, "")
+    assert set(figures) == ALWAYS | {"roc", "precision_recall"}
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_learning_curves(epochs):
+    numbers = list(range(1, epochs + 1))
+    figure = learning_curves(numbers, [0.7] * epochs, {"accuracy": [0.5] * epochs, "roc_auc": [0.6] * epochs}, best=1)
+    assert png(figure).startswith(b"\x89PNG")
+    legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert legend == ["accuracy", "roc_auc", "best epoch (1)"]

@@ -1,0 +1,156 @@
+"""Metrics: an example to check by eye, scikit-learn on many scores with ties, and intervals that hold the value."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from siamese.evaluation.metrics import CALIBRATION_BINS, graded_metrics, intervals, pair_metrics, values
+
+# Four pairs in falling order of similarity; from 0.75 on the verdict is "duplicate".
+LABEL = np.array([True, False, True, False])
+SIMILARITY = np.array([0.9, 0.8, 0.7, 0.1])
+PROBABILITY = np.array([0.9, 0.6, 0.4, 0.2])
+BY_EYE = {
+    "accuracy": 2 / 4,  # the first and the last are right
+    "precision": 1 / 2,  # of two called duplicates one is
+    "recall": 1 / 2,  # of two duplicates one is found
+    "f1": 1 / 2,
+    "roc_auc": 3 / 4,  # 0.9 beats 0.8 and 0.1, 0.7 beats 0.1 alone
+    "average_precision": 5 / 6,  # the first duplicate at precision 1, the second at 2/3: (1 + 2/3) / 2
+    "log_loss": -(math.log(0.9) + math.log(0.4) + math.log(0.4) + math.log(0.8)) / 4,
+    "brier": (0.01 + 0.36 + 0.36 + 0.04) / 4,
+    "expected_calibration_error": (0.1 + 0.6 + 0.6 + 0.2) / 4,  # each pair has a bin of its own
+}
+
+
+def measure(label, similarity, probability=None, threshold=0.5) -> dict[str, float]:
+    label, similarity = np.asarray(label), np.asarray(similarity)
+    probability = similarity if probability is None else np.asarray(probability)
+    return values(pair_metrics(label, similarity, probability, threshold), len(label))
+
+
+def test_by_eye():
+    assert measure(LABEL, SIMILARITY, PROBABILITY, 0.75) == pytest.approx(BY_EYE, abs=1e-12)
+
+
+def test_ties_by_eye():
+    """All similarities equal: any order is as good, so AUC is 1/2 and average precision the share of duplicates."""
+    found = measure([True, False, False, False], [0.5] * 4)
+    assert found["roc_auc"] == 0.5
+    assert found["average_precision"] == 0.25
+
+
+def test_calibration_error_by_eye():
+    """Two pairs in the bin of 0.72 (10/15 to 11/15), one a duplicate: |1/2 - 0.72|; with the two of probability 1, no more."""
+    found = measure([True, False, True, True], [0.72, 0.72, 1.0, 1.0])
+    assert found["expected_calibration_error"] == pytest.approx(0.22 * 2 / 4, abs=1e-12)
+
+
+def calibration_error(label, probability) -> float:
+    """As in Guo et al. 2017, equation 3, a pair at a time."""
+    bins: dict[int, list[tuple[float, float]]] = {}
+    for truth, said in zip(label, probability, strict=True):
+        bins.setdefault(min(int(said * CALIBRATION_BINS), CALIBRATION_BINS - 1), []).append((truth, said))
+    gaps = [abs(sum(t for t, _ in own) - sum(p for _, p in own)) for own in bins.values()]
+    return sum(gaps) / len(label)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(3))
+def test_against_scikit_learn_with_ties(seed, dtype):
+    """500 pairs with similarities of two digits: most occur several times, and 0.5 is a threshold that is met."""
+    generator = np.random.default_rng(seed)
+    similarity = generator.random(500).round(2).astype(dtype)
+    label = generator.random(500) < 0.2 + 0.5 * similarity
+    probability = np.clip(similarity.astype(np.float64) ** 2, 0.01, 0.99)
+    verdict = similarity >= 0.5
+    expected = {
+        "accuracy": sk.accuracy_score(label, verdict),
+        "precision": sk.precision_score(label, verdict),
+        "recall": sk.recall_score(label, verdict),
+        "f1": sk.f1_score(label, verdict),
+        "roc_auc": sk.roc_auc_score(label, similarity),
+        "average_precision": sk.average_precision_score(label, similarity),
+        "log_loss": sk.log_loss(label, probability),
+        "brier": sk.brier_score_loss(label, probability),
+        "expected_calibration_error": calibration_error(label, probability),
+    }
+    assert len(np.unique(similarity)) < 110
+    assert measure(label, similarity, probability) == pytest.approx(expected, abs=1e-12, rel=0)
+
+
+def test_a_pair_counted_twice_is_two_pairs():
+    """The weights of the bootstrap: 2, 0, 1, 1 of the four pairs are the pairs 0, 0, 2, 3."""
+    functions = pair_metrics(LABEL, SIMILARITY, PROBABILITY, 0.75)
+    rows = [0, 0, 2, 3]
+    repeated = measure(LABEL[rows], SIMILARITY[rows], PROBABILITY[rows], 0.75)
+    weight = np.array([[2.0, 0.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]])
+    for name, function in functions.items():
+        assert function(weight) == pytest.approx([repeated[name], BY_EYE[name]], abs=1e-12), name
+
+
+def test_undefined_metrics_are_0():
+    """No duplicate at all, and no positive verdict."""
+    found = measure([False, False], [0.1, 0.2])
+    assert [found[name] for name in ("precision", "recall", "f1", "roc_auc", "average_precision")] == [0.0] * 5
+    assert found["accuracy"] == 1.0
+    assert measure([True, True], [0.1, 0.9])["roc_auc"] == 0.0
+
+
+def test_certainty_is_finite():
+    """A probability of 0 for a duplicate costs log(1e15) = 34.5, not infinity."""
+    found = measure([True, False], [0.0, 1.0])
+    assert found["log_loss"] == pytest.approx(15 * math.log(10), rel=0.01)
+    assert found["expected_calibration_error"] == 1.0
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    generator = np.random.default_rng(0)
+    similarity = generator.random(400)
+    return pair_metrics(generator.random(400) < similarity, similarity, similarity, 0.5)
+
+
+def test_intervals_hold_the_value(noisy):
+    found, limits = values(noisy, 400), intervals(noisy, 400, seed=0, repeats=500)
+    assert list(limits) == list(found)
+    for name, (low, high) in limits.items():
+        if name != "expected_calibration_error":  # resampling adds noise, which this one takes for miscalibration
+            assert low < found[name] < high, name
+        assert high - low < 0.2, name
+
+
+def test_an_interval_has_the_width_that_theory_gives(noisy):
+    """Of an accuracy a over 400 pairs: a ± 1.96 √(a (1 - a) / 400)."""
+    accuracy = values(noisy, 400)["accuracy"]
+    low, high = intervals(noisy, 400, seed=0, repeats=1000)["accuracy"]
+    assert high - low == pytest.approx(2 * 1.96 * math.sqrt(accuracy * (1 - accuracy) / 400), rel=0.15)
+
+
+def test_intervals_depend_on_the_seed_alone(noisy, monkeypatch):
+    first = intervals(noisy, 400, seed=0, repeats=150)
+    assert intervals(noisy, 400, seed=0, repeats=150) == first
+    assert intervals(noisy, 400, seed=1, repeats=150) != first
+    monkeypatch.setattr("siamese.evaluation.metrics.BOOTSTRAP_CHUNK", 400 * 7)  # 7 resamples at once
+    chunked = intervals(noisy, 400, seed=0, repeats=150)
+    assert all(chunked[name] == pytest.approx(limits, abs=1e-12) for name, limits in first.items())
+
+
+def test_very_large_sets_get_fewer_resamples(monkeypatch):
+    """At most 4,000 resampled pairs of 10 would be 400 repeats; at most 100 would be 10, but 100 is the least."""
+    repeats = []
+    spy = {"spy": lambda weight: repeats.append(len(weight)) or weight.sum(axis=1)}
+    for draws, expected in ((4_000, 400), (100, 100), (10**9, 1000)):
+        repeats.clear()
+        monkeypatch.setattr("siamese.evaluation.metrics.BOOTSTRAP_DRAWS", draws)
+        assert intervals(spy, 10, seed=0) == {"spy": (10.0, 10.0)}  # each resample has as many pairs
+        assert sum(repeats) == expected
+
+
+def test_graded_by_eye():
+    """1, 2, 3 against 1, 2, 9: the order agrees. Deviations -1, 0, 1 and -3, -2, 5: 8 / √(2 · 38) = 0.9177."""
+    found = graded_metrics(np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.2, 0.9]))
+    assert found == pytest.approx({"pearson": 8 / math.sqrt(76), "spearman": 1.0})
+    assert graded_metrics(np.array([0.1, 0.2]), np.array([0.5, 0.5])) == {"pearson": 0.0, "spearman": 0.0}
