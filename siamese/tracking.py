@@ -113,13 +113,15 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
     """
     flat: dict[str, object] = {}
     for key, value in config.items():
-        name = f"{prefix}.{key}" if prefix else key
+        path = f"{prefix}.{key}" if prefix else key
         if key == "_target_":
-            flat[prefix] = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value.rsplit(".", 1)[-1]).lower()
+            # the class that a method belongs to says more than the method
+            name = next((part for part in value.split(".") if part[0].isupper()), value.rsplit(".", 1)[-1])
+            flat[prefix] = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
         elif isinstance(value, dict):
-            flat.update(flatten(value, name))
+            flat.update(flatten(value, path))
         elif not key.startswith("_"):
-            flat[name] = value
+            flat[path] = value
     return flat
 
 

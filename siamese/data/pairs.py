@@ -46,7 +46,7 @@ class QuestionPairs:
                 f"left, right and label must be equally long, got {len(self.left)}, {len(self.right)}, {len(self.label)}"
             )
         for name, dtype in (("left", np.int32), ("right", np.int32), ("label", np.float32)):
-            array = np.ascontiguousarray(getattr(self, name), dtype=dtype)
+            array = np.array(getattr(self, name), dtype=dtype)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         outside = ~((self.label >= 0) & (self.label <= 1))
@@ -92,7 +92,7 @@ class QuestionPairs:
         return [self.questions[i] for i in self.right]
 
     def take(self, rows: np.ndarray) -> "QuestionPairs":
-        """The pairs at `rows` (`int64[n]` or `bool[pairs]`), with a table of just their questions."""
+        """The pairs at `rows` (`int64[n]` or `bool[pairs]`), with a table of just their questions, in the order of this one."""
         left, right = self.left[rows], self.right[rows]
         used, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
         return QuestionPairs(

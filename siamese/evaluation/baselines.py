@@ -45,8 +45,8 @@ def logistic_regression(train: QuestionPairs) -> PairScorer:
     the other; numbers and negations on one side only.
     """
     words = TfidfVectorizer(token_pattern=WORD, sublinear_tf=True).fit(train.questions)
-    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), sublinear_tf=True, min_df=2).fit(train.questions)
-    bigrams = CountVectorizer(token_pattern=WORD, ngram_range=(2, 2), binary=True).fit(train.questions)
+    letters = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), sublinear_tf=True).fit(train.questions)
+    bigrams = CountVectorizer(token_pattern=WORD, ngram_range=(1, 2), binary=True).fit(train.questions)
     rarity = dict(zip(words.get_feature_names_out(), words.idf_, strict=True))
 
     def features(pairs: QuestionPairs) -> np.ndarray:

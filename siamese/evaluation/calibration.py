@@ -71,7 +71,7 @@ def best_threshold(label: np.ndarray, similarity: np.ndarray, objective: str) ->
     0.6
     """
     order = np.argsort(-similarity, kind="stable")
-    score = np.asarray(similarity, np.float64)[order]
+    score = np.asarray(similarity)[order]
     said = np.arange(len(score) + 1)  # cut k says "duplicate" to the k highest scores
     hits = np.append(0, np.cumsum(label[order]))
     if objective == "accuracy":
@@ -79,12 +79,16 @@ def best_threshold(label: np.ndarray, similarity: np.ndarray, objective: str) ->
     elif objective == "f1":
         quality = 2.0 * hits / np.maximum(said + hits[-1], 1)
     else:
-        raise ValueError(f"evaluation.threshold must be accuracy or f1, got {objective!r}")
+        raise ValueError(f"evaluation.objective must be accuracy or f1, got {objective!r}")
     between_scores = np.concatenate([[True], np.diff(score) != 0, [True]])
     cut = int(np.argmax(np.where(between_scores, quality, -np.inf)))
     if cut == 0:
-        return float(np.nextafter(score[0], np.inf))
-    return float(score[cut - 1]) if cut == len(score) else float((score[cut - 1] + score[cut]) / 2)
+        return float(np.nextafter(score[0], score.dtype.type(np.inf)))
+    if cut == len(score):
+        return float(score[-1])
+    # half-way in the scores' own precision, where neighbours may have nothing between them
+    middle = (score[cut - 1] + score[cut]) / 2
+    return float(middle if middle > score[cut] else score[cut - 1])
 
 
 def _logit(similarity: np.ndarray) -> np.ndarray:

@@ -36,6 +36,8 @@ class BinaryCrossentropy:
 
     def __init__(self, label_smoothing: float = 0.0):
         _between("label_smoothing", label_smoothing, 0.0, 1.0)
+        if label_smoothing == 1:
+            raise ValueError("loss.label_smoothing must be below 1: with 1 all labels are alike")
         self.label_smoothing = label_smoothing
 
     def __call__(self, label, similarity, matrix, negative):
@@ -145,7 +147,7 @@ class WeightedSum:
             else:
                 if weight > 0:
                     return
-        raise refusals[0] if refusals else ValueError("loss.share leaves no loss with any weight")
+        raise refusals[0]
 
 
 def _between(name: str, value: float, low: float, high: float) -> None:

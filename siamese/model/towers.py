@@ -99,7 +99,7 @@ def bilstm(
         forward = keras.layers.LSTM(width, return_sequences=True)(levels[-1])
         backward = keras.layers.LSTM(width, return_sequences=True)(reverse(levels[-1], mask))
         both = keras.layers.Concatenate()([forward, reverse(backward, mask)])
-        both = keras.layers.LayerNormalization()(both) if normalization == "layer" else both
+        both = normalize(both, normalization)
         levels.append(keras.layers.Dropout(dropout)(both) if dropout else both)
 
     return keras.Model(questions, pool(levels if skip else levels[-1:], mask, pooling), name="tower")
@@ -112,10 +112,15 @@ def token_mask(questions):
 
 def activate(x, normalization: str, dropout: float):
     """Normalise, ReLU, dropout: the end of every feed-forward layer."""
-    if normalization == "layer":
-        x = keras.layers.LayerNormalization()(x)
-    x = keras.layers.ReLU()(x)
+    x = keras.layers.ReLU()(normalize(x, normalization))
     return keras.layers.Dropout(dropout)(x) if dropout else x
+
+
+def normalize(x, normalization: str):
+    """Layer normalisation (Ba et al. 2016), or nothing."""
+    if normalization not in ("none", "layer"):
+        raise ValueError(f"tower.normalization must be none or layer, got {normalization!r}")
+    return keras.layers.LayerNormalization()(x) if normalization == "layer" else x
 
 
 def reverse(words, mask):
@@ -135,5 +140,5 @@ def pool(levels: Sequence, mask, pooling: Sequence[str]):
         if "mean" in pooling:
             pooled.append(ops.sum(words * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0))
         if "max" in pooling:
-            pooled.append(ops.max(words * mask + (1.0 - mask) * NEGATIVE, axis=1))
+            pooled.append(ops.max(ops.where(mask > 0, words, NEGATIVE), axis=1))
     return ops.concatenate(pooled, axis=-1) if len(pooled) > 1 else pooled[0]

@@ -1,7 +1,9 @@
 """Vectorizer: text -> token ids. Fitted on training questions only, saved with the model as JSON."""
 
 import json
+import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +17,9 @@ ENCODE_CHUNK = 20_000  # texts handed to the tokeniser at once: bounds the memor
 # A French elision (l', qu'), an English 's, a word with its inner apostrophes (don't, aujourd'hui),
 # a number with its separators, or any single other sign with its modifiers (emoji).
 WORD = (
-    r"\b(?:[cdjlmnst]|(?:jus|lors|puis|quoi|quel)?qu)'(?=\p{L})"
-    r"|'s\b"
-    r"|\p{L}[\p{L}\p{M}]*(?:'(?!s\b)\p{L}[\p{L}\p{M}]*)*"
+    r"\b(?i:[cdjlmnst]|(?:jus|lors|puis|quoi|quel)?qu)'(?=\p{L})"
+    r"|'[sS]\b"
+    r"|\p{L}[\p{L}\p{M}]*(?:'(?![sS]\b)\p{L}[\p{L}\p{M}]*)*"
     r"|\p{N}+(?:[.,]\p{N}+)*"
     r"|[^\s\p{L}\p{N}][\p{M}\x{200D}\x{FE0F}]*"
 )
@@ -133,6 +135,8 @@ class Vectorizer:
             tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
             tokenizer.decoder = decoders.Metaspace()
         tokenizer.train_from_iterator(_chunks(questions), trainer)
+        if kind == "unigram":
+            tokenizer = _canonical_unigram(tokenizer, questions)
         return cls(tokenizer, oov_buckets if kind == "word" else 0, max_length)
 
     @property
@@ -148,7 +152,8 @@ class Vectorizer:
 
     def tokens(self, question: str) -> list[str]:
         """The tokens that the model sees of one question, "[UNK]" for those outside the vocabulary."""
-        return self._tokenizer.encode(question).tokens[: self.max_length]
+        vocabulary = self.vocabulary
+        return [vocabulary[token] for token in self._tokenizer.encode(question).ids[: self.max_length]]
 
     def encode(self, questions: Sequence[str]) -> TokenIds:
         """Token ids of `questions`; a question without any token becomes the unknown token."""
@@ -196,6 +201,24 @@ class Vectorizer:
                 "use a newer version of the project"
             )
         return cls(Tokenizer.from_str(json.dumps(state["tokenizer"])), state["oov_buckets"], state["max_length"])
+
+
+def _canonical_unigram(tokenizer: Tokenizer, questions: Sequence[str]) -> Tokenizer:
+    """The same subwords with scores and ids that depend on the questions alone.
+
+    The trainer sums in an order that changes from run to run, so its scores differ in the last digits
+    and its ids are permuted. Counting the subwords of the best segmentations settles both.
+    """
+    state = json.loads(tokenizer.to_str())
+    special, subwords = state["model"]["vocab"][:2], state["model"]["vocab"][2:]
+    counts = Counter({token: 0 for token, _ in subwords})
+    for chunk in _chunks(questions):
+        for encoding in tokenizer.encode_batch_fast(chunk):
+            counts.update(token for token in encoding.tokens if token in counts)
+    total = sum(counts.values()) + len(counts)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    state["model"]["vocab"] = special + [[token, math.log((count + 1) / total)] for token, count in ordered]
+    return Tokenizer.from_str(json.dumps(state))
 
 
 def _chunks(questions: Sequence[str]) -> Iterator[list[str]]:

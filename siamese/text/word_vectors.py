@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from siamese.text.vectorizer import PADDING
+from siamese.text.vectorizer import PADDING, UNKNOWN
 
 RANDOM_RANGE = 0.05  # random vectors are uniform in ± this, the default of Keras' Embedding
 
@@ -67,6 +67,8 @@ def from_file(
     if file.suffix == ".npy":
         if words is None:
             raise ValueError("vectors.words must name the word list (one word a line) that belongs to the .npy matrix")
+        if not Path(words).expanduser().is_file():
+            raise ValueError(f"vectors.words: there is no file {words}; give the word of each row, one a line")
         names = Path(words).expanduser().read_text(encoding="utf-8").splitlines()
         rows = np.load(file, mmap_mode="r", allow_pickle=False)
         if rows.ndim != 2 or len(rows) != len(names):
@@ -100,7 +102,7 @@ def _matrix(
     trainable: bool,
     width: int | None,
 ) -> WordVectors:
-    wanted = {word: row for row, word in enumerate(vocabulary)}
+    wanted = {word: row for row, word in enumerate(vocabulary) if row not in (PADDING, UNKNOWN)}
     hits = {wanted[word]: vector for word, vector in known if word in wanted}
     if not hits:
         raise ValueError(
@@ -116,7 +118,7 @@ def _matrix(
     # brought to the spread of the random rows, so that one learning rate suits both
     spread = RANDOM_RANGE / np.sqrt(3.0)
     matrix[list(hits), :own_width] = pretrained * (spread / max(float(pretrained.std()), 1e-9))
-    return WordVectors(matrix, trainable, len(hits) / len(vocabulary))
+    return WordVectors(matrix, trainable, len(hits) / len(wanted))
 
 
 def _random_rows(size: int, width: int, seed: int) -> np.ndarray:
