@@ -1,4 +1,4 @@
-"""The programs. Importing any of them starts TensorFlow first, and silently."""
+"""The programs. Importing any of them starts TensorFlow first, and keeps it and MLflow silent."""
 
 import logging
 import os
@@ -29,6 +29,9 @@ def _silent_stderr() -> Iterator[None]:
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 with _silent_stderr():
     import tensorflow as tf
 

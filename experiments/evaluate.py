@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.program import explain_mistakes, plain
-from siamese import tracking
+from siamese import model_store, tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.evaluation.report import Report, report, summary
 
@@ -18,12 +18,12 @@ def run(cfg: DictConfig) -> Report:
     """Load a detector and a pair set, measure, and track it as an evaluation of the detector's run."""
     config = plain(cfg)
     tracking.connect(**config["tracking"])
-    detector, source = tracking.load_detector(cfg.run)
+    detector, source = model_store.load_detector(cfg.run)
     splits = instantiate(cfg.data, _convert_="all")()
     pairs = choose(splits, cfg.split)
     similarity = detector.score(pairs)
     measured = report(pairs, similarity, detector.calibration, cfg.seed, cfg.bootstrap_repeats)
-    with tracking.tracked_run(f"{splits.name} {cfg.split}", "evaluation", parent=tracking.parent_of(source)):
+    with tracking.tracked_run(f"{splits.name} {cfg.split}", "evaluation", parent=model_store.parent_of(source)):
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
         tracking.log_environment(cfg.seed)
         tracking.log_data(splits, {})

@@ -13,7 +13,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.program import explain_mistakes, plain
-from siamese import tracking
+from siamese import model_store, tracking
 from siamese.data.files import read_columns
 from siamese.detector import Detector
 
@@ -33,7 +33,7 @@ def run(cfg: DictConfig, questions: Sequence[str]) -> pd.DataFrame:
     if cfg.output is not None and Path(cfg.output).suffix not in (".csv", ".jsonl"):
         raise ValueError(f"output must end in .csv or .jsonl, got {cfg.output}")
     tracking.connect(**plain(cfg.tracking))
-    detector, _ = tracking.load_detector(cfg.run)
+    detector, _ = model_store.load_detector(cfg.run)
     if cfg.pairs is None:
         return score(detector, [(questions[0], questions[1])])
     file = read_columns(cfg.pairs, [cfg.left, cfg.right], None, "skip")

@@ -14,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments.program import explain_mistakes, plain
-from siamese import tracking
+from siamese import model_store, tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.data.splits import question_overlap
 from siamese.detector import Detector
@@ -72,7 +72,7 @@ def run(cfg: DictConfig) -> dict[str, Report]:
         _track_reports(reports, calibration)
         detector = Detector(network, vectorizer, calibration)
         _track_identity(detector, splits.dev, reports["dev"])
-        tracking.log_detector(detector, _pairs_of(reports)[:EXAMPLE_PAIRS])
+        model_store.log_detector(detector, _pairs_of(reports)[:EXAMPLE_PAIRS])
 
     baselines = {
         name: _run_baseline(name, fit_baseline, splits, cfg) for name, fit_baseline in build(cfg.baselines).items()

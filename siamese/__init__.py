@@ -12,5 +12,6 @@ Read it in this order, which is the way of the data:
     scoring.py           a trained network over many pairs
     evaluation/          thresholds and calibration from dev, metrics, figures, baselines
     detector.py          what a trained run leaves behind: text in, verdict out
-    tracking.py          the one door to MLflow; served_model.py is what MLflow loads
+    tracking.py          runs in MLflow; model_store.py keeps and finds their detectors, served_model.py
+                         is what MLflow loads: only these three know it
 """

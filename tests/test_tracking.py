@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from siamese import tracking
+from siamese import model_store, tracking
 from siamese.data.pairs import BadRow, PairSplits
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
@@ -28,7 +28,7 @@ FIRST_USER = """
 import sys, time, types
 from pathlib import Path
 sys.modules["siamese.detector"] = types.SimpleNamespace(Detector=None)  # no need to wait for TensorFlow
-from siamese import tracking
+from siamese import model_store, tracking
 uri, name, ready, start = sys.argv[1:]
 Path(ready).touch()
 while not Path(start).exists():
@@ -61,7 +61,7 @@ def detector(build_network, vectorizer):
 def model_run(store, detector) -> str:
     """The id of a run that left the detector."""
     with tracking.tracked_run("dense", "model") as run_id:
-        tracking.log_detector(detector, QUESTIONS)
+        model_store.log_detector(detector, QUESTIONS)
     return run_id
 
 
@@ -131,8 +131,8 @@ def test_a_child_names_its_parent(store):
     with tracking.tracked_run("child", "evaluation", parent=parent) as child:
         pass
     assert mlflow.get_run(child).data.tags["mlflow.parentRunId"] == parent
-    assert tracking.parent_of(parent) == parent
-    assert tracking.parent_of("models:/nothing@champion") is None
+    assert model_store.parent_of(parent) == parent
+    assert model_store.parent_of("models:/nothing@champion") is None
 
 
 def test_flatten():
@@ -232,14 +232,14 @@ def test_find_metrics_gives_the_newest_finished_run_with_all_tags(store):
 def test_a_detector_comes_back_by_run_and_as_the_newest(model_run, detector):
     expected = detector.similarity(QUESTIONS)
     for wanted in (model_run, None):
-        found, source = tracking.load_detector(wanted)
+        found, source = model_store.load_detector(wanted)
         assert source == model_run
         np.testing.assert_array_equal(found.similarity(QUESTIONS), expected)
 
 
 def test_a_detector_comes_back_from_a_folder(detector, tmp_path):
     detector.save(tmp_path / "detector")
-    found, source = tracking.load_detector(str(tmp_path / "detector"))
+    found, source = model_store.load_detector(str(tmp_path / "detector"))
     assert source == str(tmp_path / "detector")
     np.testing.assert_array_equal(found.similarity(QUESTIONS), detector.similarity(QUESTIONS))
 
@@ -248,7 +248,7 @@ def test_a_detector_comes_back_from_the_registry(model_run, detector):
     [output] = mlflow.get_run(model_run).outputs.model_outputs
     mlflow.register_model(f"models:/{output.model_id}", "duplicates")
     mlflow.MlflowClient().set_registered_model_alias("duplicates", "champion", 1)
-    found, source = tracking.load_detector("models:/duplicates@champion")
+    found, source = model_store.load_detector("models:/duplicates@champion")
     assert source == "models:/duplicates@champion"
     np.testing.assert_array_equal(found.similarity(QUESTIONS), detector.similarity(QUESTIONS))
 
@@ -280,7 +280,7 @@ def test_mlflow_itself_loads_and_asks_the_model(model_run, detector):
 )
 def test_what_cannot_be_loaded_is_told_in_one_line(store, wanted, message):
     with pytest.raises(ValueError, match=message) as refusal:
-        tracking.load_detector(wanted)
+        model_store.load_detector(wanted)
     assert "\n" not in str(refusal.value)
 
 
@@ -288,12 +288,12 @@ def test_a_run_without_a_model_is_told_in_one_line(store):
     with tracking.tracked_run("no model", "baseline") as run_id:
         pass
     with pytest.raises(ValueError, match=f"run {run_id} left no model; choose a finished run of kind 'model'"):
-        tracking.load_detector(run_id)
+        model_store.load_detector(run_id)
 
 
 def test_a_folder_without_a_detector_is_told_in_one_line(store, tmp_path):
     with pytest.raises(ValueError, match=r"is not a saved detector: it has no detector\.json"):
-        tracking.load_detector(str(tmp_path))
+        model_store.load_detector(str(tmp_path))
 
 
 def test_a_store_without_models_says_how_to_get_one(store, tmp_path):
@@ -301,7 +301,7 @@ def test_a_store_without_models_says_how_to_get_one(store, tmp_path):
     try:
         tracking.connect(f"sqlite:///{tmp_path}/folder/mlflow.db", "empty")  # the folder is made
         with pytest.raises(ValueError, match="has no finished run with a model; train one first: make train"):
-            tracking.load_detector(None)
+            model_store.load_detector(None)
     finally:
         tracking.connect(before, "tests")
 
@@ -309,7 +309,7 @@ def test_a_store_without_models_says_how_to_get_one(store, tmp_path):
 def test_a_failed_run_is_not_the_newest(model_run):
     with pytest.raises(ZeroDivisionError):
         run_that_ends_in(divide_by_zero)
-    assert tracking.newest_run().info.run_id == model_run
+    assert model_store.newest_run().info.run_id == model_run
 
 
 def test_two_first_users_of_a_fresh_store_at_once(tmp_path):
