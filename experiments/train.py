@@ -168,19 +168,19 @@ def _run_baseline(name: str, fit_baseline, splits: PairSplits, cfg: DictConfig) 
 def _show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], seed: int) -> None:
     print(f"\n{summary(reports)}")
     if baselines:
-        columns = [f"{split}/{metric}" for split in reports for metric in ("accuracy", "roc_auc", "average_precision")]
-        print("\n" + " " * 20 + "".join(column.rjust(24) for column in columns))
+        columns = [f"{split}/{metric}" for split in reports for metric in ("accuracy", "roc_auc")]
+        print("\n" + " " * 20 + "".join(column.rjust(15) for column in columns))
         own = {f"{split}/{name}": value for split, each in reports.items() for name, value in each.metrics.items()}
         for name, metrics in {"this network": own, **baselines}.items():
-            print(f"{name:<20}" + "".join(f"{metrics[column]:24.4f}" for column in columns))
+            print(f"{name:<20}" + "".join(f"{metrics[column]:15.4f}" for column in columns))
     last = list(reports)[-1]
-    print(f"\nverdicts on {last} pairs, whose questions it never saw:")
+    print(f"\nverdicts on {last} pairs, with the calibrated probability of a duplicate:")
     table = reports[last].predictions
     for row in np.random.default_rng(seed).choice(len(table), min(SAMPLE_VERDICTS, len(table)), replace=False):
         pair = table.iloc[row]
         verdict = "duplicate    " if pair["verdict"] else "not duplicate"
         right = "right" if pair["correct"] else "WRONG"
-        print(f"  {verdict} {pair['similarity']:.3f} ({right})  {pair['question1']}  |  {pair['question2']}")
+        print(f"  {verdict} {pair['probability']:4.0%} ({right})  {pair['question1']}  |  {pair['question2']}")
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")

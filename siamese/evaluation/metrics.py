@@ -106,7 +106,8 @@ def intervals(
         repeats: resamples; very large sets get fewer, at least 100.
 
     Returns:
-        (2.5 %, 97.5 %) for each name.
+        (2.5 %, 97.5 %) for each name. Resampling roughens a reliability curve, so the interval of the
+        expected calibration error lies above its value where that is small.
     """
     repeats = max(min(repeats, BOOTSTRAP_DRAWS // max(pairs, 1)), 100)
     generator = np.random.default_rng(seed)
