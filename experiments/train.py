@@ -148,10 +148,9 @@ def _track_identity(detector: Detector, dev: QuestionPairs, report: Report) -> N
 
 
 def _run_baseline(name: str, fit_baseline, splits: PairSplits, cfg: DictConfig) -> dict[str, float]:
-    """Metrics of a baseline on this data, "split/name" -> value; measured once for each data and seed."""
-    tags = {"baseline": name, "seed": str(cfg.seed)} | {
-        f"data_digest.{k}": v.digest() for k, v in splits.parts().items()
-    }
+    """Metrics of a baseline on this data, "split/name" -> value; measured once for each data, seed and code."""
+    tags = {"baseline": name, "seed": str(cfg.seed), "evaluation_code": tracking.evaluation_code()}
+    tags |= {f"data_digest.{split}": pairs.digest() for split, pairs in splits.parts().items()}
     known = tracking.find_metrics({**tags, "kind": "baseline"})
     if known is not None:
         return known

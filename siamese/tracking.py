@@ -1,5 +1,6 @@
 """Tracking: runs in MLflow. Starts and ends them, and logs what they measured."""
 
+import hashlib
 import importlib.metadata
 import re
 import signal
@@ -106,7 +107,12 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
 def log_environment(seed: int) -> None:
     """What is needed to run it again besides the config: seed, git commit, package versions."""
     mlflow.set_tags(
-        {"seed": seed, "git_commit": _git("rev-parse", "HEAD"), "git_dirty": bool(_git("status", "--porcelain"))}
+        {
+            "seed": seed,
+            "evaluation_code": evaluation_code(),
+            "git_commit": _git("rev-parse", "HEAD"),
+            "git_dirty": bool(_git("status", "--porcelain")),
+        }
     )
     installed = {f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}
     mlflow.log_text("\n".join(sorted(installed, key=str.lower)) + "\n", "versions.txt")
@@ -184,6 +190,14 @@ def find_metrics(tags: dict[str, str]) -> dict[str, float] | None:
         filter_string=f"attributes.status = 'FINISHED' and {wanted}", max_results=1, output_format="list"
     )
     return found[0].data.metrics if found else None
+
+
+def evaluation_code() -> str:
+    """A digest of the code that measures: figures of different digests are not to be compared."""
+    sha = hashlib.sha256()
+    for file in sorted((Path(__file__).parent / "evaluation").glob("*.py")):
+        sha.update(file.read_bytes())
+    return sha.hexdigest()[:16]
 
 
 def _bad_row_table(rows: tuple[BadRow, ...]) -> pd.DataFrame:
