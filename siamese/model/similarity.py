@@ -19,8 +19,8 @@ class Cosine(keras.layers.Layer):
     """((1 + cos(u, v)) / 2)⁴.
 
     Unrelated questions have a cosine about 0. The fourth power takes them to 1/16; the halved sum alone
-    would leave them at 1/2, which no loss on labels of 0 can accept (on Quora pairs, cross-entropy: 75 %
-    accuracy without the power, 80 % with it). 1 + cos is computed from |u/|u| - v/|v||², so that equal
+    would leave them at 1/2, which no loss on labels of 0 can accept (on Quora pairs, cross-entropy, 2 epochs:
+    75 % accuracy without the power, 81 % with it). 1 + cos is computed from |u/|u| - v/|v||², so that equal
     embeddings give exactly 1.
     """
 
