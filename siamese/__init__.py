@@ -8,7 +8,7 @@ Read it in this order, which is the way of the data:
     model/towers.py      token ids -> embedding
     model/similarity.py  two embeddings -> a similarity in [0, 1]
     model/losses.py      how wrong that is; model/network.py puts tower and similarity together
-    training.py          batches in, weights of the best epoch out
+    optimizer.py         how fast to learn, and when; training.py: batches in, weights of the best epoch out
     scoring.py           a trained network over many pairs
     evaluation/          thresholds and calibration from dev, metrics, figures, baselines
     detector.py          what a trained run leaves behind: text in, verdict out
