@@ -12,6 +12,7 @@ from mlflow.models import infer_signature
 from mlflow.types import ColSpec, Schema
 
 from siamese.detector import Detector
+from siamese.tracking import whole_write
 
 SERVING_PACKAGES = (
     "keras",
@@ -27,6 +28,7 @@ SERVING_PACKAGES = (
 )
 
 
+@whole_write()
 def log_detector(detector: Detector, example: list[tuple[str, str]]) -> None:
     """The detector's folder, and a model that `mlflow.pyfunc` loads and serves.
 

@@ -42,6 +42,8 @@ def connect(uri: str, experiment: str) -> None:
 def tracked_run(name: str, kind: str, description: str = "", parent: str | None = None) -> Iterator[str]:
     """A run that ends FINISHED, or FAILED after an error, or KILLED after Ctrl-C or SIGTERM.
 
+    Within it both signals raise KeyboardInterrupt, but never in the middle of a write to the store.
+
     Args:
         name: shown in the UI's table.
         kind: tag to filter by: "model", "baseline" or "evaluation".
@@ -51,33 +53,63 @@ def tracked_run(name: str, kind: str, description: str = "", parent: str | None 
     Yields:
         The id of the run.
     """
+    previous = {each: signal.signal(each, _interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with whole_write():
+            run = mlflow.start_run(
+                run_name=name,
+                nested=parent is not None,
+                parent_run_id=parent,
+                tags={"kind": kind},
+                description=description or None,
+            )
+        status = "FAILED"
+        try:
+            yield run.info.run_id
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        except BaseException as error:
+            with whole_write():
+                mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:PARAMETER_LIMIT])
+            raise
+        finally:
+            with whole_write():
+                mlflow.end_run(status)
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
 
-    def interrupt(signum, frame):
+
+@contextmanager
+def whole_write() -> Iterator[None]:
+    """Keep an interruption waiting until the block is over.
+
+    An interrupted transaction would leave the database locked, and the run could no longer be ended.
+    """
+    _writes.append(None)
+    try:
+        yield
+    finally:
+        _writes.pop()
+        if not _writes and _interruptions:
+            _interruptions.clear()
+            raise KeyboardInterrupt
+
+
+_writes: list[None] = []  # one entry for each `whole_write` that is under way
+_interruptions: list[int] = []  # signals that arrived meanwhile
+
+
+def _interrupt(signum, frame) -> None:
+    if _writes:
+        _interruptions.append(signum)
+    else:
         raise KeyboardInterrupt
 
-    run = mlflow.start_run(
-        run_name=name,
-        nested=parent is not None,
-        parent_run_id=parent,
-        tags={"kind": kind},
-        description=description or None,
-    )
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    status = "FAILED"
-    try:
-        yield run.info.run_id
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    except BaseException as error:
-        mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:PARAMETER_LIMIT])
-        raise
-    finally:
-        mlflow.end_run(status)
-        signal.signal(signal.SIGTERM, previous)
 
-
+@whole_write()
 def log_config(config: dict, yaml: str) -> None:
     """The composed config: as flat parameters to compare by, and whole as an artifact to run again."""
     mlflow.log_params({name: str(value)[:PARAMETER_LIMIT] for name, value in flatten(config).items()})
@@ -104,6 +136,7 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
     return flat
 
 
+@whole_write()
 def log_environment(seed: int) -> None:
     """What is needed to run it again besides the config: seed, git commit, package versions."""
     mlflow.set_tags(
@@ -118,6 +151,7 @@ def log_environment(seed: int) -> None:
     mlflow.log_text("\n".join(sorted(installed, key=str.lower)) + "\n", "versions.txt")
 
 
+@whole_write()
 def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]]) -> None:
     """The splits' digests, sizes, what they share with training, and the rows that were skipped."""
     mlflow.set_tag("data", splits.name)
@@ -142,16 +176,19 @@ def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]]) -> None:
         mlflow.log_table(_bad_row_table(splits.bad_rows), "bad_rows.json")
 
 
+@whole_write()
 def log_metrics(metrics: dict[str, float], prefix: str, step: int | None = None) -> None:
     """Metrics under `prefix/name`."""
     mlflow.log_metrics({f"{prefix}/{name}": value for name, value in metrics.items()}, step=step)
 
 
+@whole_write()
 def log_figure(figure, name: str) -> None:
     """A figure as figures/name.png."""
     mlflow.log_figure(figure, f"figures/{name}.png")
 
 
+@whole_write()
 def log_calibration(calibration: Calibration) -> None:
     """Threshold, temperature and offset, as metrics of their own."""
     mlflow.log_metrics(
@@ -159,6 +196,7 @@ def log_calibration(calibration: Calibration) -> None:
     )
 
 
+@whole_write()
 def log_report(report: Report, split: str, calibration: Calibration) -> None:
     """A split's metrics, intervals, figures, predictions and worst mistakes."""
     log_metrics(report.metrics, split)
@@ -178,11 +216,13 @@ def log_report(report: Report, split: str, calibration: Calibration) -> None:
         mlflow.log_table(mistakes, f"{split}_worst_mistakes.json")
 
 
+@whole_write()
 def set_tags(tags: dict[str, str]) -> None:
     """Tags of the current run."""
     mlflow.set_tags(tags)
 
 
+@whole_write()
 def find_metrics(tags: dict[str, str]) -> dict[str, float] | None:
     """Metrics of the newest finished run that has all these tags, in the current experiment; None if there is none."""
     wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())

@@ -125,6 +125,20 @@ def test_a_run_that_ends_early_says_so_and_keeps_its_parameters(store, action, e
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_waits_until_a_write_is_whole(signum, store):
+    order = []
+    with pytest.raises(KeyboardInterrupt), tracking.tracked_run("interrupted", "model"):
+        with tracking.whole_write():
+            with tracking.whole_write():
+                os.kill(os.getpid(), signum)
+                order.append("inner")
+            order.append("outer")
+        order.append("never reached")
+    assert order == ["inner", "outer"]
+    assert mlflow.last_active_run().info.status == "KILLED"
+
+
 def test_a_child_names_its_parent(store):
     with tracking.tracked_run("parent", "model") as parent:
         pass
