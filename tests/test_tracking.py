@@ -128,13 +128,17 @@ def test_a_run_that_ends_early_says_so_and_keeps_its_parameters(store, action, e
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_waits_until_a_write_is_whole(signum, store):
     order = []
-    with pytest.raises(KeyboardInterrupt), tracking.tracked_run("interrupted", "model"):
+
+    def interrupted_while_writing() -> None:
         with tracking.whole_write():
             with tracking.whole_write():
                 os.kill(os.getpid(), signum)
                 order.append("inner")
             order.append("outer")
         order.append("never reached")
+
+    with pytest.raises(KeyboardInterrupt), tracking.tracked_run("interrupted", "model"):
+        interrupted_while_writing()
     assert order == ["inner", "outer"]
     assert mlflow.last_active_run().info.status == "KILLED"
 
