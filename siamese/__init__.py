@@ -12,6 +12,7 @@ Read it in this order, which is the way of the data:
     scoring.py           a trained network over many pairs
     evaluation/          thresholds and calibration from dev, metrics, figures, baselines
     detector.py          what a trained run leaves behind: text in, verdict out
+    search.py            the most similar of many embeddings, exactly or by an index
     tracking.py          runs in MLflow; model_store.py keeps and finds their detectors, served_model.py
                          is what MLflow loads: only these three know it
 """

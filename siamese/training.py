@@ -88,7 +88,7 @@ def fit(
         raise ValueError(f"training.patience must be at least 1, or null for no early stopping; got {patience}")
     loss.check(network.get_layer("similarity"))
     batches = PairBatches(pairs, token_ids, question_components(pairs, only_duplicates=True), weight, batch_size, seed)
-    step = _training_step(network, loss, optimizer(epochs * len(batches)), word_dropout)
+    step = training_step(network, loss, optimizer(epochs * len(batches)), word_dropout)
 
     history: list[Epoch] = []
     best, best_weights, since_best = -np.inf, network.get_weights(), 0
@@ -133,7 +133,7 @@ def _run_epoch(step: Callable, batches: PairBatches, number: int, progress: tqdm
     return [float(value) for value in losses]
 
 
-def _training_step(
+def training_step(
     network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer, word_dropout: float
 ) -> Callable[[PairBatch], tf.Tensor]:
     """One compiled step: encode each question of the batch once, compare, and change the weights."""

@@ -134,14 +134,6 @@ def test_without_layers_dense_is_an_average_of_words():
     np.testing.assert_allclose(embed(tower, [[3, 7]], 6)[0], expected, atol=1e-6)
 
 
-def test_the_backward_lstm_starts_at_the_last_word():
-    """Reversed reading of 1 2 3 _ _ is 3 2 1 _ _: padding stays behind."""
-    ids = np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0], [1, 2, 3, 4, 5]], np.int32)
-    words = ids[..., None].astype("float32")
-    reversed_words = np.asarray(towers.reverse(words, towers.token_mask(ids)))[..., 0]
-    assert reversed_words.tolist() == [[3, 2, 1, 0, 0], [4, 0, 0, 0, 0], [5, 4, 3, 2, 1]]
-
-
 def test_dropout_works_in_training_alone(name):
     tower = build(name, dropout=0.5)
     question = padded([QUESTION], 5)

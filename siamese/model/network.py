@@ -3,10 +3,12 @@
 import keras
 import numpy as np
 
+from siamese.model.layers import WordEmbedding
+
 
 def word_embedding(matrix: np.ndarray, trainable: bool) -> keras.layers.Layer:
     """The embedding table that all questions share, starting from `matrix`, `float32[ids, width]`."""
-    layer = keras.layers.Embedding(*matrix.shape, trainable=trainable, name="word_embedding")
+    layer = WordEmbedding(*matrix.shape, trainable=trainable, name="word_embedding")
     layer.build()
     layer.embeddings.assign(matrix)
     return layer

@@ -1,15 +1,15 @@
 """Towers: token ids -> embedding. Each reads as three paragraphs: inputs, layers, model.
 
-A tower takes `int32[batch, length]`, 0 being padding, and gives `float32[batch, dimension]`. Padding
-never changes an embedding: wherever a layer could look at it, the mask has zeroed it before.
+A tower takes `int32[batch, length]`, 0 being padding, and gives `float32[batch, dimension]`. The first
+layer packs the words, so that padding is never computed and no layer could look at it. A level is what
+one layer made of the words: its vectors `float32[n, width]` and, for each token, the row of its vector.
 """
 
 from collections.abc import Sequence
 
 import keras
-from keras import ops
 
-NEGATIVE = -1e9  # what a masked position counts as in a maximum
+from siamese.model.layers import BidirectionalLSTM, NGrams, PackWords, Pool
 
 
 def dense(
@@ -23,22 +23,23 @@ def dense(
     """Bag of words: ReLU layers over each word, then pooling over the words.
 
     Args:
-        word_embedding: `int32[batch, length]` -> `float32[batch, length, width]`.
+        word_embedding: `int32[words]` -> `float32[words, width]`.
         units: width of each ReLU layer; empty for a plain average of words.
         pooling: any of "mean", "max"; several are concatenated (Shen et al. 2018, SWEM-concat).
-        dropout: share of each ReLU layer's outputs dropped in training, in [0, 1).
+        dropout: share of each ReLU layer's outputs dropped in training, in [0, 1); a word that occurs
+            several times in a batch loses the same ones.
         normalization: "none", or "layer" (Ba et al. 2016) before each ReLU.
         skip: pool the word embedding and every layer side by side instead of the last layer alone.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
-    mask = token_mask(questions)
+    words, position, question, _ = PackWords()(questions)
 
-    words = word_embedding(questions)  # float32[batch, length, width]
-    levels = [words]
+    levels = [(word_embedding(words), position)]
     for width in units:
-        levels.append(activate(keras.layers.Dense(width)(levels[-1]), normalization, dropout))
+        vectors, _ = levels[-1]  # float32[distinct, width]: a word's vector does not depend on its neighbours
+        levels.append((activate(keras.layers.Dense(width)(vectors), normalization, dropout), position))
 
-    return keras.Model(questions, pool(levels if skip else levels[-1:], mask, pooling), name="tower")
+    return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
 
 def conv1d(
@@ -53,23 +54,20 @@ def conv1d(
     """n-gram detectors of several widths side by side, then pooling over positions (Kim 2014).
 
     Args:
-        word_embedding: `int32[batch, length]` -> `float32[batch, length, width]`.
+        word_embedding: `int32[words]` -> `float32[words, width]`.
         filters: for each layer, its detectors of each width.
         kernel_sizes: the widths, in words.
-        pooling, dropout, normalization, skip: as in `dense`.
+        pooling, dropout, normalization, skip: as in `dense`, but that dropout knows no distinct words.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
-    mask = token_mask(questions)
+    words, position, question, token = PackWords()(questions)
 
-    words = word_embedding(questions)  # float32[batch, length, width]
-    levels = [words]
+    levels = [(word_embedding(words), position)]
     for width in filters:
-        seen = levels[-1] * mask
-        ngrams = [keras.layers.Conv1D(width, size, padding="same")(seen) for size in kernel_sizes]
-        joined = keras.layers.Concatenate()(ngrams) if len(ngrams) > 1 else ngrams[0]
-        levels.append(activate(joined, normalization, dropout))
+        ngrams = NGrams(width, kernel_sizes)(*levels[-1], question)  # float32[tokens, width * len(kernel_sizes)]
+        levels.append((activate(ngrams, normalization, dropout), token))
 
-    return keras.Model(questions, pool(levels if skip else levels[-1:], mask, pooling), name="tower")
+    return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
 
 def bilstm(
@@ -82,38 +80,25 @@ def bilstm(
 ) -> keras.Model:
     """Bidirectional LSTM, then pooling over time (Conneau et al. 2017, InferSent).
 
-    Both directions start at the question's first or last word: the backward one reads the words in
-    reverse with the padding still behind them, so neither ever passes over padding before a word.
-
     Args:
-        word_embedding: `int32[batch, length]` -> `float32[batch, length, width]`.
+        word_embedding: `int32[words]` -> `float32[words, width]`.
         units: for each layer, the width of each direction.
-        pooling, dropout, normalization, skip: as in `dense`; normalisation follows each layer.
+        pooling, dropout, normalization, skip: as in `conv1d`; normalisation follows each layer.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
-    mask = token_mask(questions)
+    words, position, question, token = PackWords()(questions)
 
-    words = word_embedding(questions)  # float32[batch, length, width]
-    levels = [words]
+    levels = [(word_embedding(words), position)]
     for width in units:
-        forward = keras.layers.LSTM(width, return_sequences=True)(levels[-1])
-        backward = keras.layers.LSTM(width, return_sequences=True)(reverse(levels[-1], mask))
-        both = keras.layers.Concatenate()([forward, reverse(backward, mask)])
-        both = normalize(both, normalization)
-        levels.append(keras.layers.Dropout(dropout)(both) if dropout else both)
+        both = BidirectionalLSTM(width)(*levels[-1], question)  # float32[tokens, 2 * width]
+        levels.append((drop(normalize(both, normalization), dropout), token))
 
-    return keras.Model(questions, pool(levels if skip else levels[-1:], mask, pooling), name="tower")
-
-
-def token_mask(questions):
-    """1 at tokens, 0 at padding: `int32[batch, length]` -> `float32[batch, length, 1]`."""
-    return ops.expand_dims(ops.cast(ops.not_equal(questions, 0), "float32"), -1)
+    return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
 
 def activate(x, normalization: str, dropout: float):
     """Normalise, ReLU, dropout: the end of every feed-forward layer."""
-    x = keras.layers.ReLU()(normalize(x, normalization))
-    return keras.layers.Dropout(dropout)(x) if dropout else x
+    return drop(keras.layers.ReLU()(normalize(x, normalization)), dropout)
 
 
 def normalize(x, normalization: str):
@@ -123,22 +108,12 @@ def normalize(x, normalization: str):
     return keras.layers.LayerNormalization()(x) if normalization == "layer" else x
 
 
-def reverse(words, mask):
-    """Each question's words in reverse order, padding staying behind them."""
-    length = ops.sum(ops.cast(mask, "int32"), axis=1)  # int32[batch, 1]
-    position = ops.cumsum(ops.ones_like(mask[..., 0], dtype="int32"), axis=1) - 1  # int32[batch, length]
-    source = ops.where(position < length, length - 1 - position, position)
-    return ops.take_along_axis(words, ops.expand_dims(source, -1), axis=1)
+def drop(x, dropout: float):
+    """Dropout (Srivastava et al. 2014), or nothing."""
+    return keras.layers.Dropout(dropout)(x) if dropout else x
 
 
-def pool(levels: Sequence, mask, pooling: Sequence[str]):
-    """Each level `float32[batch, length, width]` pooled each way, side by side: `float32[batch, dimension]`, blind to padding."""
-    if not pooling or set(pooling) - {"mean", "max"}:
-        raise ValueError(f"tower.pooling must list one or both of mean, max; got {list(pooling)}")
-    pooled = []
-    for words in levels:
-        if "mean" in pooling:
-            pooled.append(ops.sum(words * mask, axis=1) / ops.maximum(ops.sum(mask, axis=1), 1.0))
-        if "max" in pooling:
-            pooled.append(ops.max(ops.where(mask > 0, words, NEGATIVE), axis=1))
-    return ops.concatenate(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
+def pool(levels: Sequence, question, questions, pooling: Sequence[str]):
+    """Each level pooled each way, side by side: `float32[batch, dimension]`."""
+    pooled = [Pool(pooling)(vectors, position, question, questions) for vectors, position in levels]
+    return keras.layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0]
