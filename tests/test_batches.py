@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from siamese.data.pairs import QuestionPairs
-from siamese.text.batches import LENGTH_MULTIPLE, PairBatches, question_batches
+from siamese.text.batches import PairBatches, question_batches
 from siamese.text.vectorizer import TokenIds
 
 QUESTIONS = 40
@@ -76,10 +76,10 @@ def test_each_question_stands_once_in_a_batch_with_all_its_tokens(many_pairs, to
 
 
 def test_types_and_lengths(many_pairs, token_ids):
-    """A batch is as long as its longest question, rounded up to a multiple of 4."""
+    """A batch is as long as its longest question."""
     for batch in batches_of(many_pairs, token_ids).epoch(1):
         longest = int((batch.questions > 0).sum(axis=1).max())
-        assert batch.questions.shape[1] == int(np.ceil(longest / LENGTH_MULTIPLE)) * LENGTH_MULTIPLE
+        assert batch.questions.shape[1] == longest
         assert [array.dtype for array in (batch.questions, batch.left, batch.right, batch.group)] == [np.int32] * 4
         assert [array.dtype for array in (batch.label, batch.weight)] == [np.float32] * 2
 
@@ -104,7 +104,7 @@ def test_a_batch_size_of_nothing_is_refused(many_pairs, token_ids):
 def test_question_batches_hold_each_question_once_shortest_first(token_ids, tokens_per_batch):
     found, lengths = [], []
     for numbers, questions in question_batches(token_ids, tokens_per_batch):
-        np.testing.assert_array_equal(questions, token_ids.padded(numbers, LENGTH_MULTIPLE))
+        np.testing.assert_array_equal(questions, token_ids.padded(numbers))
         found += numbers.tolist()
         lengths += token_ids.lengths[numbers].tolist()
     assert sorted(found) == list(range(QUESTIONS))

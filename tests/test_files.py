@@ -103,7 +103,48 @@ def test_rows_are_physical_lines_and_reading_resumes_one_line_after_a_broken_sta
     assert left == ["two\r\nlines", "How do I pay?"]
     assert [(found.row, found.column) for found in bad] == [(5, "(whole row)"), (7, "question1"), (8, "(whole row)")]
     assert bad[0].found == 'a,"never closed,1'
-    assert read_columns(path, ["question2"], None, "skip").rows == [2, 6, 7]
+    assert read_columns(path, ["question2"], None, "skip").rows.tolist() == [2, 6, 7]
+
+
+BROKEN = [
+    ("a.csv", HEADER + 'a,b,1\r\n"a\n\nb","\n",1\n\n\na,b\na,"b,1\n,b,1\nc,d,x\n"e",f,0\n"g\nh",i,0\n"last,b,1'),
+    ("a.csv", '"question1","question2",is_duplicate,"\nmore\n"\na,"b\nc",1,\na,b,0\n"d,e,0,\nf,g,1,\n"h",i,1,"\n"'),
+    (
+        "a.csv",
+        HEADER + GOOD + 'a,"' + ("never closed," * 1000 + "1\n") * 20 + GOOD,
+    ),  # a field of more than 131,072 letters
+    ("a.jsonl", '{"question1": "a", "question2": "b", "is_duplicate": 1}\n\n{}\n{"question1"\n' * 3),
+    ("a.jsonl", '{}\n{"is_duplicate": 1}\n' + '{"question1": "a", "question2": "b", "is_duplicate": 1}\n' * 3),
+]
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5])
+@pytest.mark.parametrize(("name", "content"), BROKEN)
+def test_blocks_change_nothing(tmp_path, monkeypatch, name, content, block):
+    """Records, broken or good, that cross the border of two blocks are found as in one block."""
+    path = write(tmp_path / name, content)
+    expected = read_columns(path, ["question1", "question2"], "is_duplicate", "skip")
+    monkeypatch.setattr("siamese.data.formats.BLOCK", block)
+    found = read_columns(path, ["question1", "question2"], "is_duplicate", "skip")
+    assert (found.texts, found.bad_rows) == (expected.texts, expected.bad_rows)
+    assert (found.labels.tolist(), found.rows.tolist()) == (expected.labels.tolist(), expected.rows.tolist())
+
+
+def test_blocks_of_parquet(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    texts = pa.array(["a", "b", None, "d", "e"]).dictionary_encode()
+    pq.write_table(pa.table({"question1": texts, "question2": texts, "is_duplicate": range(5)}), path)
+    monkeypatch.setattr("siamese.data.formats.BLOCK", 2)
+    found = read_columns(path, ["question2", "question1"], "is_duplicate", "skip", label_scale=3)
+    assert found.texts == [["a", "b", "d"]] * 2
+    assert found.rows.tolist() == [1, 2, 4]
+    assert [(bad.row, bad.column) for bad in found.bad_rows] == [(3, "question2"), (5, "is_duplicate")]
+
+
+def test_a_column_that_no_record_has_is_named_before_bad_rows(tmp_path):
+    path = write(tmp_path / "a.jsonl", "{}\n{}\n")
+    with pytest.raises(ValueError, match="has no column 'question1'"):
+        read(path, "error")
 
 
 def test_error_names_the_first_bad_row_and_counts_the_others(tmp_path):

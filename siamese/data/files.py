@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from siamese.data.formats import UNDECODABLE, Table, bad_row, read_table
+from siamese.data.formats import UNDECODABLE, Table, bad_row, read_tables
 from siamese.data.pairs import BadRow
+from siamese.data.texts import Texts, TextsBuilder
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,14 @@ class QuestionRows:
     Attributes:
         texts: for each text column asked for, its texts: stripped, never empty, valid Unicode.
         labels: `float64[rows]` in [0, 1]; empty where no label column was asked for.
-        rows: where each good row starts: its line from 1 (the header is line 1), in Parquet its position from 1.
+        rows: `int64[rows]`, where each good row starts: its line from 1 (the header is line 1), in Parquet its
+            position from 1.
         bad_rows: the others, in the order of the file.
     """
 
-    texts: list[list[str]]
+    texts: list[Texts]
     labels: np.ndarray
-    rows: list[int]
+    rows: np.ndarray
     bad_rows: tuple[BadRow, ...]
 
 
@@ -53,7 +55,29 @@ def read_columns(
         raise ValueError(f"data.on_bad_row must be error or skip, got {on_bad_row!r}")
     if not label_scale > 0:
         raise ValueError(f"data.label_scale must be above 0, got {label_scale}")
-    table = read_table(path, [*texts, *([] if label is None else [label])])
+    columns = [TextsBuilder() for _ in texts]
+    labels, rows = [np.empty(0)], [np.empty(0, np.int64)]
+    bad_rows: list[BadRow] = []
+    for table in read_tables(path, [*texts, *([] if label is None else [label])]):
+        good, block_labels, bad = _checked(table, texts, label, label_scale)
+        for column, values in zip(columns, table.values, strict=False):  # the label column comes last
+            column.add(map(str.strip, map(values.__getitem__, good)))
+        labels.append(block_labels)
+        rows.append(np.array(table.rows, np.int64)[good])
+        bad_rows += bad
+    if bad_rows and on_bad_row == "error":
+        others = f"; {len(bad_rows) - 1} more rows are bad" if len(bad_rows) > 1 else ""
+        raise ValueError(f"{bad_rows[0]}{others}; mend the row or set data.on_bad_row=skip")
+    good_rows = np.concatenate(rows)
+    if not len(good_rows):
+        raise ValueError(f"{path} has no good row; its first: {bad_rows[0]}")
+    return QuestionRows([column.texts() for column in columns], np.concatenate(labels), good_rows, tuple(bad_rows))
+
+
+def _checked(
+    table: Table, texts: Sequence[str], label: str | None, label_scale: float
+) -> tuple[list[int], np.ndarray, list[BadRow]]:
+    """Of one block of a file: the indices of its good rows, their labels (`float64[rows]`), and the bad ones."""
     bad = _bad_texts(table, texts)
     labels = np.empty(0)
     if label is not None:
@@ -61,24 +85,14 @@ def read_columns(
         for index in np.flatnonzero(~((labels >= 0) & (labels <= 1))).tolist():
             problem = f"the label must be a number in [0, {label_scale:g}]"
             bad.setdefault(index, bad_row(table.file, table.rows[index], label, table.values[-1][index], problem))
-    bad_rows = sorted([*table.bad_rows, *bad.values()], key=lambda found: found.row)
-    if bad_rows and on_bad_row == "error":
-        others = f"; {len(bad_rows) - 1} more rows are bad" if len(bad_rows) > 1 else ""
-        raise ValueError(f"{bad_rows[0]}{others}; mend the row or set data.on_bad_row=skip")
     good = [index for index in range(len(table.rows)) if index not in bad]
-    if not good:
-        raise ValueError(f"{path} has no good row; its first: {bad_rows[0]}")
-    return QuestionRows(
-        texts=[[column[index].strip() for index in good] for column in table.values[: len(texts)]],
-        labels=labels if label is None else labels[good],
-        rows=[table.rows[index] for index in good],
-        bad_rows=tuple(bad_rows),
-    )
+    bad_rows = sorted([*table.bad_rows, *bad.values()], key=lambda found: found.row)
+    return good, labels if label is None else labels[good], bad_rows
 
 
 def read_pair_file(
     path: str | Path, left: str, right: str, label: str, on_bad_row: str, label_scale: float = 1.0
-) -> tuple[list[str], list[str], np.ndarray, tuple[BadRow, ...]]:
+) -> tuple[Texts, Texts, np.ndarray, tuple[BadRow, ...]]:
     """Read labelled pairs: left texts, right texts, labels (`float64[pairs]` in [0, 1]) and the bad rows.
 
     Raises:
@@ -98,19 +112,30 @@ def read_intent_file(
     """
     columns = [text, intent] if topic is None else [text, intent, topic]
     found = read_columns(path, columns, None, on_bad_row)
-    topics = [""] * len(found.rows) if topic is None else found.texts[2]
-    return found.texts[0], found.texts[1], topics, found.bad_rows
+    questions, intents, *given = map(list, found.texts)
+    return questions, intents, given[0] if given else [""] * len(questions), found.bad_rows
 
 
 def _bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
     """The first bad text of each row that has one, by the row's index in the table."""
     bad: dict[int, BadRow] = {}
     for name, values in zip(columns, table.values[: len(columns)], strict=True):  # the label column comes last
+        if _all_good(values):
+            continue
         for index, value in enumerate(values):
             problem = _text_problem(value)
             if problem:
                 bad.setdefault(index, bad_row(table.file, table.rows[index], name, value, problem))
     return bad
+
+
+def _all_good(values: list[Any]) -> bool:
+    """Whether `_text_problem` finds none in any of them; so it is in most blocks, and asked at once it is quick."""
+    try:
+        "".join(values).encode()  # TypeError: one is no text; UnicodeEncodeError: one is not UTF-8
+        return all(map(str.strip, values))
+    except (TypeError, UnicodeEncodeError):
+        return False
 
 
 def _text_problem(value: object) -> str:

@@ -1,12 +1,14 @@
-"""Tables in CSV, TSV, JSONL and Parquet: the values of the columns asked for, and the rows that cannot be read."""
+"""Tables in CSV, TSV, JSONL and Parquet, a block of rows at a time: the values asked for, and what cannot be read."""
 
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +17,7 @@ from siamese.data.pairs import BadRow
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 WHOLE_ROW = "(whole row)"  # the column of a row that falls apart before its columns are known
+BLOCK = 2**15  # lines or rows that are Python objects at the same time
 SHOWN = 80  # characters of a bad value that a message shows
 
 # Bytes that are no UTF-8 are decoded to these, so that one bad byte spoils one row and not the file.
@@ -23,7 +26,7 @@ UNDECODABLE = re.compile("[\ud800-\udfff]")
 
 @dataclass
 class Table:
-    """Some columns of a file, as they stand there.
+    """Some columns of a block of rows, as they stand in the file.
 
     Attributes:
         file: the path as it was given.
@@ -47,8 +50,8 @@ def bad_row(file: str, row: int, column: str, found: object, problem: str) -> Ba
     return BadRow(file, row, column, shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…", problem)
 
 
-def read_table(path: str | Path, columns: Sequence[str]) -> Table:
-    """Read the named columns of a file; its suffix tells the format.
+def read_tables(path: str | Path, columns: Sequence[str]) -> Iterator[Table]:
+    """Read the named columns of a file, block by block; its suffix tells the format.
 
     Text files are UTF-8, with or without a byte order mark. In CSV and TSV a quoted field may hold line
     breaks and doubled quotes. After a broken record reading resumes at the line after its first, so that a
@@ -66,94 +69,126 @@ def read_table(path: str | Path, columns: Sequence[str]) -> Table:
         raise ValueError(f"{path} must end in one of {', '.join(FORMATS)}, which tells its format; got {suffix!r}")
     if file.stat().st_size == 0:
         raise ValueError(f"{path} is empty")
-    table = Table(str(path), [[] for _ in columns])
-    if suffix == ".parquet":
-        _read_parquet(file, columns, table)
-    elif suffix == ".jsonl":
-        _read_jsonl(_lines(file), columns, table)
-    else:
-        _read_delimited(_lines(file), columns, "," if suffix == ".csv" else "\t", table)
-    if not table.rows and not table.bad_rows:
+    has_rows = False
+    for table in _tables(file, suffix, columns, str(path)):
+        has_rows = has_rows or bool(table.rows or table.bad_rows)
+        yield table
+    if not has_rows:
         raise ValueError(f"{path} has no rows")
-    return table
 
 
-def _lines(file: Path) -> list[str]:
-    """The physical lines with their line ends; only \\n, \\r\\n and \\r end a line."""
-    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-        return list(stream)
+def _tables(file: Path, suffix: str, columns: Sequence[str], name: str) -> Iterator[Table]:
+    if suffix == ".parquet":
+        yield from _parquet_tables(file, columns, name)
+        return
+    # newline="": only \n, \r\n and \r end a line, and each line keeps its end
+    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        if suffix == ".jsonl":
+            yield from _jsonl_tables(lines, columns, name)
+        else:
+            yield from _delimited_tables(lines, columns, "," if suffix == ".csv" else "\t", name)
 
 
-def _read_delimited(lines: list[str], columns: Sequence[str], delimiter: str, table: Table) -> None:
-    def reader_from(start: int):
-        return csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
-
-    reader = reader_from(0)
+def _delimited_tables(stream: TextIO, columns: Sequence[str], delimiter: str, name: str) -> Iterator[Table]:
+    reader = csv.reader(stream, delimiter=delimiter, strict=True)
     try:
         header: list[str] = next(reader, [])
     except csv.Error as error:
-        raise ValueError(f"{table.file} has broken quoting in its header: {error}") from error
-    if any(UNDECODABLE.search(name) for name in header):
-        raise ValueError(f"{table.file} is not UTF-8 (its header cannot be decoded); save it as UTF-8")
-    _require(columns, header, table.file)
-    wanted = [(values, header.index(column)) for values, column in zip(table.values, columns, strict=True)]
-    start = reader.line_num
+        raise ValueError(f"{name} has broken quoting in its header: {error}") from error
+    if any(UNDECODABLE.search(column) for column in header):
+        raise ValueError(f"{name} is not UTF-8 (its header cannot be decoded); save it as UTF-8")
+    _require(columns, header, name)
+    before, lines = reader.line_num, []  # lines of the file before the first of `lines`
+    while True:
+        fresh = list(islice(stream, BLOCK))
+        lines += fresh
+        table = Table(name, [[] for _ in columns])
+        records, done = _read_records(lines, delimiter, len(header), before, not fresh, table)
+        table.values = [list(map(itemgetter(header.index(column)), records)) for column in columns]
+        yield table
+        if not fresh:
+            return
+        before += done
+        del lines[:done]
+
+
+def _read_records(
+    lines: list[str], delimiter: str, width: int, before: int, at_end: bool, table: Table
+) -> tuple[list[list[str]], int]:
+    """The records of `width` fields in `lines`, their places and the others noted in `table`.
+
+    Returns:
+        The records and how many lines were settled. The others, none at the end of the file, begin a
+        record that the next lines may complete.
+    """
+    records: list[list[str]] = []
+    start = 0
     while start < len(lines):
-        reader = reader_from(start)
+        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
         done = 0  # lines of this reader that belong to finished records
         problem = ""
         try:
             for fields in reader:
-                if len(fields) == len(header):
-                    table.rows.append(start + done + 1)
-                    for values, position in wanted:
-                        values.append(fields[position])
+                if len(fields) == width:
+                    table.rows.append(before + start + done + 1)
+                    records.append(fields)
                 elif fields:
-                    problem = f"it has {len(fields)} columns, the header has {len(header)}"
+                    problem = f"it has {len(fields)} columns, the header has {width}"
                     break
                 done = reader.line_num
         except csv.Error:
+            if start + reader.line_num == len(lines) and not at_end:
+                return records, start + done
             problem = "broken quoting; quote the whole field and double each quote inside it"
         if not problem:
-            return
-        table.reject(start + done + 1, WHOLE_ROW, lines[start + done], problem)
+            break
+        table.reject(before + start + done + 1, WHOLE_ROW, lines[start + done], problem)
         start += done + 1
+    return records, len(lines)
 
 
-def _read_jsonl(lines: list[str], columns: Sequence[str], table: Table) -> None:
-    known: dict[str, Any] = {}
-    for row, line in enumerate(lines, start=1):
-        if line.isspace():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            table.reject(row, WHOLE_ROW, line, f"invalid JSON, {error.msg} at character {error.pos + 1}")
-            continue
-        if not isinstance(record, dict):
-            table.reject(row, WHOLE_ROW, line, "a JSON object is expected")
-            continue
-        known.update(record)
-        table.rows.append(row)
-        for values, column in zip(table.values, columns, strict=True):
-            values.append(record.get(column))
-    if table.rows:
-        _require(columns, list(known), table.file)
+def _jsonl_tables(stream: TextIO, columns: Sequence[str], name: str) -> Iterator[Table]:
+    known: dict[str, None] = {}
+    any_record = False
+    numbered_lines = enumerate(stream, start=1)
+    while block := list(islice(numbered_lines, BLOCK)):
+        table = Table(name, [[] for _ in columns])
+        for row, line in block:
+            if line.isspace():
+                continue
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                table.reject(row, WHOLE_ROW, line, f"invalid JSON, {error.msg} at character {error.pos + 1}")
+                continue
+            if not isinstance(record, dict):
+                table.reject(row, WHOLE_ROW, line, "a JSON object is expected")
+                continue
+            known.update(dict.fromkeys(record))
+            table.rows.append(row)
+            for values, column in zip(table.values, columns, strict=True):
+                values.append(record.get(column))
+        any_record = any_record or bool(table.rows)
+        yield table
+    if any_record:
+        _require(columns, list(known), name)
 
 
-def _read_parquet(file: Path, columns: Sequence[str], table: Table) -> None:
+def _parquet_tables(file: Path, columns: Sequence[str], name: str) -> Iterator[Table]:
     try:
         parquet = pq.ParquetFile(file)
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{table.file} is not a Parquet file") from error
+        raise ValueError(f"{name} is not a Parquet file") from error
     with parquet:
-        _require(columns, parquet.schema_arrow.names, table.file)
-        content = parquet.read(columns=list(columns))
-    table.values = [_python_values(content[column]) for column in columns]
-    table.rows = list(range(1, content.num_rows + 1))
+        _require(columns, parquet.schema_arrow.names, name)
+        first = 1
+        for batch in parquet.iter_batches(BLOCK, columns=list(columns)):
+            rows = list(range(first, first + batch.num_rows))
+            yield Table(name, [_python_values(batch[column]) for column in columns], rows)
+            first += batch.num_rows
 
 
-def _python_values(column: pa.ChunkedArray) -> list[Any]:
+def _python_values(column: pa.Array) -> list[Any]:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):

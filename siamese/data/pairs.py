@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from siamese.data.texts import Texts, TextsBuilder, numbered
+
 DUPLICATE_FROM = 0.5  # a label from here on counts as "duplicate" where a yes or no is needed
 
 
@@ -29,17 +31,18 @@ class QuestionPairs:
     """Labelled pairs over a table of distinct questions.
 
     Attributes:
-        questions: the distinct texts, in order of first appearance.
+        questions: the distinct texts, in order of first appearance; kept as Texts, given as any sequence.
         left, right: `int32[pairs]`, positions in `questions`.
         label: `float32[pairs]` in [0, 1]; 1 means that the two ask the same thing.
     """
 
-    questions: tuple[str, ...]
+    questions: Sequence[str]
     left: np.ndarray
     right: np.ndarray
     label: np.ndarray
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "questions", Texts.of(self.questions))
         lengths = {len(self.left), len(self.right), len(self.label)}
         if len(lengths) != 1:
             raise ValueError(
@@ -62,15 +65,17 @@ class QuestionPairs:
         """Build the table of distinct questions from two columns of texts.
 
         >>> pairs = QuestionPairs.from_texts(["a?", "b?"], ["b?", "c?"], [1, 0])
-        >>> pairs.questions, pairs.left.tolist(), pairs.right.tolist()
-        (('a?', 'b?', 'c?'), [0, 1], [1, 2])
+        >>> list(pairs.questions), pairs.left.tolist(), pairs.right.tolist()
+        (['a?', 'b?', 'c?'], [0, 1], [1, 2])
         """
-        position: dict[str, int] = {}
-        sides = [
-            np.fromiter((position.setdefault(text, len(position)) for text in side), np.int32, count=len(side))
-            for side in (left, right)
-        ]
-        return cls(tuple(position), sides[0], sides[1], np.fromiter(label, np.float32))
+        columns = Texts.of(left), Texts.of(right)
+        numbers = numbered(*columns)
+        questions, known = TextsBuilder(), -1
+        for column, number in zip(columns, numbers, strict=True):
+            highest = np.maximum.accumulate(np.concatenate([[known], number]))  # rises where a text is new
+            questions.add(column.take(np.flatnonzero(np.diff(highest))))
+            known = highest[-1]
+        return cls(questions.texts(), numbers[0], numbers[1], np.fromiter(label, np.float32))
 
     def __len__(self) -> int:
         return len(self.label)
@@ -86,28 +91,25 @@ class QuestionPairs:
         return bool(((self.label > 0) & (self.label < 1)).any())
 
     def left_texts(self) -> list[str]:
-        return [self.questions[i] for i in self.left]
+        return list(Texts.of(self.questions).take(self.left))
 
     def right_texts(self) -> list[str]:
-        return [self.questions[i] for i in self.right]
+        return list(Texts.of(self.questions).take(self.right))
 
     def take(self, rows: np.ndarray) -> "QuestionPairs":
         """The pairs at `rows` (`int64[n]` or `bool[pairs]`), with a table of just their questions, in the order of this one."""
         left, right = self.left[rows], self.right[rows]
-        used, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
-        return QuestionPairs(
-            tuple(self.questions[i] for i in used),
-            inverse[: len(left)],
-            inverse[len(left) :],
-            self.label[rows],
-        )
+        used = np.zeros(len(self.questions), bool)
+        used[left] = used[right] = True
+        position = np.cumsum(used) - 1  # of each used question in the new table
+        questions = Texts.of(self.questions).take(np.flatnonzero(used))
+        return QuestionPairs(questions, position[left], position[right], self.label[rows])
 
     def digest(self) -> str:
         """SHA-256 of texts, order and labels, as 64 hexadecimal digits."""
         sha = hashlib.sha256()
-        for question in self.questions:
-            sha.update(question.encode("utf-8", "surrogatepass"))
-            sha.update(b"\x00")
+        for question in Texts.of(self.questions).encoded():
+            sha.update(question + b"\x00")
         for array in (self.left, self.right, self.label):
             sha.update(array.tobytes())
         return sha.hexdigest()

@@ -5,6 +5,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from siamese.data.pairs import QuestionPairs, question_key
+from siamese.data.texts import numbered
 
 
 def question_components(pairs: QuestionPairs, only_duplicates: bool = False) -> np.ndarray:
@@ -20,13 +21,25 @@ def question_components(pairs: QuestionPairs, only_duplicates: bool = False) -> 
     Returns:
         `int32[questions]`, the component of `pairs.questions[i]`.
     """
-    identity: dict[str, int] = {}
-    node = np.array([identity.setdefault(question_key(text), len(identity)) for text in pairs.questions], np.int64)
-    edges = pairs.duplicate if only_duplicates else np.ones(len(pairs), bool)
-    rows, columns = node[pairs.left[edges]], node[pairs.right[edges]]
-    graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(len(identity), len(identity)))
-    component = connected_components(graph, directed=False)[1]
-    return component[node].astype(np.int32) if len(node) else np.empty(0, np.int32)
+    (number,) = question_numbers(pairs)
+    return _components(pairs, number, pairs.duplicate if only_duplicates else np.ones(len(pairs), bool))
+
+
+def question_numbers(*tables: QuestionPairs) -> list[np.ndarray]:
+    """Number questions so that two texts which are one question, in whichever tables, have one number.
+
+    Returns:
+        For each table `int32[questions]`, counting from 0.
+    """
+    return numbered(*(map(question_key, pairs.questions) for pairs in tables))
+
+
+def _components(pairs: QuestionPairs, number: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """`int32[questions]` from `int32[questions]`, what tells them apart, and `bool[pairs]`, the pairs that connect."""
+    left, right = number[pairs.left[edges]], number[pairs.right[edges]]
+    nodes = int(number.max(initial=-1)) + 1
+    graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(nodes, nodes))
+    return connected_components(graph, directed=False)[1][number].astype(np.int32) if nodes else number
 
 
 def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int) -> dict[str, QuestionPairs]:
@@ -49,7 +62,8 @@ def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int)
     """
     if not (0 < dev < 1 and 0 <= test < 1 and dev + test < 1):
         raise ValueError(f"dev and test must be shares with dev > 0 and dev + test < 1, got dev={dev} and test={test}")
-    component = question_components(pairs)[pairs.left]
+    (number,) = question_numbers(pairs)
+    component = _components(pairs, number, np.ones(len(pairs), bool))[pairs.left]
     sizes = np.bincount(component, minlength=1)
     part = np.zeros(len(sizes), np.int8)
     room = {1: dev * len(pairs), 2: test * len(pairs)}
@@ -62,25 +76,39 @@ def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int)
         if max(room.values()) < 1:
             break
     names = {0: "train", 1: "dev", **({2: "test"} if test else {})}
-    parts = {name: pairs.take(part[component] == index) for index, name in names.items()}
+    rows = {name: part[component] == index for index, name in names.items()}
+    parts = {name: pairs.take(rows[name]) for name in rows}
     for name, share in (("dev", dev), ("test", test)):
         if share and len(parts[name]) < share * len(pairs) / 2:
             raise ValueError(
                 f"the questions hang together in too few components ({len(sizes)}) to give {name} its {share:.0%}: "
                 f"it got {len(parts[name])} of {len(pairs)} pairs; give dev and test files of their own"
             )
-    assert_disjoint(parts)
+    numbers = []
+    for chosen in rows.values():
+        asked = np.zeros(len(number), bool)
+        asked[pairs.left[chosen]] = asked[pairs.right[chosen]] = True
+        numbers.append(number[asked])
+    _refuse_shared(parts, numbers)
     return parts
 
 
 def assert_disjoint(parts: dict[str, QuestionPairs]) -> None:
     """Raise ValueError if any question occurs in two of the parts."""
-    owner: dict[str, str] = {}
-    for name, pairs in parts.items():
-        for question in pairs.questions:
-            other = owner.setdefault(question_key(question), name)
-            if other != name:
-                raise ValueError(f"the question {question!r} is in both {other} and {name}")
+    _refuse_shared(parts, question_numbers(*parts.values()))
+
+
+def _refuse_shared(parts: dict[str, QuestionPairs], numbers: list[np.ndarray]) -> None:
+    """`assert_disjoint`, given the number of every question of every part."""
+    names = list(parts)
+    owner = np.full(1 + max(number.max(initial=-1) for number in numbers), -1, np.int8)
+    for index, (name, number) in enumerate(zip(names, numbers, strict=True)):
+        taken = owner[number] >= 0
+        if taken.any():
+            first = int(np.argmax(taken))
+            question, other = parts[name].questions[first], names[owner[number[first]]]
+            raise ValueError(f"the question {question!r} is in both {other} and {name}")
+        owner[number] = index
 
 
 def question_overlap(train: QuestionPairs, held_out: QuestionPairs) -> dict[str, int]:
@@ -90,6 +118,6 @@ def question_overlap(train: QuestionPairs, held_out: QuestionPairs) -> dict[str,
         `questions`: how many distinct questions of `held_out` are also in `train`;
         `pairs`: how many pairs of `held_out` contain such a question.
     """
-    known = {question_key(question) for question in train.questions}
-    seen = np.array([question_key(question) in known for question in held_out.questions], bool)
+    known, asked = question_numbers(train, held_out)
+    seen = np.isin(asked, known)
     return {"questions": int(seen.sum()), "pairs": int((seen[held_out.left] | seen[held_out.right]).sum())}

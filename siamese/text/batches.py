@@ -9,7 +9,6 @@ from siamese.data.pairs import QuestionPairs
 from siamese.text.vectorizer import TokenIds
 
 BUCKET_BATCHES = 64  # batches whose pairs are sorted by length together; more would make batches less random
-LENGTH_MULTIPLE = 4  # lengths are rounded up to this, so that few distinct shapes occur
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class PairBatches:
         questions, position = np.unique(np.concatenate([pairs.left[rows], pairs.right[rows]]), return_inverse=True)
         position = position.astype(np.int32)
         return PairBatch(
-            questions=self.token_ids.padded(questions, LENGTH_MULTIPLE),
+            questions=self.token_ids.padded(questions),
             left=position[: len(rows)],
             right=position[len(rows) :],
             label=pairs.label[rows],
@@ -101,7 +100,6 @@ def question_batches(token_ids: TokenIds, tokens_per_batch: int = 16_384) -> Ite
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):
-        shortest = -(-int(lengths[order[start]]) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
-        rows = order[start : start + max(1, tokens_per_batch // shortest)]
-        yield rows, token_ids.padded(rows, LENGTH_MULTIPLE)
+        rows = order[start : start + max(1, tokens_per_batch // int(lengths[order[start]]))]
+        yield rows, token_ids.padded(rows)
         start += len(rows)

@@ -1,0 +1,139 @@
+"""Texts: many texts in one piece of memory; and which of many texts are the same."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from itertools import islice
+from operator import eq
+from typing import overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+BLOCK = 2**15  # texts that are Python objects at the same time
+LONE_SURROGATES = "surrogatepass"  # half an emoji is no UTF-8, but keeps its place in a table of texts
+POOL = pa.system_memory_pool()  # gives back at once what is freed; Arrow's own pool keeps it
+
+
+class Texts(Sequence[str]):
+    """An immutable sequence of texts: their UTF-8 one after another, and where each begins.
+
+    A tuple of str takes 50 bytes more for each text, and one by one they are freed slowly. Here a text
+    becomes a str when it is read: reading in order and `take` are fast, single indices less so.
+
+    >>> texts = Texts.of(["Why?", "Où ?", "Why?"])
+    >>> texts[1], list(texts.take(np.array([2, 1])))
+    ('Où ?', ['Why?', 'Où ?'])
+
+    Attributes:
+        utf8: `large_binary[texts]`, the array of Apache Arrow that has just this form.
+    """
+
+    def __init__(self, utf8: pa.LargeBinaryArray):
+        self.utf8 = utf8
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> "Texts":
+        """The same texts as Texts: these themselves if they are, a copy otherwise."""
+        if isinstance(texts, Texts):
+            return texts
+        builder = TextsBuilder()
+        builder.add(texts)
+        return builder.texts()
+
+    def __len__(self) -> int:
+        return len(self.utf8)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Texts": ...
+    def __getitem__(self, index: int | slice) -> "str | Texts":
+        if isinstance(index, slice):
+            return Texts(self.utf8[index])
+        return self.utf8[int(index)].as_py().decode("utf-8", LONE_SURROGATES)
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self.encoded():
+            yield text.decode("utf-8", LONE_SURROGATES)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Texts):
+            return self.utf8.equals(other.utf8)
+        return isinstance(other, list | tuple) and len(self) == len(other) and all(map(eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # equal to lists, which have none
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} Texts>"
+
+    def encoded(self) -> Iterator[bytes]:
+        """The UTF-8 of each text."""
+        for block in self.blocks(BLOCK):
+            yield from block.utf8.to_pylist()
+
+    def blocks(self, size: int) -> Iterator["Texts"]:
+        """The texts in runs of `size`, the last may be shorter; nothing is copied."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    def take(self, rows: np.ndarray) -> "Texts":
+        """The texts at `rows` (`int[n]`), in their order."""
+        return Texts(pc.take(self.utf8, pa.array(rows), memory_pool=POOL))
+
+
+class TextsBuilder:
+    """Texts in the making: one buffer that grows, so that nothing is ever held twice."""
+
+    def __init__(self) -> None:
+        self._utf8 = bytearray()
+        self._starts = bytearray(bytes(8))  # int64[texts + 1]
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Append `texts`."""
+        encoded = _encoded(texts)
+        while block := list(islice(encoded, BLOCK)):
+            self._starts += (len(self._utf8) + np.cumsum(np.fromiter(map(len, block), np.int64))).tobytes()
+            self._utf8 += b"".join(block)
+
+    def texts(self) -> Texts:
+        """All that was added; nothing can be added afterwards."""
+        buffers = [None, pa.py_buffer(self._starts), pa.py_buffer(self._utf8)]
+        return Texts(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self._starts) // 8 - 1, buffers))
+
+
+def numbered(*columns: Iterable[str]) -> list[np.ndarray]:
+    """Number texts so that equal texts have the same number, in all columns.
+
+    They are compared by 128 bits of BLAKE2b, 16 bytes a text however long it is; that two of a billion
+    texts share theirs has probability 1e-21.
+
+    >>> [numbers.tolist() for numbers in numbered(["a", "b", "a"], ["c", "b"])]
+    [[0, 1, 0], [2, 1]]
+
+    Returns:
+        For each column `int32[texts]`. Numbers count from 0 in the order in which the texts first appear.
+    """
+    prints = [_fingerprints(column) for column in columns]
+    ends = np.cumsum([len(column) for column in prints])
+    every = np.concatenate(prints)
+    order = np.lexsort(every.T)  # stable: of equal texts the one that appears first comes first
+    ordered = every[order]
+    opens = np.concatenate([np.ones(min(1, len(every)), bool), (ordered[1:] != ordered[:-1]).any(axis=1)])
+    rank = np.empty(np.count_nonzero(opens), np.int32)
+    rank[np.argsort(order[opens])] = np.arange(len(rank), dtype=np.int32)
+    numbers = np.empty(len(every), np.int32)
+    numbers[order] = rank[np.cumsum(opens) - 1]
+    return np.split(numbers, ends[:-1])
+
+
+def _fingerprints(texts: Iterable[str]) -> np.ndarray:
+    """BLAKE2b of each text's UTF-8: `uint64[texts, 2]`."""
+    encoded, digests = _encoded(texts), bytearray()
+    while block := [blake2b(text, digest_size=16).digest() for text in islice(encoded, BLOCK)]:
+        digests += b"".join(block)
+    return np.frombuffer(digests, np.uint64).reshape(-1, 2)
+
+
+def _encoded(texts: Iterable[str]) -> Iterator[bytes]:
+    return texts.encoded() if isinstance(texts, Texts) else (text.encode("utf-8", LONE_SURROGATES) for text in texts)
