@@ -4,15 +4,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+if TYPE_CHECKING:  # a program that has no config to compose starts faster without these
+    from omegaconf import DictConfig
 
 
-def plain(cfg: DictConfig) -> dict[str, Any]:
+def plain(cfg: "DictConfig") -> dict[str, Any]:
     """A composed config as dicts and lists, resolved; a value that is still missing is an error."""
+    from omegaconf import OmegaConf
+
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
 
 
@@ -27,9 +28,21 @@ def explain_mistakes() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except (ValueError, OSError, TypeError, HydraException, OmegaConfBaseException) as mistake:
-        misspelt = "unexpected keyword argument" in str(mistake)
-        if os.environ.get("HYDRA_FULL_ERROR") or (isinstance(mistake, TypeError) and not misspelt):
+    except Exception as mistake:
+        if os.environ.get("HYDRA_FULL_ERROR") or not _can_be_mended(mistake):
             raise
-        cause = mistake.__cause__ if isinstance(mistake, HydraException) and mistake.__cause__ else mistake
+        # what Hydra met while it called a function is the cause of its own error
+        cause = mistake.__cause__ if type(mistake).__module__ == "hydra.errors" and mistake.__cause__ else mistake
         sys.exit(f"error: {cause}\n(HYDRA_FULL_ERROR=1 shows where)")
+
+
+def _can_be_mended(mistake: Exception) -> bool:
+    """Whether it is of a kind by which this project and Hydra answer a user's mistake."""
+    if isinstance(mistake, TypeError):
+        return "unexpected keyword argument" in str(mistake)
+    if isinstance(mistake, ValueError | OSError):
+        return True
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    return isinstance(mistake, HydraException | OmegaConfBaseException)

@@ -3,6 +3,7 @@
 python -m experiments.train tower=bilstm similarity=manhattan loss=contrastive data=qqp training.epochs=5
 """
 
+import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
 import shlex
 import sys
 from functools import partial
@@ -70,9 +71,10 @@ def run(cfg: DictConfig) -> dict[str, Report]:
 
         calibration, reports = evaluate(_held_out(splits))
         _track_reports(reports, calibration)
-        detector = Detector(network, vectorizer, calibration)
-        _track_identity(detector, splits.dev, reports["dev"])
-        model_store.log_detector(detector, _pairs_of(reports)[:EXAMPLE_PAIRS])
+        detector = Detector.from_network(network, vectorizer, calibration)
+        _track_identity(detector, splits.dev)
+        model_store.log_detector(detector, network, _pairs_of(reports)[:EXAMPLE_PAIRS])
+    model_store.note_newest(run_id)
 
     baselines = {
         name: _run_baseline(name, fit_baseline, splits, cfg) for name, fit_baseline in build(cfg.baselines).items()
@@ -140,10 +142,10 @@ def _track_reports(reports: dict[str, Report], calibration) -> None:
         tracking.log_report(report, split, calibration)
 
 
-def _track_identity(detector: Detector, dev: QuestionPairs, report: Report) -> None:
+def _track_identity(detector: Detector, dev: QuestionPairs) -> None:
     """The share of dev pairs in which a question is at least as similar to itself as to the other one."""
     itself = detector.score(QuestionPairs(dev.questions, dev.left, dev.left, dev.label))
-    highest = itself >= report.predictions["similarity"].to_numpy()
+    highest = itself >= detector.score(dev)
     tracking.log_metrics({"identical_scores_highest": float(highest.mean())}, "dev")
 
 

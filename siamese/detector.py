@@ -1,51 +1,67 @@
-"""Detector: what a trained run leaves behind. Text in, similarity and verdict out.
+"""Detector: what a trained run leaves behind. Text in, similarity and verdict out, without TensorFlow.
 
-A folder of plain files: `network.keras` (architecture and weights), `vectorizer.json`, `detector.json`
-(format version, threshold, temperature, offset). Nothing in it is code, and loading runs none.
+A folder of plain files: `light.json` and `light.npz` (the network that answers), `vectorizer.json`,
+`detector.json` (format version, threshold, temperature, offset). Training adds `network.keras` for those
+who go on in Keras; it is never read here. Nothing in the folder is code, and loading runs none.
 """
 
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
-import siamese.model.similarity  # registers the similarities, which a saved network names
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.calibration import Calibration
-from siamese.scoring import Scorer
+from siamese.light.network import LightNetwork
 from siamese.text.vectorizer import Vectorizer
 
-FORMAT_VERSION = 1
-OWN_CLASSES = frozenset(name for name, value in vars(siamese.model.similarity).items() if isinstance(value, type))
+if TYPE_CHECKING:
+    import keras
+
+FORMAT_VERSION = 2
+FILES = ("detector.json", "vectorizer.json", "light.json", "light.npz")
+PAIRS_AT_ONCE = 8_192  # whose embeddings are copied to stand side by side
 
 
 class Detector:
     """A trained network with the vectorizer it was trained with and the calibration chosen on dev."""
 
-    def __init__(self, network: keras.Model, vectorizer: Vectorizer, calibration: Calibration):
+    def __init__(self, network: LightNetwork, vectorizer: Vectorizer, calibration: Calibration):
         self.network = network
         self.vectorizer = vectorizer
         self.calibration = calibration
-        self._scorer = Scorer(network)
+
+    @classmethod
+    def from_network(cls, network: "keras.Model", vectorizer: Vectorizer, calibration: Calibration) -> "Detector":
+        """The detector that a trained Keras network makes, with a copy of its weights."""
+        from siamese.light.export import light_network  # brings in TensorFlow, which only training has
+
+        return cls(light_network(network), vectorizer, calibration)
 
     def encode(self, questions: Sequence[str]) -> np.ndarray:
         """Embeddings `float32[questions, dimension]` of texts."""
-        return self._scorer.encode(self.vectorizer.encode(questions))
+        return self.network.encode(self.vectorizer.encode(questions))
 
     def similarity(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Similarities `float32[pairs]` in [0, 1]; each distinct question is encoded once."""
         position: dict[str, int] = {}
         index = np.array([[position.setdefault(text, len(position)) for text in pair] for pair in pairs], np.int64)
         left, right = index.reshape(-1, 2).T
-        return self._scorer.similarity(self.encode(list(position)), left, right)
+        return self._compare(self.encode(list(position)), left, right)
 
     def score(self, pairs: QuestionPairs) -> np.ndarray:
         """Similarities `float32[pairs]` of a table of pairs."""
-        return self._scorer.score(self.vectorizer.encode(pairs.questions), pairs)
+        return self._compare(self.encode(pairs.questions), pairs.left, pairs.right)
+
+    def _compare(self, embeddings: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        similarity = np.empty(len(left), np.float32)
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            similarity[part] = self.network.similarity(embeddings[left[part]], embeddings[right[part]])
+        return similarity
 
     def probability(self, similarity: np.ndarray) -> np.ndarray:
         """Calibrated probabilities `float64[pairs]` of "duplicate" that belong to similarities."""
@@ -58,58 +74,46 @@ class Detector:
     def save(self, folder: Path) -> None:
         """Write the folder; it is made if it does not exist."""
         folder.mkdir(parents=True, exist_ok=True)
-        # without the compiled state: the optimizer's slots would triple the file
-        keras.Model(self.network.inputs, self.network.outputs, name=self.network.name).save(folder / "network.keras")
+        self.network.save(folder)
         (folder / "vectorizer.json").write_text(self.vectorizer.to_json(), encoding="utf-8")
         state = {"format_version": FORMAT_VERSION, "calibration": asdict(self.calibration)}
         (folder / "detector.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Detector":
-        """Read a folder that `save` wrote.
+        """Read a folder that `save` wrote, or the folder of an MLflow model that keeps one.
 
         Raises:
-            ValueError: the folder is no detector, is of a newer format, or its network names classes
-                other than Keras' and this project's.
+            ValueError: the folder is no detector, is of another format, or its files do not fit together.
         """
-        missing = [
-            name for name in ("detector.json", "vectorizer.json", "network.keras") if not (folder / name).is_file()
-        ]
-        if missing:
-            raise ValueError(f"{folder} is not a saved detector: it has no {', '.join(missing)}")
-        state = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
-        if state["format_version"] > FORMAT_VERSION:
-            raise ValueError(
-                f"{folder} has format {state['format_version']}, this program reads up to {FORMAT_VERSION}; "
-                "use a newer version of the project"
-            )
-        _refuse_foreign_classes(folder / "network.keras")
-        network = keras.saving.load_model(folder / "network.keras", compile=False, safe_mode=True)
+        inside = folder / "artifacts" / "detector"
+        folder = inside if inside.is_dir() else folder
+        calibration = _read_calibration(folder)
         vectorizer = Vectorizer.from_json((folder / "vectorizer.json").read_text(encoding="utf-8"))
-        return cls(network, vectorizer, Calibration(**state["calibration"]))
+        network = LightNetwork.load(folder)
+        if vectorizer.size != network.vocabulary:
+            raise ValueError(
+                f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, "
+                f"but the network {network.vocabulary}"
+            )
+        return cls(network, vectorizer, calibration)
 
 
-def _refuse_foreign_classes(file: Path) -> None:
-    """Raise ValueError unless every class that the saved network names is Keras' own or a similarity of this project."""
-
-    def check(node: object) -> None:
-        if isinstance(node, dict):
-            if "class_name" in node:
-                module, name = node.get("module"), node["class_name"]
-                own = (node.get("registered_name") or "").startswith("siamese>") and name in OWN_CLASSES
-                keras_own = (
-                    module is None or module == "builtins" or module == "keras" or str(module).startswith("keras.")
-                )
-                if name == "Lambda" or not (own or keras_own):
-                    raise ValueError(f"{file} names the class {module}.{name}, which no network of this project has")
-            for value in node.values():
-                check(value)
-        elif isinstance(node, list):
-            for value in node:
-                check(value)
-
+def _read_calibration(folder: Path) -> Calibration:
+    """The calibration that a detector's folder holds, if its format is this one's and no file is missing."""
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if "detector.json" in missing:
+        raise ValueError(f"{folder} is not a saved detector: it has no {', '.join(missing)}")
     try:
-        with zipfile.ZipFile(file) as archive:
-            check(json.loads(archive.read("config.json")))
-    except (zipfile.BadZipFile, KeyError) as problem:
-        raise ValueError(f"{file} is not a network saved by Keras: {problem}") from None
+        state = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
+        version, calibration = state["format_version"], state.get("calibration")
+        # the format comes first: another one may have other files
+        if version != FORMAT_VERSION:
+            remedy = "use a newer version of the project" if version > FORMAT_VERSION else "train again"
+            raise ValueError(f"{folder} has format {version}, this program reads format {FORMAT_VERSION}; {remedy}")
+        calibration = Calibration(**calibration)
+    except (KeyError, TypeError, json.JSONDecodeError) as problem:
+        raise ValueError(f"{folder / 'detector.json'} holds no calibration: {problem!r}") from None
+    if missing:
+        raise ValueError(f"{folder} is not a saved detector: it has no {', '.join(missing)}")
+    return calibration

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -183,6 +184,13 @@ def log_metrics(metrics: dict[str, float], prefix: str, step: int | None = None)
 
 
 @whole_write()
+def log_page(markdown: str, file: str) -> None:
+    """Markdown as an artifact, and as the description on the run's page."""
+    mlflow.log_text(markdown, file)
+    mlflow.set_tag("mlflow.note.content", markdown)
+
+
+@whole_write()
 def log_figure(figure, name: str) -> None:
     """A figure as figures/name.png."""
     mlflow.log_figure(figure, f"figures/{name}.png")
@@ -230,6 +238,20 @@ def find_metrics(tags: dict[str, str]) -> dict[str, float] | None:
         filter_string=f"attributes.status = 'FINISHED' and {wanted}", max_results=1, output_format="list"
     )
     return found[0].data.metrics if found else None
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One logged value of a metric, and when it was logged, in seconds since 1970."""
+
+    value: float
+    seconds: float
+
+
+def metric_history(run: str, name: str) -> list[Logged]:
+    """All values of a run's metric, by step."""
+    found = sorted(mlflow.MlflowClient().get_metric_history(run, name), key=lambda each: each.step)
+    return [Logged(each.value, each.timestamp / 1e3) for each in found]
 
 
 def evaluation_code() -> str:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-import experiments  # noqa: F401 (first of all: it starts TensorFlow silently)  # isort: split
+import experiments.quiet_tensorflow  # noqa: F401 (first of all)  # isort: split
 from siamese.data.pairs import QuestionPairs
 from siamese.model import towers
 from siamese.model.losses import BinaryCrossentropy

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from siamese.data.pairs import QuestionPairs
-from siamese.detector import Detector
-from siamese.evaluation.calibration import Calibration
+from siamese.light.export import save_keras
 from siamese.model.losses import BinaryCrossentropy
 from siamese.model.network import word_embedding
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
@@ -30,13 +29,16 @@ QUESTIONS = [
     ("", "my card is lost and so is the card of my brother, what now ?"),
     ("opening hours", "opening hours"),
 ]
-FRESH_PROCESS = f"""
+FRESH_PROCESS = """
 import sys
-from pathlib import Path
-import experiments
-from siamese.detector import Detector
-for folder in sys.argv[1:]:
-    print(Detector.load(Path(folder)).similarity({QUESTIONS!r}).tobytes().hex())
+import experiments.quiet_tensorflow
+import keras
+import numpy as np
+from siamese.model import layers, similarity
+ids = np.load(sys.argv[1])
+for folder in sys.argv[2:]:
+    network = keras.saving.load_model(f"{folder}/network.keras")
+    print(network.predict_on_batch([ids[0], ids[1]]).tobytes().hex())
 """
 
 
@@ -119,18 +121,23 @@ def test_the_same_seed_gives_bit_equal_weights(tower, build_network, train):
 
 
 def test_a_saved_network_scores_the_same_to_the_bit_in_a_fresh_process(tmp_path, build_network, train, vectorizer):
-    """Each tower and each similarity, trained for a step so that no weight is where it started."""
-    expected = []
+    """Keras loads each tower and each similarity; trained for a step, so that no weight is where it started."""
+    token_ids = vectorizer.encode([question for pair in QUESTIONS for question in pair])
+    left, right = (token_ids.padded(np.arange(side, len(token_ids), 2)) for side in (0, 1))
+    length = max(left.shape[1], right.shape[1])
+    ids = np.stack([np.pad(each, [(0, 0), (0, length - each.shape[1])]) for each in (left, right)])
+    np.save(tmp_path / "ids.npy", ids)
+    expected, folders = [], []
     for tower, similarity in SAVED:
         network = build_network(tower, SIMILARITIES[similarity])
         train(network)
-        detector = Detector(network, vectorizer, Calibration(0.5, 1.0, 0.0))
-        detector.save(tmp_path / f"{tower}_{similarity}")
-        expected.append(detector.similarity(QUESTIONS))
-    folders = [str(tmp_path / f"{tower}_{similarity}") for tower, similarity in SAVED]
+        folders.append(tmp_path / f"{tower}_{similarity}")
+        folders[-1].mkdir()
+        save_keras(network, folders[-1])
+        expected.append(network.predict_on_batch([ids[0], ids[1]]))
     root = Path(__file__).parent.parent
     done = subprocess.run(
-        [sys.executable, "-c", FRESH_PROCESS, *folders],
+        [sys.executable, "-c", FRESH_PROCESS, str(tmp_path / "ids.npy"), *map(str, folders)],
         cwd=root,
         env=os.environ | {"PYTHONPATH": str(root)},
         capture_output=True,

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from siamese import model_store, tracking
+from siamese import model_store, newest, tracking
 from siamese.data.pairs import BadRow, PairSplits
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
@@ -25,9 +25,8 @@ from siamese.model.similarity import Euclidean
 ROOT = Path(__file__).parent.parent
 QUESTIONS = [("how do i pay my bill", "where can i pay the bill ?"), ("rice", "my card")]
 FIRST_USER = """
-import sys, time, types
+import sys, time
 from pathlib import Path
-sys.modules["siamese.detector"] = types.SimpleNamespace(Detector=None)  # no need to wait for TensorFlow
 from siamese import model_store, tracking
 uri, name, ready, start = sys.argv[1:]
 Path(ready).touch()
@@ -53,15 +52,20 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def detector(build_network, vectorizer):
-    return Detector(build_network("dense", Euclidean), vectorizer, Calibration(0.5, 1.0, 0.0))
+def network(build_network):
+    return build_network("dense", Euclidean)
 
 
 @pytest.fixture(scope="module")
-def model_run(store, detector) -> str:
+def detector(network, vectorizer):
+    return Detector.from_network(network, vectorizer, Calibration(0.5, 1.0, 0.0))
+
+
+@pytest.fixture(scope="module")
+def model_run(store, detector, network) -> str:
     """The id of a run that left the detector."""
     with tracking.tracked_run("dense", "model") as run_id:
-        model_store.log_detector(detector, QUESTIONS)
+        model_store.log_detector(detector, network, QUESTIONS)
     return run_id
 
 
@@ -253,6 +257,35 @@ def test_a_detector_comes_back_by_run_and_as_the_newest(model_run, detector):
         found, source = model_store.load_detector(wanted)
         assert source == model_run
         np.testing.assert_array_equal(found.similarity(QUESTIONS), expected)
+
+
+def test_the_detector_is_kept_beside_the_network_for_users_of_keras(model_run):
+    [output] = mlflow.get_run(model_run).outputs.model_outputs
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")) / "artifacts" / "detector"
+    names = ["detector.json", "light.json", "light.npz", "network.keras", "vectorizer.json"]
+    assert sorted(file.name for file in folder.iterdir()) == names
+
+
+def test_serving_needs_no_tensorflow(model_run):
+    [output] = mlflow.get_run(model_run).outputs.model_outputs
+    folder = mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")
+    program = (
+        "import sys, mlflow, pandas as pd\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "print(len(model.predict(pd.DataFrame([['a', 'b']], columns=['question1', 'question2']))))\n"
+        "print(*{'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, folder], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n\n"
+
+
+def test_a_finished_run_is_noted_as_the_newest(store, model_run, detector):
+    uri = f"sqlite:///{store}/mlflow.db"
+    assert newest.find(uri) is None
+    model_store.note_newest(model_run)
+    run, folder = newest.find(uri)
+    assert run == model_run
+    np.testing.assert_array_equal(Detector.load(folder).similarity(QUESTIONS), detector.similarity(QUESTIONS))
 
 
 def test_a_detector_comes_back_from_a_folder(detector, tmp_path):

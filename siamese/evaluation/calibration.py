@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 LOGIT_CLIP = 1e-6  # similarities are kept this far from 0 and 1 before the logit
 TEMPERATURE_RANGE = (0.01, 100.0)
@@ -43,6 +42,8 @@ def calibrate(label: np.ndarray, similarity: np.ndarray, objective: str) -> Cali
         similarity: `float[pairs]` in [0, 1].
         objective: what the threshold makes best, "accuracy" or "f1".
     """
+    from scipy.optimize import minimize  # half a second that only choosing needs, not the use of what was chosen
+
     threshold = best_threshold(label >= 0.5, similarity, objective)
     logit, label = _logit(similarity), label.astype(np.float64)
 

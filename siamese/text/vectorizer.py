@@ -278,11 +278,11 @@ def _chunks(texts: Texts, cut: bool) -> tuple[list[str], np.ndarray, np.ndarray]
     """
     if cut:
         lists = pc.split_pattern(texts.utf8, " ")
-        every, ends = lists.flatten(), lists.offsets.to_numpy()
+        every, ends = lists.flatten(), np.from_dlpack(lists.offsets)
     else:
         every, ends = texts.utf8, np.arange(len(texts) + 1)
     coded = every.dictionary_encode()
-    return [chunk.decode() for chunk in coded.dictionary.to_pylist()], coded.indices.to_numpy(), ends
+    return [chunk.decode() for chunk in coded.dictionary.to_pylist()], np.from_dlpack(coded.indices), ends
 
 
 def _words(tokenizer: Tokenizer, chunks: list[str]) -> tuple[list[str], np.ndarray]:

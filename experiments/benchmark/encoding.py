@@ -1,0 +1,115 @@
+"""Encoding: questions per second, text in and vector out, against all-MiniLM-L6-v2 on the same texts."""
+
+import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from experiments.benchmark import minilm
+from experiments.benchmark.pairs import read_or_make
+from experiments.benchmark.result import Line, Result
+from experiments.benchmark.timing import in_turn, ratios, seconds_of
+from experiments.benchmark.towers import measured
+from siamese.detector import Detector
+from siamese.evaluation.calibration import Calibration
+from siamese.text.vectorizer import Vectorizer
+
+UNCALIBRATED = Calibration(threshold=0.5, temperature=1.0, offset=0.0)
+WARM_QUESTIONS = 200
+MILLISECONDS = 1e3
+
+
+def measure(
+    towers: Sequence[str],
+    pairs_file: str | None,
+    questions: int,
+    minilm_questions: int,
+    minilm_batch_sizes: Sequence[int],
+    single_questions: int,
+    vocabulary: int,
+    width: int,
+    repeats: int,
+) -> Result:
+    """Encode questions with each tower, its weights random, and with MiniLM.
+
+    Args:
+        towers: names in `towers.MEASURED`.
+        pairs_file: real questions instead of made ones.
+        questions: how many distinct ones the towers encode in batches.
+        minilm_questions: how many of them MiniLM encodes, being slower.
+        minilm_batch_sizes: from which the best one is chosen before.
+        single_questions: encoded one by one.
+        vocabulary, width: rows and columns of the embedding table.
+        repeats: measurements of each contestant.
+    """
+    chosen = [measured(name) for name in towers]
+    every = list(read_or_make(pairs_file, 2 * questions, vocabulary, seed=0).questions)
+    texts = [every[i] for i in np.random.default_rng(0).permutation(len(every))[:questions]]
+    singles = texts[:single_questions]
+    vectorizer = Vectorizer.fit(every, vocabulary_size=vocabulary, min_frequency=1, oov_buckets=0)
+    encoders: dict[str, Callable[[Sequence[str]], np.ndarray]] = {
+        name: Detector.from_network(tower.network(vocabulary, width, 0), vectorizer, UNCALIBRATED).encode
+        for name, tower in zip(towers, chosen, strict=True)
+    }
+    notes = [
+        f"{len(texts):,} {'made' if pairs_file is None else pairs_file} questions in batches, {len(singles):,} one by "
+        f"one; {vectorizer.encode(texts).lengths.mean():.1f} tokens each."
+    ]
+    batches = {name: _per_second(encode, texts) for name, encode in encoders.items()}
+    if minilm.available():
+        transformer = minilm.MiniLM()
+        some = texts[:minilm_questions]
+        best = _best_batch_size(transformer, some, minilm_batch_sizes)
+        batches["MiniLM"] = _per_second(lambda batch: transformer.encode(batch, best), some)
+        encoders["MiniLM"] = lambda batch: transformer.encode(batch, 1)
+        notes.append(
+            f"MiniLM: int8 on ONNX Runtime, the first {len(some):,} of these texts, {transformer.tokens(some):.1f} tokens "
+            f"each, sorted by length in batches of {best}, the best of {', '.join(map(str, minilm_batch_sizes))}."
+        )
+    else:
+        notes.append(f"No ratio to MiniLM: it is not installed. {minilm.INSTALL}")
+
+    rates = in_turn(batches, repeats, "encoding in batches")
+    percentiles: dict[str, list[np.ndarray]] = {name: [] for name in encoders}
+
+    def median_latency(name: str) -> float:
+        percentiles[name].append(np.percentile(_latencies(encoders[name], singles), [50, 99]))
+        return float(percentiles[name][-1][0])
+
+    medians = in_turn({name: partial(median_latency, name) for name in encoders}, repeats, "encoding one by one")
+    lines = []
+    for name in encoders:
+        figures: dict[str, Sequence[float]] = {"questions per second": rates[name]}
+        if "MiniLM" in rates and name != "MiniLM":
+            figures["times MiniLM"] = ratios(rates[name], rates["MiniLM"])
+        figures["one question ms"] = medians[name]
+        figures["one question 99th percentile ms"] = [float(each[1]) for each in percentiles[name]]
+        if "MiniLM" in rates and name != "MiniLM":
+            figures["times MiniLM one by one"] = ratios(medians["MiniLM"], medians[name])
+        lines.append(Line(name, figures))
+    return Result(lines, notes)
+
+
+def _per_second(encode: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> Callable[[], float]:
+    """Encodes all texts; gives texts per second. Warm from the start."""
+    encode(texts)
+    return lambda: len(texts) / seconds_of(lambda: encode(texts))
+
+
+def _best_batch_size(transformer: minilm.MiniLM, texts: Sequence[str], sizes: Sequence[int]) -> int:
+    transformer.encode(texts[:WARM_QUESTIONS], sizes[0])
+    return min(sizes, key=lambda size: seconds_of(lambda: transformer.encode(texts, size)))
+
+
+def _latencies(encode: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> np.ndarray:
+    """Milliseconds that each text takes alone, `float64[texts]`, the encoder being warm."""
+    for text in texts[:WARM_QUESTIONS]:
+        encode([text])
+    found = np.empty(len(texts))
+    for row, text in enumerate(texts):
+        started = time.perf_counter()
+        encode([text])
+        found[row] = (time.perf_counter() - started) * MILLISECONDS
+    return found

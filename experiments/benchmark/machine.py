@@ -1,0 +1,75 @@
+"""The machine that the figures belong to, and how much of its memory a process took."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "tokenizers", "pandas", "mlflow", "faiss-cpu", "onnxruntime")
+
+
+def description() -> dict[str, str]:
+    """Processor, cores, memory, system and package versions, by name; what is not installed is "none"."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {
+        "machine.processor": _processor(),
+        "machine.cores": str(cores()),
+        "machine.memory": f"{pages / 2**30:.0f} GiB",
+        "machine.system": platform.platform(),
+        "machine.python": platform.python_version(),
+        # a kernel chosen by hand can halve NumPy's speed
+        "machine.openblas_coretype": os.environ.get("OPENBLAS_CORETYPE", "automatic"),
+    } | {f"machine.{name}": _version(name) for name in PACKAGES}
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_words() -> str:
+    """The machine in a line, to print above a table."""
+    found = description()
+    return (
+        f"{found['machine.processor']}, {found['machine.cores']} cores, {found['machine.memory']}, "
+        f"{found['machine.system']}, Python {found['machine.python']}, TensorFlow {found['machine.tensorflow']}"
+    )
+
+
+def memory() -> int:
+    """Resident bytes of this process now."""
+    return _status_bytes("VmRSS")
+
+
+def peak_memory() -> int:
+    """Most resident bytes that this process ever had.
+
+    Not `ru_maxrss`: Linux hands the parent's peak on to a child, so a small process started by a large
+    one would seem large.
+    """
+    return _status_bytes("VmHWM")
+
+
+def _status_bytes(field: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {field}; memory is measured on Linux only")
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return platform.processor() or platform.machine()
+    fields = (line.partition(":") for line in cpuinfo.read_text().splitlines())
+    found = {name.strip(): value.strip() for name, _, value in fields}  # of the last core
+    name = found.get("model name", platform.machine())
+    wide = "AVX-512" if "avx512f" in found.get("flags", "") else "no AVX-512"
+    return f"{name} (family {found.get('cpu family', '?')}, model {found.get('model', '?')}, {wide})"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"

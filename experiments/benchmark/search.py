@@ -1,0 +1,171 @@
+"""Search: the nearest among many vectors, exactly and by the index, against reading the vectors once."""
+
+import importlib.util
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from experiments.benchmark import fresh_process
+from experiments.benchmark.machine import cores, memory, peak_memory
+from experiments.benchmark.result import Line, Result
+from experiments.benchmark.timing import in_turn, ratios, seconds_of
+from siamese.search import ApproximateIndex, exact_top, normalised
+
+TOPICS = 500
+QUESTIONS_PER_INTENT = 50  # on average: some intents are asked often, most seldom
+SINGLE_QUERIES = 20  # in one measurement of the latency
+
+
+def measure(vectors: Sequence[int], dimension: int, nearest: int, queries: int, repeats: int) -> Result:
+    """Search among each number of vectors, each in processes of its own.
+
+    Args:
+        vectors: how many, for each line of the table.
+        dimension: of the vectors.
+        nearest: how many to find.
+        queries: in one batch; recall is measured on them too.
+        repeats: measurements of each contestant.
+    """
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in vectors:
+            file = str(Path(folder) / f"{count}.npy")
+            np.save(file, embeddings(count + queries, dimension, seed=0))
+            arguments = {"file": file, "nearest": nearest, "queries": queries}
+            found = fresh_process.call("experiments.benchmark.search:latency", **arguments, repeats=repeats)
+            found["exact"] |= fresh_process.call("experiments.benchmark.search:exact_memory", **arguments)
+            lines += [Line(f"{count} vectors {way}", figures) for way, figures in found.items()]
+            Path(file).unlink()
+    notes = [
+        f"{dimension} dimensions, clustered; the {nearest} nearest, {queries:,} queries in a batch; queries one by one: "
+        f"the median of {SINGLE_QUERIES}.",
+        f"Reading once: the fastest of several reductions of the array by {cores()} threads.",
+        "Memory: the most that the process held, the vectors included, over the bytes of the vectors; of the index, its "
+        "own without the vectors that it was built from.",
+    ]
+    if not _has_index():
+        notes.append("No figures of the index: faiss is not installed. pip install faiss-cpu")
+    return Result(lines, notes)
+
+
+def embeddings(count: int, dimension: int, seed: int) -> np.ndarray:
+    """Vectors of length 1, `float32[count, dimension]`, that lie as embeddings do.
+
+    Questions lie around intents, some near and some far, intents around topics; some intents are asked
+    often, and the dimensions differ in how much they tell.
+    """
+    generator = np.random.default_rng(seed)
+    scale = (np.arange(1, dimension + 1) ** -0.3).astype(np.float32)
+
+    def normal(number: int) -> np.ndarray:
+        return generator.standard_normal((number, dimension), np.float32) * scale
+
+    intents = max(1, count // QUESTIONS_PER_INTENT)
+    intent = 0.7 * normal(TOPICS)[generator.integers(TOPICS, size=intents)] + 0.7 * normal(intents)
+    asked = np.arange(1, intents + 1) ** -0.5
+    vectors = intent[generator.choice(intents, count, p=asked / asked.sum())]
+    vectors += generator.lognormal(-0.6, 0.4, (count, 1)).astype(np.float32) * normal(count)
+    return normalised(vectors)
+
+
+def latency(file: str, nearest: int, queries: int, repeats: int) -> dict[str, dict[str, list[float]]]:
+    """Latency, throughput, recall and memory of exact search, of the index and of one reading, by quantity."""
+    vectors, asked = _load(file, queries)
+    singles = [asked[i : i + 1] for i in range(min(SINGLE_QUERIES, len(asked)))]
+
+    def one_by_one(search: Callable[[np.ndarray, int], object]) -> Callable[[], float]:
+        def median() -> float:
+            return float(np.median([seconds_of(partial(search, one, nearest)) for one in singles]))
+
+        median()
+        return median
+
+    def exact(some: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        return exact_top(some, vectors, k)
+
+    contestants = {
+        "exact": one_by_one(exact),
+        "read": _fastest_reading(vectors),
+        "exact batch": lambda: seconds_of(lambda: exact(asked, nearest)),
+    }
+    if _has_index():
+        started = time.perf_counter()
+        index = ApproximateIndex.build(vectors)
+        building = time.perf_counter() - started
+        true, found = exact(asked, nearest)[1], index.search(asked, nearest)[1]
+        recall = float(np.mean([len(set(some) & set(best)) for some, best in zip(found, true, strict=True)])) / nearest
+        contestants |= {
+            "index": one_by_one(index.search),
+            "index batch": lambda: seconds_of(lambda: index.search(asked, nearest)),
+        }
+    times = in_turn(contestants, repeats, f"search among {len(vectors):,}")
+    lines = {
+        "exact": {
+            "one query ms": _milliseconds(times["exact"]),
+            "over reading once": ratios(times["exact"], times["read"]),
+            "batch queries per second": [len(asked) / each for each in times["exact batch"]],
+        },
+        "reading once": {"one query ms": _milliseconds(times["read"])},
+    }
+    if _has_index():
+        lines["index"] = {
+            "one query ms": _milliseconds(times["index"]),
+            "over reading once": ratios(times["index"], times["read"]),
+            "batch queries per second": [len(asked) / each for each in times["index batch"]],
+            "memory over vectors": [index.memory / vectors.nbytes],
+            "recall": [recall],
+            "building s": [building],
+        }
+    return lines
+
+
+def exact_memory(file: str, nearest: int, queries: int) -> dict[str, list[float]]:
+    """Peak memory of exact search for one query and for a batch, over the bytes of the vectors."""
+    exact_top(
+        np.eye(nearest, dtype=np.float32), np.eye(nearest, dtype=np.float32), nearest
+    )  # the memory that libraries take once
+    before = memory()
+    vectors, asked = _load(file, queries)
+    exact_top(asked[:1], vectors, nearest)
+    single = peak_memory()
+    exact_top(asked, vectors, nearest)
+    return {
+        "memory over vectors": [(single - before) / vectors.nbytes],
+        "batch memory over vectors": [(peak_memory() - before) / vectors.nbytes],
+    }
+
+
+def _load(file: str, queries: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors and queries, read into memory; the queries are the last rows of the file."""
+    rows = np.load(file)
+    return rows[:-queries], rows[-queries:].copy()
+
+
+def _fastest_reading(vectors: np.ndarray) -> Callable[[], float]:
+    """Seconds to read every byte once, each core its share, in the way that is fastest here."""
+    shares = np.array_split(vectors.reshape(-1), cores())
+    pool = ThreadPoolExecutor(cores())
+    ways: list[Callable[[np.ndarray], object]] = [
+        lambda share: share.view(np.int32).max(),
+        lambda share: np.bitwise_or.reduce(share.view(np.int32)),
+        lambda share: share @ share,
+    ]
+
+    def read(way: Callable[[np.ndarray], object]) -> float:
+        return float(np.median([seconds_of(lambda: list(pool.map(way, shares))) for _ in range(SINGLE_QUERIES)]))
+
+    fastest = min(ways, key=read)
+    return lambda: read(fastest)
+
+
+def _milliseconds(seconds: Sequence[float]) -> list[float]:
+    return [each * 1e3 for each in seconds]
+
+
+def _has_index() -> bool:
+    return importlib.util.find_spec("faiss") is not None

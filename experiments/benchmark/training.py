@@ -1,0 +1,143 @@
+"""Training: pairs per second, against the usual script and against the limit of the machine."""
+
+import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+
+from experiments.benchmark import usual_script
+from experiments.benchmark.limit import MatrixProduct, flops_per_pair
+from experiments.benchmark.pairs import read_or_make
+from experiments.benchmark.result import Line, Result
+from experiments.benchmark.timing import in_turn, ratios, seconds_of
+from experiments.benchmark.towers import MeasuredTower, measured
+from siamese.data.pairs import QuestionPairs
+from siamese.data.splits import question_components
+from siamese.model.losses import BinaryCrossentropy
+from siamese.optimizer import adam, constant
+from siamese.text.batches import PairBatches
+from siamese.text.vectorizer import TokenIds, Vectorizer
+from siamese.training import training_step
+
+BATCH = 256
+LEARNING_RATE = 0.001
+WARM_STEPS = 3
+
+
+def measure(
+    towers: Sequence[str],
+    pairs_file: str | None,
+    drawn_from: int,
+    pairs: int,
+    vocabulary: int,
+    width: int,
+    matrix_sizes: Sequence[int],
+    seconds: float,
+    repeats: int,
+) -> Result:
+    """Train each tower by this project and by the usual script.
+
+    Args:
+        towers: names in `towers.MEASURED`.
+        pairs_file: real pairs instead of made ones.
+        drawn_from: pairs of the data set; it settles how often a question recurs within a batch.
+        pairs: how many of them one epoch has; a multiple of 64 batches, so that the length buckets are full.
+        vocabulary, width: rows and columns of the embedding table.
+        matrix_sizes: of the square matrix products among which the best one sets the limit.
+        seconds: least time of one measurement.
+        repeats: measurements of each contestant.
+    """
+    chosen = [measured(name) for name in towers]
+    every = read_or_make(pairs_file, drawn_from, vocabulary, seed=0)
+    few = every.take(np.random.default_rng(0).permutation(len(every))[:pairs])
+    vectorizer = Vectorizer.fit(every.questions, vocabulary_size=vocabulary, min_frequency=1, oov_buckets=0)
+    token_ids = vectorizer.encode(few.questions)
+    tokens = float((token_ids.lengths[few.left] + token_ids.lengths[few.right]).mean())
+    product = MatrixProduct(matrix_sizes)
+
+    lines = []
+    for name, tower in zip(towers, chosen, strict=True):
+        figures = in_turn(
+            {
+                "ours": _ours(tower, few, token_ids, vocabulary, width, seconds),
+                "usual": _usual(tower, few, token_ids, vocabulary, width, seconds),
+                "limit": product.flops_per_second,
+            },
+            repeats,
+            f"training {name}",
+        )
+        limit = [rate / flops_per_pair(tower, width, tokens) for rate in figures["limit"]]
+        lines.append(
+            Line(
+                name,
+                {
+                    "pairs per second": figures["ours"],
+                    "usual script pairs per second": figures["usual"],
+                    "times the usual script": ratios(figures["ours"], figures["usual"]),
+                    "limit pairs per second": limit,
+                    "share of the limit": ratios(figures["ours"], limit),
+                    "matrix product GFLOPS": [rate / 1e9 for rate in figures["limit"]],
+                },
+            )
+        )
+        keras.backend.clear_session()
+    source = "made pairs" if pairs_file is None else pairs_file
+    return Result(
+        lines,
+        [
+            f"{len(few):,} of {len(every):,} {source}, {tokens:.1f} tokens a pair, batches of {BATCH}, width {width}.",
+            "The limit counts the tower's products for every token, forward and twice backward, at the speed of a "
+            "large matrix product. Words and questions that recur in a batch are computed once, so a share can pass 1.",
+            f"The usual script: Keras fit on arrays padded or cut to {usual_script.LENGTH} tokens, Adam.",
+        ],
+    )
+
+
+def _ours(
+    tower: MeasuredTower, pairs: QuestionPairs, token_ids: TokenIds, vocabulary: int, width: int, least: float
+) -> Callable[[], float]:
+    """Trains whole epochs for at least `least` seconds, the making of batches included; gives pairs per second."""
+    network = tower.network(vocabulary, width, seed=0)
+    weight = np.ones(len(pairs), np.float32)
+    batches = PairBatches(pairs, token_ids, question_components(pairs, only_duplicates=True), weight, BATCH, seed=0)
+    optimizer = adam(lambda peak, steps: constant(peak, steps, 0.0), 1, LEARNING_RATE)
+    step = training_step(network, BinaryCrossentropy(), optimizer, 0.0)
+    epochs = 0
+
+    def epoch() -> None:
+        nonlocal epochs
+        epochs += 1
+        loss = [step(batch) for batch in batches.epoch(epochs)]
+        float(loss[-1])
+
+    def pairs_per_second() -> float:
+        started, trained = time.perf_counter(), 0
+        while trained == 0 or time.perf_counter() - started < least:
+            epoch()
+            trained += len(pairs)
+        return trained / (time.perf_counter() - started)
+
+    epoch()  # a whole one: every shape of batch occurs
+    return pairs_per_second
+
+
+def _usual(
+    tower: MeasuredTower, pairs: QuestionPairs, token_ids: TokenIds, vocabulary: int, width: int, least: float
+) -> Callable[[], float]:
+    """Fits on as many batches as take about `least` seconds; gives pairs per second."""
+    network = usual_script.network(tower, vocabulary, width)
+    left, right = usual_script.padded(token_ids, pairs.left), usual_script.padded(token_ids, pairs.right)
+    label = pairs.label[:, None]
+
+    def fit(steps: int) -> float:
+        """Seconds of so many steps; the data begins anew where it ends."""
+        rows = np.resize(np.arange(len(label)), steps * BATCH)
+        inputs, labels = [left[rows], right[rows]], label[rows]
+        return seconds_of(lambda: network.fit(inputs, labels, batch_size=BATCH, verbose=0))
+
+    fit(1)
+    steps = max(1, math.ceil(WARM_STEPS * least / fit(WARM_STEPS)))
+    return lambda: steps * BATCH / fit(steps)

@@ -1,0 +1,35 @@
+"""Start TensorFlow without its greetings. Programs that need it import this before anything that brings it in.
+
+Only `experiments.train` and its kin do; predict and evaluate run without TensorFlow.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep what C++ libraries write to stderr from the user, unless the block fails."""
+    sys.stderr.flush()
+    visible = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            hidden.seek(0)
+            os.write(visible, hidden.read())
+            raise
+        finally:
+            os.dup2(visible, 2)
+            os.close(visible)
+
+
+with _silent_stderr():
+    import tensorflow as tf
+
+    tf.constant(0)  # the devices announce themselves at the first operation
+tf.get_logger().setLevel("ERROR")

@@ -1,0 +1,50 @@
+"""Threads: one for each core, each with matrix products of its own."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from threadpoolctl import ThreadpoolController
+
+Each = Callable[[Callable, Sequence], list]  # a function and items -> what it gives for each item
+
+
+@contextmanager
+def side_by_side(threads: int) -> Iterator[Each]:
+    """Work on several items at once; with one thread, on one after another."""
+    with _one_blas_thread():
+        if threads == 1:
+            yield lambda function, items: list(map(function, items))
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            yield lambda function, items: list(pool.map(function, items))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_controller = ThreadpoolController()
+_lock = threading.Lock()
+_limits: list = []  # the first `_one_blas_thread` under way, of any thread, and a None for each other one
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Keep BLAS, for the whole process, from sharing out each product.
+
+    Its threads would mostly wait for each other, a hundred times longer than a small product takes
+    where the cores are busy otherwise. The first one in sets the limit, the last one out lifts it.
+    """
+    with _lock:
+        _limits.append(None if _limits else _controller.limit(limits=1, user_api="blas"))
+    try:
+        yield
+    finally:
+        with _lock:
+            if len(_limits) == 1:
+                _limits[0].restore_original_limits()
+            _limits.pop()
