@@ -6,7 +6,7 @@ python -m experiments.train tower=bilstm similarity=manhattan loss=contrastive d
 import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
 import shlex
 import sys
-from functools import partial
+from functools import cache, partial
 
 import hydra
 import keras
@@ -52,15 +52,14 @@ def run(cfg: DictConfig) -> dict[str, Report]:
         print(f"{_name(config)}: {network.count_params():,} parameters, {vectorizer.size:,} token ids", flush=True)
 
         scorer = Scorer(network)
-        evaluate = partial(
-            build(cfg.evaluation), lambda pairs: scorer.score(vectorizer.encode(pairs.questions), pairs), seed=cfg.seed
-        )
+        token_ids = cache(lambda pairs: vectorizer.encode(pairs.questions))  # once, not once an epoch
+        evaluate = partial(build(cfg.evaluation), lambda pairs: scorer.score(token_ids(pairs), pairs), seed=cfg.seed)
         history = fit(
             network,
             build(cfg.loss),
             partial(build(cfg.optimizer), build(cfg.schedule)),
             splits.train,
-            vectorizer.encode(splits.train.questions),
+            token_ids(splits.train),
             build(cfg.weighting)(splits.train),
             cfg.seed,
             lambda: evaluate({"dev": splits.dev}, bootstrap_repeats=0)[1]["dev"].metrics,

@@ -2,16 +2,20 @@
 
 Read it in this order, which is the way of the data:
 
+    data/texts.py        many texts in one piece of memory
     data/pairs.py        what a labelled pair is; data/sources.py brings them, data/splits.py parts them
     text/vectorizer.py   text -> token ids; text/word_vectors.py starts the embedding table
     text/batches.py      pairs -> length-bucketed batches in which every question stands once
+    model/layers.py      the towers' own layers, which compute each distinct word once and no padding
     model/towers.py      token ids -> embedding
     model/similarity.py  two embeddings -> a similarity in [0, 1]
     model/losses.py      how wrong that is; model/network.py puts tower and similarity together
     optimizer.py         how fast to learn, and when; training.py: batches in, weights of the best epoch out
     scoring.py           a trained network over many pairs
     evaluation/          thresholds and calibration from dev, metrics, figures, baselines
-    detector.py          what a trained run leaves behind: text in, verdict out
+    light/               a trained network in NumPy alone, as fast as two cores allow; export.py makes it
+    detector.py          what a trained run leaves behind: text in, verdict out, without TensorFlow
+    newest.py            which detector was trained last, told in milliseconds
     search.py            the most similar of many embeddings, exactly or by an index
     tracking.py          runs in MLflow; model_store.py keeps and finds their detectors, served_model.py
                          is what MLflow loads: only these three know it

@@ -26,9 +26,11 @@ class BadRow:
         return f"{self.file}, row {self.row}, column {self.column}: {self.problem} (found {self.found!r})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class QuestionPairs:
     """Labelled pairs over a table of distinct questions.
+
+    Two of them are equal if they are one object; `digest` tells whether they hold the same.
 
     Attributes:
         questions: the distinct texts, in order of first appearance; kept as Texts, given as any sequence.
