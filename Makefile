@@ -3,11 +3,11 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := PYTHONPATH=. $(BIN)/python
 
-.PHONY: help train test ui lint clean
+.PHONY: help train test ui benchmark lint clean
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
 
 .venv/installed: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or run: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -26,6 +26,9 @@ test: .venv/installed ## Run all tests
 ui: .venv/installed ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000
 	@echo "MLflow UI on http://127.0.0.1:5000 (Ctrl-C ends it)"
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
+
+benchmark: .venv/installed ## Measure how fast the project is on this machine; ARGS="parts=[search]" measures a part
+	@$(RUN) -m experiments.benchmark $(ARGS)
 
 lint: .venv/installed ## Check style and types
 	@$(BIN)/ruff check .
