@@ -13,6 +13,7 @@ import numpy as np
 BLOCK = 128  # vectors that share one maximum, below
 BLOCKS_AT_ONCE = 256
 SCORES_AT_ONCE = 4_096_000  # 16 MB, so that they are reduced while in the cache
+LONE_BLOCKS_AT_ONCE = 1_024  # of a lone query: few calls, and scores that stay in a core's own cache
 QUERIES_AT_ONCE = 1_000
 ROWS_AT_ONCE = 4_096  # that are compared in float64
 
@@ -68,27 +69,48 @@ def exact_top(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndar
 
 def _block_maxima(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """The greatest score of each query in each block of BLOCK vectors, `float32[queries, blocks]`."""
-    maxima = np.empty((len(queries), -(-len(vectors) // BLOCK)), np.float32)
-    rows_at_once = max(1, min(BLOCKS_AT_ONCE, SCORES_AT_ONCE // (len(queries) * BLOCK))) * BLOCK
-
-    @np.errstate(invalid="ignore", over="ignore")  # told below, as an error
-    def reduce_rows(start: int) -> None:
-        rows = vectors[start : start + rows_at_once]
-        # float32[rows, queries]; a lone query is bound by memory, which einsum in a few threads reads as fast as any
-        # BLAS, and does not stall, as threads of a BLAS do when another program takes a core
-        scores = rows @ queries.T if len(queries) > 1 else np.einsum("nd,d->n", rows, queries[0])[:, None]
-        blocks = slice(start // BLOCK, -(-(start + len(rows)) // BLOCK))
-        maxima[:, blocks] = np.maximum.reduceat(scores, np.arange(0, len(rows), BLOCK), axis=0).T
-
-    # a product for many queries brings threads of its own, which would wait for those of this pool
-    with ThreadPoolExecutor(1 if len(queries) > 1 else os.cpu_count()) as pool:
-        list(pool.map(reduce_rows, range(0, len(vectors), rows_at_once)))
+    maxima = _maxima_of_one(queries[0], vectors)[None] if len(queries) == 1 else _maxima_of_many(queries, vectors)
     if not np.isfinite(maxima).all():
         block = np.flatnonzero(~np.isfinite(maxima).all(axis=0))[0]
         raise ValueError(
             f"rows {block * BLOCK} to {min((block + 1) * BLOCK, len(vectors)) - 1} of vectors hold NaN, infinity or "
             "numbers too great for float32; remove such rows, or normalise them"
         )
+    return maxima
+
+
+def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The greatest score of one query in each block, `float32[blocks]`, in the time of reading the vectors.
+
+    A lone query is bound by memory, which einsum in a few threads reads as fast as any BLAS, and it does not
+    stall, as threads of a BLAS do when another program takes a core. Each thread reads on from where it is.
+    """
+    blocks = -(-len(vectors) // BLOCK)
+    maxima = np.empty(blocks, np.float32)
+    threads = os.cpu_count() or 1
+
+    @np.errstate(invalid="ignore", over="ignore")  # told above, as an error
+    def reduce_share(thread: int) -> None:
+        end = blocks * (thread + 1) // threads
+        for first in range(blocks * thread // threads, end, LONE_BLOCKS_AT_ONCE):
+            last = min(first + LONE_BLOCKS_AT_ONCE, end)
+            scores = np.einsum("nd,d->n", vectors[first * BLOCK : last * BLOCK], query)
+            np.maximum.reduceat(scores, np.arange(0, len(scores), BLOCK), out=maxima[first:last])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(reduce_share, range(threads)))
+    return maxima
+
+
+@np.errstate(invalid="ignore", over="ignore")  # told above, as an error
+def _maxima_of_many(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The greatest score of each query in each block, `float32[queries, blocks]`."""
+    maxima = np.empty((len(queries), -(-len(vectors) // BLOCK)), np.float32)
+    rows_at_once = max(1, min(BLOCKS_AT_ONCE, SCORES_AT_ONCE // (len(queries) * BLOCK))) * BLOCK
+    for start in range(0, len(vectors), rows_at_once):
+        rows = vectors[start : start + rows_at_once]
+        blocks = slice(start // BLOCK, -(-(start + len(rows)) // BLOCK))
+        maxima[:, blocks] = np.maximum.reduceat(rows @ queries.T, np.arange(0, len(rows), BLOCK), axis=0).T
     return maxima
 
 

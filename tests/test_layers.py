@@ -31,7 +31,7 @@ def assert_same(layer, padded_layers, weights, questions):
     """
     table = tf.Variable(np.random.default_rng(1).normal(size=(IDS, WIDTH)).astype(np.float32))
     with tf.GradientTape() as tape:
-        words, position, question, _ = PackWords()(questions)
+        words, position, question = PackWords()(questions)
         packed = layer(tf.gather(table, words), position, question)
         slope = np.random.default_rng(2).normal(size=packed.shape).astype(np.float32)
         total = tf.reduce_sum(packed * slope)
@@ -120,11 +120,19 @@ def test_an_lstm_starts_as_keras_starts_it():
 
 
 def test_packed_words():
-    words, position, question, token = PackWords()(np.array([[7, 3, 7, 0], [3, 0, 0, 0]], np.int32))
+    words, position, question = PackWords()(np.array([[7, 3, 7, 0], [3, 0, 0, 0]], np.int32))
     assert words.numpy().tolist() == [7, 3]
     assert position.numpy().tolist() == [0, 1, 0, 1]
     assert question.numpy().tolist() == [0, 0, 0, 1]
-    assert token.numpy().tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("layer", [NGrams(4, [1, 2, 3]), BidirectionalLSTM(3), Pool(["mean", "max"])], ids=str)
+def test_no_position_means_that_each_token_has_its_own_row(layer, questions):
+    _, position, question = PackWords()(questions)
+    tokens = np.random.default_rng(0).normal(size=(len(position), WIDTH)).astype(np.float32)
+    more = (questions,) if isinstance(layer, Pool) else ()
+    expected = layer(tokens, np.arange(len(tokens), dtype=np.int32), question, *more)
+    np.testing.assert_allclose(layer(tokens, None, question, *more), expected, atol=1e-6)
 
 
 def test_time_major():

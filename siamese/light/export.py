@@ -28,7 +28,7 @@ KINDS = {  # exact classes, for a subclass may compute anything
     similarity.Manhattan: "Manhattan",
     similarity.Learned: "Learned",
 }
-POSITION, TOKEN = 1, 3  # PackWords' outputs: the rows of the tokens among the distinct words, and 0, 1, 2, …
+POSITION = 1  # PackWords' output that says where the tokens' vectors stand among those of the distinct words
 
 
 def light_network(network: keras.Model) -> LightNetwork:
@@ -75,13 +75,11 @@ def _tower(tower: keras.Model) -> tuple[list[dict[str, Any]], Arrays]:
             stands_for[layer.name] = inputs[0]
             continue
         kind, config, weights = _layer(layer)
-        if kind in ("NGrams", "BidirectionalLSTM", "Pool"):
-            expected = TOKEN if inputs[0] in per_token else POSITION
-            if sources[1][1] != expected:
-                raise ValueError(
-                    f"the layer {layer.name} must read its vectors at output {expected} of PackWords, "
-                    f"but it reads them at output {sources[1][1]}"
-                )
+        if kind in ("NGrams", "BidirectionalLSTM", "Pool") and (sources[1][1] == POSITION) == (inputs[0] in per_token):
+            each_has = "token a vector of its own" if inputs[0] in per_token else "distinct word a vector"
+            raise ValueError(
+                f"the layer {layer.name} reads {inputs[0]}, which gives each {each_has}, at the wrong positions"
+            )
         if kind in ("NGrams", "BidirectionalLSTM") or (kind != "Pool" and set(inputs) & per_token):
             per_token.add(layer.name)
         steps.append({"layer": kind, "name": layer.name, "inputs": inputs, "config": config})

@@ -7,7 +7,7 @@ of 508 questions has about 6,450 tokens but 1,460 distinct words. Where padding 
 
 Every layer here reads `vectors[position]`: `vectors float32[n, width]` holds one row for each distinct
 word and `position int32[tokens]` the row of each token. After a layer that gives every token a row of
-its own, `position` is simply 0, 1, 2, …
+its own, `position` is None: token 0 has row 0, and so on.
 """
 
 from collections.abc import Sequence
@@ -23,18 +23,17 @@ class PackWords(keras.layers.Layer):
     """Padded questions -> the distinct words and where they stand."""
 
     def call(self, questions):
-        """`int32[batch, length]`, 0 being padding -> four tensors.
+        """`int32[batch, length]`, 0 being padding -> three tensors.
 
         Returns:
             words: `int32[distinct]`, the distinct token ids.
             position: `int32[tokens]`, index into `words` of each token, one question after another.
             question: `int32[tokens]`, the row of the question that each token belongs to, ascending.
-            token: `int32[tokens]`, 0, 1, 2, …
         """
         present = tf.not_equal(questions, 0)
         words, position = tf.unique(tf.boolean_mask(questions, present))
         question = tf.cast(tf.where(present)[:, 0], tf.int32)
-        return words, position, question, tf.range(tf.size(position))
+        return words, position, question
 
 
 @keras.saving.register_keras_serializable("siamese")
@@ -82,19 +81,18 @@ class NGrams(keras.layers.Layer):
 
     def call(self, vectors, position, question):
         """`float32[n, width]`, `int32[tokens]`, `int32[tokens]` -> `float32[tokens, len(kernel_sizes) * filters]`."""
-        tokens = tf.size(position)
+        tokens = tf.size(question)
         token = tf.range(tokens)
+        widths = [size * self.filters for size in self.kernel_sizes]
         outputs = []
-        start = 0
-        for size in self.kernel_sizes:
-            kernel = self.kernel[:, start : start + size * self.filters]
-            start += size * self.filters
-            # row n·size + j is W_kj · vectors[n]
-            projected = tf.reshape(tf.matmul(vectors, kernel), [-1, self.filters])
+        for size, products in zip(
+            self.kernel_sizes, tf.split(tf.matmul(vectors, self.kernel), widths, axis=1), strict=True
+        ):
+            projected = tf.reshape(products, [-1, self.filters])  # row n·size + j is W_kj · vectors[n]
             offset = tf.range(size) - (size - 1) // 2
             neighbour = tf.clip_by_value(token[:, None] + offset, 0, tokens - 1)  # int32[tokens, size]
             inside = (neighbour == token[:, None] + offset) & (tf.gather(question, neighbour) == question[:, None])
-            row = tf.gather(position, neighbour) * size + tf.range(size)
+            row = (neighbour if position is None else tf.gather(position, neighbour)) * size + tf.range(size)
             at = tf.where(inside)[:, 0]
             outputs.append(
                 tf.raw_ops.SparseSegmentSumWithNumSegments(
@@ -102,9 +100,6 @@ class NGrams(keras.layers.Layer):
                 )
             )
         return tf.concat(outputs, axis=-1) + self.bias
-
-    def compute_output_shape(self, vectors_shape, position_shape, question_shape):
-        return (position_shape[0], len(self.kernel_sizes) * self.filters)
 
     def get_config(self):
         return {**super().get_config(), "filters": self.filters, "kernel_sizes": self.kernel_sizes}
@@ -153,14 +148,14 @@ class BidirectionalLSTM(keras.layers.Layer):
         projected = tf.reshape(projected, [-1, 4 * self.units])
         counts, rows = time_major(question)
         outputs = []
-        for direction, row in enumerate(rows):
+        for direction, (row, recurrent_kernel) in enumerate(
+            zip(rows, tf.unstack(self.recurrent_kernel * doubled), strict=True)
+        ):
             token = tf.math.invert_permutation(row)
-            x = tf.gather(projected, 2 * tf.gather(position, token) + direction)
-            outputs.append(_recurrence(x, self.recurrent_kernel[direction] * doubled, counts, row, token))
+            at = token if position is None else tf.gather(position, token)
+            x = tf.gather(projected, 2 * at + direction)
+            outputs.append(_recurrence(x, recurrent_kernel, counts, row, token))
         return tf.concat(outputs, axis=-1)
-
-    def compute_output_shape(self, vectors_shape, position_shape, question_shape):
-        return (position_shape[0], 2 * self.units)
 
     def get_config(self):
         return {**super().get_config(), "units": self.units}
@@ -286,16 +281,17 @@ class Pool(keras.layers.Layer):
         if "mean" in self.pooling:
             pooled.append(
                 tf.raw_ops.SparseSegmentMeanWithNumSegments(
-                    data=vectors, indices=position, segment_ids=question, num_segments=batch
+                    data=vectors,
+                    indices=tf.range(tf.size(question)) if position is None else position,
+                    segment_ids=question,
+                    num_segments=batch,
                 )
             )
         if "max" in self.pooling:
-            highest = tf.math.segment_max(tf.gather(vectors, position), question)
+            words = vectors if position is None else tf.gather(vectors, position)  # float32[tokens, width]
+            highest = tf.math.segment_max(words, question)
             pooled.append(tf.pad(highest, [[0, batch - tf.shape(highest)[0]], [0, 0]]))
         return tf.concat(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
-
-    def compute_output_shape(self, vectors_shape, position_shape, question_shape, questions_shape):
-        return (questions_shape[0], len(self.pooling) * vectors_shape[-1])
 
     def get_config(self):
         return {**super().get_config(), "pooling": self.pooling}

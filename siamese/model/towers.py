@@ -2,7 +2,8 @@
 
 A tower takes `int32[batch, length]`, 0 being padding, and gives `float32[batch, dimension]`. The first
 layer packs the words, so that padding is never computed and no layer could look at it. A level is what
-one layer made of the words: its vectors `float32[n, width]` and, for each token, the row of its vector.
+one layer made of the words: its vectors `float32[n, width]`, and the position among them of each token,
+or None where each token has its own.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ def dense(
         skip: pool the word embedding and every layer side by side instead of the last layer alone.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
-    words, position, question, _ = PackWords()(questions)
+    words, position, question = PackWords()(questions)
 
     levels = [(word_embedding(words), position)]
     for width in units:
@@ -60,12 +61,12 @@ def conv1d(
         pooling, dropout, normalization, skip: as in `dense`, but that dropout knows no distinct words.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
-    words, position, question, token = PackWords()(questions)
+    words, position, question = PackWords()(questions)
 
     levels = [(word_embedding(words), position)]
     for width in filters:
         ngrams = NGrams(width, kernel_sizes)(*levels[-1], question)  # float32[tokens, width * len(kernel_sizes)]
-        levels.append((activate(ngrams, normalization, dropout), token))
+        levels.append((activate(ngrams, normalization, dropout), None))
 
     return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
@@ -86,12 +87,12 @@ def bilstm(
         pooling, dropout, normalization, skip: as in `conv1d`; normalisation follows each layer.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
-    words, position, question, token = PackWords()(questions)
+    words, position, question = PackWords()(questions)
 
     levels = [(word_embedding(words), position)]
     for width in units:
         both = BidirectionalLSTM(width)(*levels[-1], question)  # float32[tokens, 2 * width]
-        levels.append((drop(normalize(both, normalization), dropout), token))
+        levels.append((drop(normalize(both, normalization), dropout), None))
 
     return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
