@@ -21,8 +21,8 @@ from siamese.data.splits import question_overlap
 from siamese.detector import Detector
 from siamese.evaluation.figures import learning_curves
 from siamese.evaluation.report import Report, summary
+from siamese.light.export import light_network
 from siamese.model.network import siamese_network, word_embedding
-from siamese.scoring import Scorer
 from siamese.training import Epoch, best_epoch, fit
 
 SAMPLE_VERDICTS = 6
@@ -51,9 +51,13 @@ def run(cfg: DictConfig) -> dict[str, Report]:
         )
         print(f"{_name(config)}: {network.count_params():,} parameters, {vectorizer.size:,} token ids", flush=True)
 
-        scorer = Scorer(network)
         token_ids = cache(lambda pairs: vectorizer.encode(pairs.questions))  # once, not once an epoch
-        evaluate = partial(build(cfg.evaluation), lambda pairs: scorer.score(token_ids(pairs), pairs), seed=cfg.seed)
+        # by the light network, so that what is reported is what the detector will answer, to the bit
+        evaluate = partial(
+            build(cfg.evaluation),
+            lambda pairs: light_network(network).score(token_ids(pairs), pairs.left, pairs.right),
+            seed=cfg.seed,
+        )
         history = fit(
             network,
             build(cfg.loss),

@@ -11,7 +11,6 @@ Read it in this order, which is the way of the data:
     model/similarity.py  two embeddings -> a similarity in [0, 1]
     model/losses.py      how wrong that is; model/network.py puts tower and similarity together
     optimizer.py         how fast to learn, and when; training.py: batches in, weights of the best epoch out
-    scoring.py           a trained network over many pairs
     evaluation/          thresholds and calibration from dev, metrics, figures, baselines
     light/               a trained network in NumPy alone, as fast as two cores allow; export.py makes it
     detector.py          what a trained run leaves behind: text in, verdict out, without TensorFlow

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 2
 FILES = ("detector.json", "vectorizer.json", "light.json", "light.npz")
-PAIRS_AT_ONCE = 8_192  # whose embeddings are copied to stand side by side
 
 
 class Detector:
@@ -50,18 +49,11 @@ class Detector:
         position: dict[str, int] = {}
         index = np.array([[position.setdefault(text, len(position)) for text in pair] for pair in pairs], np.int64)
         left, right = index.reshape(-1, 2).T
-        return self._compare(self.encode(list(position)), left, right)
+        return self.network.score(self.vectorizer.encode(list(position)), left, right)
 
     def score(self, pairs: QuestionPairs) -> np.ndarray:
         """Similarities `float32[pairs]` of a table of pairs."""
-        return self._compare(self.encode(pairs.questions), pairs.left, pairs.right)
-
-    def _compare(self, embeddings: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        similarity = np.empty(len(left), np.float32)
-        for start in range(0, len(left), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            similarity[part] = self.network.similarity(embeddings[left[part]], embeddings[right[part]])
-        return similarity
+        return self.network.score(self.vectorizer.encode(pairs.questions), pairs.left, pairs.right)
 
     def probability(self, similarity: np.ndarray) -> np.ndarray:
         """Calibrated probabilities `float64[pairs]` of "duplicate" that belong to similarities."""

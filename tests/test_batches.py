@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from siamese.data.pairs import QuestionPairs
-from siamese.text.batches import PairBatches, question_batches
+from siamese.text.batches import PairBatches
 from siamese.text.vectorizer import TokenIds
 
 QUESTIONS = 40
@@ -98,18 +98,3 @@ def test_pairs_of_like_length_are_batched_together(many_pairs, token_ids):
 def test_a_batch_size_of_nothing_is_refused(many_pairs, token_ids):
     with pytest.raises(ValueError, match=r"training\.batch_size must be at least 1, got 0"):
         batches_of(many_pairs, token_ids, batch_size=0)
-
-
-@pytest.mark.parametrize("tokens_per_batch", [1, 12, 16_384])
-def test_question_batches_hold_each_question_once_shortest_first(token_ids, tokens_per_batch):
-    found, lengths = [], []
-    for numbers, questions in question_batches(token_ids, tokens_per_batch):
-        np.testing.assert_array_equal(questions, token_ids.padded(numbers))
-        found += numbers.tolist()
-        lengths += token_ids.lengths[numbers].tolist()
-    assert sorted(found) == list(range(QUESTIONS))
-    assert lengths == sorted(lengths)
-
-
-def test_no_questions_give_no_batches():
-    assert list(question_batches(TokenIds(np.empty(0, np.int32), np.zeros(1, np.int64)))) == []

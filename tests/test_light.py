@@ -115,6 +115,17 @@ def test_sharing_out_the_work_changes_nothing(build_network, monkeypatch, tower,
         np.testing.assert_array_equal(light.encode(questions, threads=threads), split)
 
 
+def test_more_pairs_than_are_compared_at_once(bilstm, token_ids, pairs, monkeypatch):
+    light, _ = bilstm
+    whole = light.score(token_ids, pairs.left, pairs.right)
+    monkeypatch.setattr("siamese.light.network.PAIRS_AT_ONCE", 5)
+    np.testing.assert_allclose(light.score(token_ids, pairs.left, pairs.right), whole, atol=1e-6)
+    order = np.random.default_rng(0).permutation(len(pairs))
+    shuffled = light.score(token_ids, pairs.right[order], pairs.left[order])
+    np.testing.assert_allclose(shuffled, whole[order], atol=1e-6)
+    assert np.ptp(whole) > 1e-3
+
+
 def test_a_question_without_words_and_no_question_at_all(bilstm):
     """Zeros, as in the Keras network; in a question of its own and among others."""
     light, network = bilstm

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamese.data.pairs import QuestionPairs
-from siamese.light.export import save_keras
+from siamese.light.export import light_network, save_keras
 from siamese.model.losses import BinaryCrossentropy
 from siamese.model.network import word_embedding
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
-from siamese.scoring import Scorer
 
 TOWERS = ("dense", "conv1d", "bilstm")
 SIMILARITIES = {
@@ -46,22 +44,22 @@ for folder in sys.argv[2:]:
 @pytest.mark.parametrize("tower", TOWERS)
 def test_symmetric_whatever_the_batch(tower, similarity, build_network, vectorizer, token_ids, pairs):
     """f(a, b) among all pairs at once, and f(b, a) of the pair alone, whose batches have other lengths."""
-    scorer = Scorer(build_network(tower, SIMILARITIES[similarity]))
-    together = scorer.score(token_ids, pairs)
+    light = light_network(build_network(tower, SIMILARITIES[similarity]))
+    together = light.score(token_ids, pairs.left, pairs.right)
     for row in range(0, len(pairs), 8):
         one = pairs.take(np.array([row]))
-        swapped = QuestionPairs(one.questions, one.right, one.left, one.label)
-        assert scorer.score(vectorizer.encode(one.questions), swapped)[0] == pytest.approx(together[row], abs=1e-6)
+        swapped = light.score(vectorizer.encode(one.questions), one.right, one.left)
+        assert swapped[0] == pytest.approx(together[row], abs=1e-6)
     assert np.ptp(together) > 1e-3
     assert together.min() >= 0
     assert together.max() <= 1 + 1e-6
 
 
 @pytest.mark.parametrize("tower", TOWERS)
-def test_the_keras_model_gives_what_the_scorer_gives(tower, build_network, token_ids, pairs):
+def test_the_keras_model_gives_what_the_light_network_gives(tower, build_network, token_ids, pairs):
     network = build_network(tower, Euclidean)
     left, right = token_ids.padded(pairs.left), token_ids.padded(pairs.right)
-    expected = Scorer(network).score(token_ids, pairs)
+    expected = light_network(network).score(token_ids, pairs.left, pairs.right)
     np.testing.assert_allclose(network.predict_on_batch([left, right]), expected, atol=1e-6)
     np.testing.assert_allclose(network.predict_on_batch([right, left]), expected, atol=1e-6)
 

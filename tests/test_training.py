@@ -5,10 +5,10 @@ import pytest
 
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.metrics import pair_metrics, values
+from siamese.light.export import light_network
 from siamese.model.losses import BinaryCrossentropy, Contrastive, Ranking, SquaredError, WeightedSum
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
 from siamese.optimizer import adam, constant
-from siamese.scoring import Scorer
 from siamese.training import Epoch, best_epoch
 
 SIMILARITIES = {
@@ -97,7 +97,7 @@ def test_what_an_epoch_measures(build_network, train):
 def test_the_loss_is_the_weighted_mean_of_the_pairs(duplicate_weight, build_network, train, pairs, token_ids):
     """Squared error before the step; by the label, a pair counts 1 or 3 times, and so does it in the divisor."""
     network = build_network()
-    error = (Scorer(network).score(token_ids, pairs) - pairs.label) ** 2
+    error = (light_network(network).score(token_ids, pairs.left, pairs.right) - pairs.label) ** 2
     weight = np.where(pairs.duplicate, duplicate_weight, 1).astype(np.float32)
     [epoch] = train(network, SquaredError(), weight=weight)
     assert epoch.loss == pytest.approx((error * weight).sum() / weight.sum(), abs=1e-6)
@@ -115,10 +115,9 @@ def test_pairs_without_weight_teach_nothing(build_network, train, pairs):
 def test_training_learns(build_network, train, pairs, token_ids):
     """24 pairs of a few words are learned by heart: every duplicate above every other, from a start that is not so."""
     network = build_network("dense", Manhattan)
-    scorer = Scorer(network)
 
     def auc() -> float:
-        similarity = scorer.score(token_ids, pairs)
+        similarity = light_network(network).score(token_ids, pairs.left, pairs.right)
         return values(pair_metrics(pairs.duplicate, similarity, similarity, 0.5), len(pairs))["roc_auc"]
 
     assert auc() < 0.95

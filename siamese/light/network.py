@@ -98,6 +98,20 @@ class LightNetwork:
             similarity[part] = self._similarity(left[part], right[part])
         return similarity
 
+    def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Similarities `float32[pairs]` of the questions `left[i]` and `right[i]`, each question encoded once.
+
+        Args:
+            token_ids: of the questions.
+            left, right: `int[pairs]`, positions among them.
+        """
+        embeddings = self.encode(token_ids)
+        similarity = np.empty(len(left), np.float32)
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            similarity[part] = self.similarity(embeddings[left[part]], embeddings[right[part]])
+        return similarity
+
     def save(self, folder: Path) -> None:
         """Write `light.json` and `light.npz` into an existing folder."""
         description = {"format_version": FORMAT_VERSION, **self.description}

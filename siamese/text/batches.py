@@ -88,18 +88,3 @@ class PairBatches:
             weight=self.weight[rows],
             group=self.group[questions],
         )
-
-
-def question_batches(token_ids: TokenIds, tokens_per_batch: int = 16_384) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All questions, shortest first, in batches of about equal work.
-
-    Yields:
-        `int64[rows]`, the questions of the batch, and `int32[rows, length]`, their padded token ids.
-    """
-    lengths = token_ids.lengths
-    order = np.argsort(lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        rows = order[start : start + max(1, tokens_per_batch // int(lengths[order[start]]))]
-        yield rows, token_ids.padded(rows)
-        start += len(rows)
