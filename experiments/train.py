@@ -75,7 +75,7 @@ def run(cfg: DictConfig) -> dict[str, Report]:
         calibration, reports = evaluate(_held_out(splits))
         _track_reports(reports, calibration)
         detector = Detector.from_network(network, vectorizer, calibration)
-        _track_identity(detector, splits.dev)
+        _track_identity(detector.network.score(token_ids(splits.dev), splits.dev.left, splits.dev.left), reports["dev"])
         model_store.log_detector(detector, network, _pairs_of(reports)[:EXAMPLE_PAIRS])
     model_store.note_newest(run_id)
 
@@ -145,10 +145,14 @@ def _track_reports(reports: dict[str, Report], calibration) -> None:
         tracking.log_report(report, split, calibration)
 
 
-def _track_identity(detector: Detector, dev: QuestionPairs) -> None:
-    """The share of dev pairs in which a question is at least as similar to itself as to the other one."""
-    itself = detector.score(QuestionPairs(dev.questions, dev.left, dev.left, dev.label))
-    highest = itself >= detector.score(dev)
+def _track_identity(itself: np.ndarray, report: Report) -> None:
+    """The share of dev pairs in which a question is at least as similar to itself as to the other one.
+
+    Args:
+        itself: `float32[pairs]`, the similarity of each pair's left question to itself.
+        report: of the dev pairs.
+    """
+    highest = itself >= report.predictions["similarity"].to_numpy()
     tracking.log_metrics({"identical_scores_highest": float(highest.mean())}, "dev")
 
 

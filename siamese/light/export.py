@@ -153,7 +153,7 @@ def _kind(layer: keras.layers.Layer) -> str:
 
 
 def _array(weight) -> np.ndarray:
-    return np.array(keras.ops.convert_to_numpy(weight), np.float32)
+    return np.array(weight.value.read_value(), np.float32)  # `convert_to_numpy` would copy it twice more
 
 
 def _sources(arguments) -> list[tuple[str, int]]:
