@@ -6,7 +6,7 @@ Read it in this order, which is the way of the data:
     data/pairs.py        what a labelled pair is; data/sources.py brings them, data/splits.py parts them
     text/vectorizer.py   text -> token ids; text/word_vectors.py starts the embedding table
     text/batches.py      pairs -> length-bucketed batches in which every question stands once
-    model/layers.py      the towers' own layers, which compute each distinct word once and no padding
+    model/layers.py      the towers' own layers, which compute each distinct word once and no padding; lstm.py
     model/towers.py      token ids -> embedding
     model/similarity.py  two embeddings -> a similarity in [0, 1]
     model/losses.py      how wrong that is; model/network.py puts tower and similarity together

@@ -32,7 +32,7 @@ import sys
 import experiments.quiet_tensorflow
 import keras
 import numpy as np
-from siamese.model import layers, similarity
+from siamese.model import similarity, towers
 ids = np.load(sys.argv[1])
 for folder in sys.argv[2:]:
     network = keras.saving.load_model(f"{folder}/network.keras")

@@ -11,7 +11,7 @@ import numpy as np
 
 from siamese.light.binding import Arrays
 from siamese.light.network import LightNetwork
-from siamese.model import layers, similarity
+from siamese.model import layers, lstm, similarity
 
 KINDS = {  # exact classes, for a subclass may compute anything
     keras.layers.Embedding: "Embedding",
@@ -21,7 +21,7 @@ KINDS = {  # exact classes, for a subclass may compute anything
     keras.layers.ReLU: "ReLU",
     keras.layers.Concatenate: "Concatenate",
     layers.NGrams: "NGrams",
-    layers.BidirectionalLSTM: "BidirectionalLSTM",
+    lstm.BidirectionalLSTM: "BidirectionalLSTM",
     layers.Pool: "Pool",
     similarity.Cosine: "Cosine",
     similarity.Euclidean: "Euclidean",

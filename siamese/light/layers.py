@@ -1,4 +1,5 @@
-"""Layers: what each layer of a tower computes, in NumPy. The formulas are those of siamese/model/layers.py.
+"""Layers: what each layer of a tower computes, in NumPy. The formulas are those of siamese/model/layers.py
+and lstm.py.
 
 A layer that looks at neighbouring words works in two stages: what depends on a word alone is computed
 once for each distinct word, as a table; the tokens then only gather and add. Row `source[token]` of a table

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import keras
 
-from siamese.model.layers import BidirectionalLSTM, NGrams, PackWords, Pool
+from siamese.model.layers import NGrams, PackWords, Pool
+from siamese.model.lstm import BidirectionalLSTM
 
 
 def dense(
