@@ -1,5 +1,6 @@
 """What many tests share: a handful of questions, and networks small enough to build in a moment."""
 
+import experiments.quiet_tensorflow  # isort: skip  # noqa: F401 (before anything that brings TensorFlow in)
 from collections.abc import Callable
 from itertools import combinations
 
@@ -8,7 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import experiments.quiet_tensorflow  # noqa: F401 (first of all)  # isort: split
 from siamese.data.pairs import QuestionPairs
 from siamese.model import towers
 from siamese.model.layers import PackWords
