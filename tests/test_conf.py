@@ -107,6 +107,8 @@ def test_every_experiment_runs_for_one_epoch(experiment, tmp_path):
         small += [f"data.train={file}", "data.dev=0.3"]
     else:
         small += ["data.duplicates_per_question=0.3"]  # at least one duplicate for two questions
-    reports = train.run(composed(f"experiment={experiment}", *small, f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"))
+    reports = train.run(
+        composed(f"experiment={experiment}", *small, f"tracking.uri=sqlite:///{tmp_path}/mlflow.db")
+    ).reports
     assert 0 <= reports["dev"].metrics["roc_auc"] <= 1
     assert reports["dev"].intervals["roc_auc"][0] <= reports["dev"].intervals["roc_auc"][1]

@@ -170,7 +170,7 @@ def test_a_split_of_a_split_keeps_texts_beside_their_intents(by):
 @pytest.mark.parametrize(
     ("own", "by", "dev", "test", "message"),
     [
-        (corpus(), "topic", 0.1, 0.1, "data.split must be intent or question, got 'topic'"),
+        (corpus(), "topic", 0.1, 0.1, "data.split must be intent, question or pair, got 'topic'"),
         (corpus(), "intent", 0, 0.1, "got dev=0 and test=0.1"),
         (corpus(), "question", 0.5, 0.5, "got dev=0.5 and test=0.5"),
         (corpus(1, 4, 5), "intent", 0.1, 0.1, "4 intents are too few to give dev 10% and test 10% of them"),

@@ -20,7 +20,14 @@ from siamese.data.sources import CORPORA, corpus, intent_file, pair_file, tfds_p
 from siamese.data.splits import assert_disjoint
 
 DRAW = {"duplicates_per_question": 2.5, "duplicate_share": 0.37, "confusable_share": 0.5, "seed": 1}
-COLUMNS = {"left": "question1", "right": "question2", "label": "is_duplicate", "on_bad_row": "skip", "seed": 0}
+COLUMNS = {
+    "left": "question1",
+    "right": "question2",
+    "label": "is_duplicate",
+    "split": "question",
+    "on_bad_row": "skip",
+    "seed": 0,
+}
 QQP = {"name": "glue/qqp", "left": "question1", "right": "question2", "label": "label", "label_scale": 1, "seed": 0}
 QQP_URL = "https://dl.fbaipublicfiles.com/glue/data/QQP.zip"
 CONFIGS = sorted((Path(__file__).parents[1] / "conf" / "data").glob("*.yaml"))

@@ -92,7 +92,7 @@ def token_ids(file: str, vocabulary: int) -> dict[str, float]:
     """
     before = peak_memory()
     started = time.perf_counter()
-    splits = pair_file(file, "question1", "question2", "is_duplicate", 0.05, 0.05, "skip", seed=0)
+    splits = pair_file(file, "question1", "question2", "is_duplicate", 0.05, 0.05, "question", "skip", seed=0)
     read = time.perf_counter()
     vectorizer = Vectorizer.fit(splits.train.questions, vocabulary_size=vocabulary, min_frequency=2)
     fitted = time.perf_counter()

@@ -78,7 +78,7 @@ def split_intents(corpus: IntentQuestions, by: str, dev: float, test: float, see
     elif by == "question":
         part = _parts_by_question(corpus, dev, test, generator)
     else:
-        raise ValueError(f"data.split must be intent or question, got {by!r}")
+        raise ValueError(f"data.split must be intent, question or pair, got {by!r}")
     names = ("train", "dev", "test") if test else ("train", "dev")
     return {name: corpus.take(np.flatnonzero(part == index)) for index, name in enumerate(names)}
 

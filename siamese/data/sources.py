@@ -3,15 +3,17 @@
 Each function is named by one or more files of conf/data/ and gives train, dev and, where there is one, test.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from siamese.data.files import read_intent_file, read_pair_file
 from siamese.data.intents import IntentQuestions, pairs_from_intents, split_intents
 from siamese.data.pairs import BadRow, PairSplits, QuestionPairs
-from siamese.data.splits import split_by_component
+from siamese.data.splits import split_by_component, split_by_pair
 from siamese.data.tfds import read_tfds
 
 CORPORA = Path(__file__).parent / "corpora"
@@ -31,7 +33,9 @@ def corpus(
 
     Args:
         languages: one or more of "en", "fr"; their topics are kept apart.
-        split, dev, test: as in `siamese.data.intents.split_intents`; test may be 0 or None.
+        split: "intent" or "question", as in `siamese.data.intents.split_intents`; or "pair", which lets
+            parts share questions, to measure how much that flatters.
+        dev, test: shares; test may be 0 or None.
         duplicates_per_question, duplicate_share, confusable_share: as in `pairs_from_intents`.
         seed: of the split and of the pairs drawn in each part.
 
@@ -49,9 +53,15 @@ def corpus(
         questions += found[0]
         intents += found[1]
         topics += [f"{language} {topic}" for topic in found[2]]
-    parts = split_intents(IntentQuestions.from_columns(questions, intents, topics), split, dev, test or 0, seed)
     name = f"corpus {'+'.join(dict.fromkeys(languages))} by {split}"
-    return _draw_pairs(name, parts, duplicates_per_question, duplicate_share, confusable_share, seed)
+    sorted_questions = IntentQuestions.from_columns(questions, intents, topics)
+    draw = partial(
+        pairs_from_intents,
+        duplicates_per_question=duplicates_per_question,
+        duplicate_share=duplicate_share,
+        confusable_share=confusable_share,
+    )
+    return PairSplits(name, **_draw_parts(sorted_questions, split, dev, test or 0, draw, seed))
 
 
 def intent_file(
@@ -80,9 +90,15 @@ def intent_file(
         FileNotFoundError, ValueError: as `read_intent_file`, `split_intents` and `pairs_from_intents` do.
     """
     questions, intents, topics, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row)
-    parts = split_intents(IntentQuestions.from_columns(questions, intents, topics), split, dev, test or 0, seed)
     name = f"{Path(path).name} by {split}"
-    return _draw_pairs(name, parts, duplicates_per_question, duplicate_share, confusable_share, seed, bad_rows)
+    sorted_questions = IntentQuestions.from_columns(questions, intents, topics)
+    draw = partial(
+        pairs_from_intents,
+        duplicates_per_question=duplicates_per_question,
+        duplicate_share=duplicate_share,
+        confusable_share=confusable_share,
+    )
+    return PairSplits(name, **_draw_parts(sorted_questions, split, dev, test or 0, draw, seed), bad_rows=bad_rows)
 
 
 def pair_file(
@@ -92,6 +108,7 @@ def pair_file(
     label: str,
     dev: str | float,
     test: str | float | None,
+    split: str,
     on_bad_row: str,
     seed: int,
     label_scale: float = 1.0,
@@ -101,8 +118,9 @@ def pair_file(
     Args:
         train: a CSV, TSV, JSONL or Parquet file.
         left, right, label: names of its columns, and of those of the other files.
-        dev, test: each a file, or a share of the pairs of `train` to hold out by connected component; test
-            may also be 0 or None for none.
+        dev, test: each a file, or a share of the pairs of `train` to hold out; test may also be 0 or None for none.
+        split: how shares are held out: by "question" (whole connected components), or by "pair", which lets
+            parts share questions, to measure how much that flatters.
         on_bad_row: "error" or "skip".
         seed: of the split.
         label_scale: what the labels are divided by; 5 for grades from 0 to 5.
@@ -110,6 +128,8 @@ def pair_file(
     Raises:
         FileNotFoundError, ValueError: as `read_pair_file` and `split_by_component` do.
     """
+    if split not in ("question", "pair"):
+        raise ValueError(f"data.split must be question or pair, got {split!r}")
     bad_rows: list[BadRow] = []
 
     def read(path: str) -> QuestionPairs:
@@ -120,7 +140,8 @@ def pair_file(
     pairs = read(train)
     dev_part = read(dev) if isinstance(dev, str) else dev
     test_part = read(test) if isinstance(test, str) else test
-    return PairSplits(Path(train).name, *_complete(pairs, dev_part, test_part, seed), tuple(bad_rows))
+    hold_out = split_by_component if split == "question" else split_by_pair
+    return PairSplits(Path(train).name, *_complete(pairs, dev_part, test_part, hold_out, seed), tuple(bad_rows))
 
 
 def tfds_pairs(
@@ -156,40 +177,46 @@ def tfds_pairs(
     (pairs, *official), bad_rows = read_tfds(name, splits, left, right, label, label_scale, data_dir, manual_dir)
     dev_part = official.pop(0) if isinstance(dev, str) else dev
     test_part = official.pop(0) if isinstance(test, str) else test
-    return PairSplits(name, *_complete(pairs, dev_part, test_part, seed), bad_rows)
+    return PairSplits(name, *_complete(pairs, dev_part, test_part, split_by_component, seed), bad_rows)
 
 
-def _draw_pairs(
-    name: str,
-    parts: dict[str, IntentQuestions],
-    duplicates_per_question: float,
-    duplicate_share: float,
-    confusable_share: float,
+def _draw_parts(
+    questions: IntentQuestions,
+    split: str,
+    dev: float,
+    test: float,
+    draw: Callable[..., QuestionPairs],
     seed: int,
-    bad_rows: tuple[BadRow, ...] = (),
-) -> PairSplits:
-    """Draw the pairs of each part with a seed of its own."""
-    seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
-    pairs = {
-        part: pairs_from_intents(questions, duplicates_per_question, duplicate_share, confusable_share, part_seed)
-        for (part, questions), part_seed in zip(parts.items(), seeds, strict=True)
+) -> dict[str, Any]:
+    """Train, dev and test pairs: drawn in each part of the questions, or drawn from all and then split by pair."""
+    if split == "pair":
+        parts = split_by_pair(draw(questions, seed=seed), dev, test, seed)
+        return {"test": None, **parts}
+    question_parts = split_intents(questions, split, dev, test, seed)
+    seeds = np.random.SeedSequence(seed).generate_state(len(question_parts)).tolist()
+    drawn = {
+        part: draw(each, seed=part_seed) for (part, each), part_seed in zip(question_parts.items(), seeds, strict=True)
     }
-    return PairSplits(name, pairs["train"], pairs["dev"], pairs.get("test"), bad_rows)
+    return {"test": None, **drawn}
 
 
 def _complete(
-    pairs: QuestionPairs, dev: QuestionPairs | float, test: QuestionPairs | float | None, seed: int
+    pairs: QuestionPairs,
+    dev: QuestionPairs | float,
+    test: QuestionPairs | float | None,
+    hold_out: Callable[..., dict[str, QuestionPairs]],
+    seed: int,
 ) -> tuple[QuestionPairs, QuestionPairs, QuestionPairs | None]:
-    """Train, dev and test, where each of the last two is given or a share held out of `pairs`."""
+    """Train, dev and test, where each of the last two is given or a share held out of `pairs` by `hold_out`."""
     if isinstance(dev, QuestionPairs):
         if isinstance(test, QuestionPairs):
             return pairs, dev, test
         if not test:
             return pairs, dev, None
-        parts = split_by_component(pairs, test, 0, seed)
+        parts = hold_out(pairs, test, 0, seed)
         return parts["train"], dev, parts["dev"]
     if isinstance(test, QuestionPairs):
-        parts = split_by_component(pairs, dev or 0, 0, seed)
+        parts = hold_out(pairs, dev or 0, 0, seed)
         return parts["train"], parts["dev"], test
-    parts = split_by_component(pairs, dev or 0, test or 0, seed)
+    parts = hold_out(pairs, dev or 0, test or 0, seed)
     return parts["train"], parts["dev"], parts.get("test")

@@ -60,8 +60,7 @@ def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int)
         ValueError: the shares are impossible, or the graph hangs together so much that a part stays
             below half of its share.
     """
-    if not (0 < dev < 1 and 0 <= test < 1 and dev + test < 1):
-        raise ValueError(f"dev and test must be shares with dev > 0 and dev + test < 1, got dev={dev} and test={test}")
+    _check_shares(dev, test)
     (number,) = question_numbers(pairs)
     component = _components(pairs, number, np.ones(len(pairs), bool))[pairs.left]
     sizes = np.bincount(component, minlength=1)
@@ -93,9 +92,37 @@ def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int)
     return parts
 
 
+def split_by_pair(pairs: QuestionPairs, dev: float, test: float, seed: int) -> dict[str, QuestionPairs]:
+    """Split at random by pair, as many published results do: parts share questions, which flatters.
+
+    Args:
+        pairs, dev, test, seed: as in `split_by_component`.
+
+    Returns:
+        The parts "train", "dev" and, if `test` > 0, "test".
+
+    Raises:
+        ValueError: the shares are impossible.
+    """
+    _check_shares(dev, test)
+    order = np.random.default_rng(seed).permutation(len(pairs))
+    first, second = round(len(pairs) * dev), round(len(pairs) * test)
+    rows = {
+        "train": order[first + second :],
+        "dev": order[:first],
+        **({"test": order[first:][:second]} if test else {}),
+    }
+    return {name: pairs.take(np.sort(chosen)) for name, chosen in rows.items()}
+
+
 def assert_disjoint(parts: dict[str, QuestionPairs]) -> None:
     """Raise ValueError if any question occurs in two of the parts."""
     _refuse_shared(parts, question_numbers(*parts.values()))
+
+
+def _check_shares(dev: float, test: float) -> None:
+    if not (0 < dev < 1 and 0 <= test < 1 and dev + test < 1):
+        raise ValueError(f"dev and test must be shares with dev > 0 and dev + test < 1, got dev={dev} and test={test}")
 
 
 def _refuse_shared(parts: dict[str, QuestionPairs], numbers: list[np.ndarray]) -> None:

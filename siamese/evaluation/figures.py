@@ -51,6 +51,18 @@ def learning_curves(
     return figure
 
 
+def level_areas(areas: Mapping[str, float]) -> Figure:
+    """ROC AUC on dev of the cosine at each level of a tower, from the word embedding to the output."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    *levels, output = areas.items()
+    axes.plot(*zip(*levels, strict=True), marker="o", color=DUPLICATE, label="level")
+    axes.axhline(output[1], color=DIFFERENT, linestyle=":", label=f"output, {output[1]:.3f}")
+    axes.set(ylabel="dev ROC AUC of the cosine", xlabel="level of the tower")
+    axes.legend(fontsize=8)
+    return figure
+
+
 def _roc(label: np.ndarray, similarity: np.ndarray, threshold: float) -> Figure:
     false_positive, true_positive, _ = roc_curve(label, similarity)
     figure, axes = _square()

@@ -39,7 +39,7 @@ def dense(
     levels = [(word_embedding(words), position)]
     for width in units:
         vectors, _ = levels[-1]  # float32[distinct, width]: a word's vector does not depend on its neighbours
-        levels.append((activate(keras.layers.Dense(width)(vectors), normalization, dropout), position))
+        levels.append((activate(keras.layers.Dense(width)(vectors), normalization, dropout, len(levels)), position))
 
     return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
@@ -67,7 +67,7 @@ def conv1d(
     levels = [(word_embedding(words), position)]
     for width in filters:
         ngrams = NGrams(width, kernel_sizes)(*levels[-1], question)  # float32[tokens, width * len(kernel_sizes)]
-        levels.append((activate(ngrams, normalization, dropout), None))
+        levels.append((activate(ngrams, normalization, dropout, len(levels)), None))
 
     return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
@@ -93,14 +93,14 @@ def bilstm(
     levels = [(word_embedding(words), position)]
     for width in units:
         both = BidirectionalLSTM(width)(*levels[-1], question)  # float32[tokens, 2 * width]
-        levels.append((drop(normalize(both, normalization), dropout), None))
+        levels.append((drop(normalize(both, normalization), dropout, len(levels)), None))
 
     return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
 
-def activate(x, normalization: str, dropout: float):
-    """Normalise, ReLU, dropout: the end of every feed-forward layer."""
-    return drop(keras.layers.ReLU()(normalize(x, normalization)), dropout)
+def activate(x, normalization: str, dropout: float, level: int):
+    """Normalise, ReLU, dropout: the end of every feed-forward level."""
+    return drop(keras.layers.ReLU()(normalize(x, normalization)), dropout, level)
 
 
 def normalize(x, normalization: str):
@@ -110,9 +110,9 @@ def normalize(x, normalization: str):
     return keras.layers.LayerNormalization()(x) if normalization == "layer" else x
 
 
-def drop(x, dropout: float):
-    """Dropout (Srivastava et al. 2014), or nothing."""
-    return keras.layers.Dropout(dropout)(x) if dropout else x
+def drop(x, dropout: float, level: int):
+    """Dropout (Srivastava et al. 2014), nothing where it is 0; by its name the end of a level is found again."""
+    return keras.layers.Dropout(dropout, name=f"level_{level}")(x)
 
 
 def pool(levels: Sequence, question, questions, pooling: Sequence[str]):

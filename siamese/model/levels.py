@@ -1,0 +1,35 @@
+"""Levels: what a tower has made of the words after each of its layers, as embeddings of their own.
+
+A tower learns its features layer by layer. Pooling one level alone, in the way the tower pools, gives
+the embedding that the tower would have if it ended there; comparing these embeddings shows what each
+layer adds (linear probes ask the same of a classifier: Alain & Bengio 2016; here nothing is fitted).
+"""
+
+import keras
+
+from siamese.model.layers import NGrams, PackWords, Pool
+from siamese.model.lstm import BidirectionalLSTM
+
+
+def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
+    """For each level a tower that ends there, from the word embedding to the output.
+
+    Args:
+        tower: from `siamese.model.towers`.
+
+    Returns:
+        "0_word_embedding", "1", "2", … and "output", each `int32[batch, length]` -> `float32[batch, dimension]`;
+        all of them share the weights of `tower`.
+    """
+    packing = next(layer for layer in tower.layers if isinstance(layer, PackWords))
+    pooling = next(layer.pooling for layer in tower.layers if isinstance(layer, Pool))
+    mixes_words = any(isinstance(layer, NGrams | BidirectionalLSTM) for layer in tower.layers)
+    _, position, question = packing.output
+    ends = [layer for layer in tower.layers if layer.name == "word_embedding" or layer.name.startswith("level_")]
+    towers = {}
+    for number, layer in enumerate(ends):
+        each_token_has_its_own = mixes_words and number > 0
+        pooled = Pool(pooling)(layer.output, None if each_token_has_its_own else position, question, tower.input)
+        name = f"{number}_{layer.name}" if number == 0 else str(number)
+        towers[name] = keras.Model(tower.input, pooled, name="tower")
+    return {**towers, "output": tower}

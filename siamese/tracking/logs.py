@@ -1,0 +1,145 @@
+"""Logs: what a run measured, as parameters, metrics, tags and artifacts."""
+
+import importlib.metadata
+import re
+import tempfile
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.numpy_dataset import from_numpy
+
+from siamese.data.pairs import BadRow, PairSplits, QuestionPairs
+from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.figures import pair_figures
+from siamese.evaluation.report import Report, worst_mistakes
+from siamese.tracking.identity import PARAMETER_LIMIT, config_digest, evaluation_code, git
+from siamese.tracking.runs import whole_write
+
+WORST_MISTAKES = 100
+
+
+@whole_write()
+def log_config(config: dict, yaml: str) -> None:
+    """The composed config: as flat parameters to compare by, and whole as an artifact to run again."""
+    mlflow.log_params({name: str(value)[:PARAMETER_LIMIT] for name, value in flatten(config).items()})
+    mlflow.set_tag("config_digest", config_digest(config))
+    mlflow.log_text(yaml, "config.yaml")
+
+
+def flatten(config: dict, prefix: str = "") -> dict[str, object]:
+    """Nested config -> dotted names; the name of a node's `_target_` becomes the node's own value.
+
+    >>> flatten({"loss": {"_target_": "siamese.model.losses.SquaredError", "share": [3]}, "seed": 0})
+    {'loss': 'squared_error', 'loss.share': [3], 'seed': 0}
+    """
+    flat: dict[str, object] = {}
+    for key, value in config.items():
+        path = f"{prefix}.{key}" if prefix else key
+        if key == "_target_":
+            # the class that a method belongs to says more than the method
+            name = next((part for part in value.split(".") if part[0].isupper()), value.rsplit(".", 1)[-1])
+            flat[prefix] = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        elif isinstance(value, dict):
+            flat.update(flatten(value, path))
+        elif not key.startswith("_"):
+            flat[path] = value
+    return flat
+
+
+@whole_write()
+def log_environment(seed: int) -> None:
+    """What is needed to run it again besides the config: seed, git commit, package versions."""
+    mlflow.set_tags(
+        {
+            "seed": seed,
+            "evaluation_code": evaluation_code(),
+            "git_commit": git("rev-parse", "HEAD"),
+            "git_dirty": bool(git("status", "--porcelain")),
+        }
+    )
+    installed = {f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}
+    mlflow.log_text("\n".join(sorted(installed, key=str.lower)) + "\n", "versions.txt")
+
+
+@whole_write()
+def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from: QuestionPairs | None = None) -> None:
+    """The splits' digests, sizes, what they share with training, and the rows that were skipped.
+
+    Args:
+        splits: what the run uses.
+        overlap: name of a split -> what it shares with training.
+        drawn_from: all training pairs that there were, if the run uses some of them only.
+    """
+    mlflow.set_tags({"data": splits.name, "data_digest.drawn_from": (drawn_from or splits.train).digest()})
+    for split, pairs in splits.parts().items():
+        digest = pairs.digest()
+        mlflow.set_tag(f"data_digest.{split}", digest)
+        mlflow.log_metrics(
+            {f"data/{split}_pairs": len(pairs), f"data/{split}_duplicate_share": float(pairs.duplicate.mean())}
+        )
+        dataset = from_numpy(
+            {"left": pairs.left, "right": pairs.right},
+            source=CodeDatasetSource({"data": splits.name}),
+            targets=pairs.label,
+            name=f"{splits.name} {split}"[:500],
+            digest=digest[:36],
+        )
+        mlflow.log_input(dataset, context=split)
+    for split, counts in overlap.items():
+        mlflow.log_metrics({f"data/{split}_{what}_seen_in_train": count for what, count in counts.items()})
+    mlflow.log_metric("data/bad_rows", len(splits.bad_rows))
+    if splits.bad_rows:
+        mlflow.log_table(_bad_row_table(splits.bad_rows), "bad_rows.json")
+
+
+@whole_write()
+def log_metrics(metrics: dict[str, float], prefix: str, step: int | None = None) -> None:
+    """Metrics under `prefix/name`."""
+    mlflow.log_metrics({f"{prefix}/{name}": value for name, value in metrics.items()}, step=step)
+
+
+@whole_write()
+def log_page(markdown: str, file: str) -> None:
+    """Markdown as an artifact, and as the description on the run's page."""
+    mlflow.log_text(markdown, file)
+    mlflow.set_tag("mlflow.note.content", markdown)
+
+
+@whole_write()
+def log_figure(figure, name: str) -> None:
+    """A figure as figures/name.png."""
+    mlflow.log_figure(figure, f"figures/{name}.png")
+
+
+@whole_write()
+def log_calibration(calibration: Calibration) -> None:
+    """Threshold, temperature and offset, as metrics of their own."""
+    mlflow.log_metrics(
+        {f"calibration/{name}": getattr(calibration, name) for name in ("threshold", "temperature", "offset")}
+    )
+
+
+@whole_write()
+def log_report(report: Report, split: str, calibration: Calibration) -> None:
+    """A split's metrics, intervals, figures, predictions and worst mistakes."""
+    log_metrics(report.metrics, split)
+    for name, (low, high) in report.intervals.items():
+        mlflow.log_metrics({f"{split}/{name}_low": low, f"{split}/{name}_high": high})
+    table = report.predictions
+    for name, figure in pair_figures(
+        table["label"].to_numpy() >= 0.5, table["similarity"].to_numpy(), calibration, f"{split}, {len(table):,} pairs"
+    ).items():
+        log_figure(figure, f"{split}_{name}")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / f"{split}.csv"
+        table.to_csv(file, index=False)
+        mlflow.log_artifact(str(file), "predictions")
+    mistakes = worst_mistakes(table, WORST_MISTAKES)
+    if len(mistakes):
+        mlflow.log_table(mistakes, f"{split}_worst_mistakes.json")
+
+
+def _bad_row_table(rows: tuple[BadRow, ...]) -> pd.DataFrame:
+    return pd.DataFrame([vars(row) for row in rows]).astype({"found": str})

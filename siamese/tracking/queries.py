@@ -1,0 +1,97 @@
+"""Queries: what tracked runs left behind."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from siamese.tracking.runs import whole_write
+
+
+@whole_write()
+def find_metrics(tags: dict[str, str]) -> dict[str, float] | None:
+    """Metrics of the newest finished run that has all these tags, in the current experiment; None if there is none."""
+    wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    found = mlflow.search_runs(
+        filter_string=f"attributes.status = 'FINISHED' and {wanted}", max_results=1, output_format="list"
+    )
+    return found[0].data.metrics if found else None
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One logged value of a metric, and when it was logged, in seconds since 1970."""
+
+    value: float
+    seconds: float
+
+
+def metric_history(run: str, name: str) -> list[Logged]:
+    """All values of a run's metric, by step."""
+    found = sorted(mlflow.MlflowClient().get_metric_history(run, name), key=lambda each: each.step)
+    return [Logged(each.value, each.timestamp / 1e3) for each in found]
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """What a run says of itself. Of a metric that was logged several times, `metrics` has the last value."""
+
+    id: str
+    name: str
+    status: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+
+def find_runs(condition: str = "") -> list[TrackedRun]:
+    """Runs of the current experiment, the newest first.
+
+    Args:
+        condition: in MLflow's notation, such as "tags.kind = 'model' and metrics.`dev/roc_auc` > 0.7".
+
+    Raises:
+        ValueError: MLflow does not understand the condition.
+    """
+    try:
+        found = mlflow.search_runs(filter_string=condition, max_results=100_000, output_format="list")
+    except MlflowException as problem:
+        raise ValueError(f"MLflow cannot search for {condition}: {problem}") from None
+    return [_tracked(run) for run in found]
+
+
+def tracked(run: str) -> TrackedRun:
+    """One run by its id.
+
+    Raises:
+        ValueError: the store has no such run.
+    """
+    try:
+        return _tracked(mlflow.get_run(run))
+    except MlflowException:
+        raise ValueError(
+            f"{run!r} is no run of {mlflow.get_tracking_uri()}; the ids are in the MLflow UI (make ui)"
+        ) from None
+
+
+def predictions(run: str, split: str) -> pd.DataFrame:
+    """A run's table of scored pairs, in the order of the pairs; its columns are those of `Report.predictions`.
+
+    Raises:
+        ValueError: the run has none for this split, or its file is gone.
+    """
+    try:
+        file = mlflow.artifacts.download_artifacts(run_id=run, artifact_path=f"predictions/{split}.csv")
+    except (MlflowException, OSError) as problem:
+        raise ValueError(f"run {run} has no predictions for {split}: {problem}") from None
+    # a question may read "null" or "1"
+    texts = {"question1": str, "question2": str}
+    return pd.read_csv(Path(file), dtype=texts, keep_default_na=False, na_filter=False)
+
+
+def _tracked(run: Run) -> TrackedRun:
+    data = run.data
+    return TrackedRun(run.info.run_id, run.info.run_name, run.info.status, data.tags, data.params, data.metrics)

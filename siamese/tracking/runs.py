@@ -1,0 +1,112 @@
+"""Runs: starts them in a store and ends them as what they were."""
+
+import signal
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+from filelock import FileLock
+
+from siamese.tracking.identity import PARAMETER_LIMIT, process
+
+
+def connect(uri: str, experiment: str) -> None:
+    """Use a tracking store, and make it and the experiment first if they do not exist.
+
+    A fresh SQLite store that several processes create at once is ruined for good, so one at a time may.
+    """
+    mlflow.set_tracking_uri(uri)
+    lock = Path(uri.removeprefix("sqlite:///") + ".lock") if uri.startswith("sqlite:///") else None
+    with FileLock(lock) if lock else tempfile.TemporaryDirectory():
+        mlflow.set_experiment(experiment)
+    if lock:
+        lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def tracked_run(
+    name: str,
+    kind: str,
+    description: str = "",
+    parent: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    resume: str | None = None,
+) -> Iterator[str]:
+    """A run that ends FINISHED, or FAILED after an error, or KILLED after Ctrl-C or SIGTERM.
+
+    Within it both signals raise KeyboardInterrupt, but never in the middle of a write to the store.
+
+    Args:
+        name: shown in the UI's table.
+        kind: tag to filter by: "model", "baseline", "evaluation", "study", "sweep", "trial" or "comparison".
+        description: Markdown shown on the run's page.
+        parent: id of the run that this one belongs to.
+        tags: more tags.
+        resume: id of an ended run to go on with, instead of a new one.
+
+    Yields:
+        The id of the run.
+    """
+    previous = {each: signal.signal(each, _interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with whole_write():
+            own = {"kind": kind, "process": process(), **(tags or {})}
+            if description:
+                own["mlflow.note.content"] = description
+            if resume:
+                run = mlflow.start_run(run_id=resume)
+                mlflow.set_tags(own)
+            else:
+                run = mlflow.start_run(run_name=name, nested=parent is not None, parent_run_id=parent, tags=own)
+        status = "FAILED"
+        try:
+            yield run.info.run_id
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        except BaseException as error:
+            with whole_write():
+                mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:PARAMETER_LIMIT])
+            raise
+        finally:
+            with whole_write():
+                mlflow.end_run(status)
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def whole_write() -> Iterator[None]:
+    """Keep an interruption waiting until the block is over.
+
+    An interrupted transaction would leave the database locked, and the run could no longer be ended.
+    """
+    _writes.append(None)
+    try:
+        yield
+    finally:
+        _writes.pop()
+        if not _writes and _interruptions:
+            _interruptions.clear()
+            raise KeyboardInterrupt
+
+
+_writes: list[None] = []  # one entry for each `whole_write` that is under way
+_interruptions: list[int] = []  # signals that arrived meanwhile
+
+
+def _interrupt(signum, frame) -> None:
+    if _writes:
+        _interruptions.append(signum)
+    else:
+        raise KeyboardInterrupt
+
+
+@whole_write()
+def set_tags(tags: dict[str, str]) -> None:
+    """Tags of the current run."""
+    mlflow.set_tags(tags)
