@@ -85,7 +85,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         tracking.log_environment(cfg.seed)
 
         source = build(cfg.data)()
-        splits = build(cfg.subset)(source)
+        splits = build(cfg.subset)(source, cfg.seed)
         _track_data(splits, source.train)
         vectorizer = build(cfg.text)(splits.train.questions)
         vectors = build(cfg.vectors)(vectorizer.vocabulary, vectorizer.size, cfg.seed)

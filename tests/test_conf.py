@@ -8,15 +8,16 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from experiments import train
+from experiments import study, train
 from siamese.data.pairs import QuestionPairs
 from siamese.model.network import siamese_network, word_embedding
 from siamese.text.word_vectors import random
 
 CONF = Path(__file__).parent.parent / "conf"
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "experiment")
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("experiment", "sweep"))
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
-EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+STUDIES = sorted(study.studies())
+EXPERIMENTS = sorted({file.stem for file in (CONF / "experiment").glob("*.yaml")} - set(STUDIES))
 QUESTIONS = ["how do i pay", "where can i pay", "what is the weather", "is it raining today", "l'été arrive", "quand ?"]
 PAIRS = QuestionPairs.from_texts(QUESTIONS[:-1], QUESTIONS[1:], [1, 0, 1, 0, 1])
 
@@ -86,12 +87,13 @@ def test_every_baseline_builds(baseline):
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", [*EXPERIMENTS, *STUDIES])
 def test_every_experiment_says_how_to_run_it_and_what_to_expect(experiment):
     package, question, command, expectation = (CONF / "experiment" / f"{experiment}.yaml").read_text().splitlines()[:4]
     assert package == "# @package _global_"
     assert question.endswith("?")
-    assert command.startswith(f"# python -m experiments.train experiment={experiment}")
+    program = f"study name={experiment}" if experiment in STUDIES else f"train experiment={experiment}"
+    assert command.startswith(f"# python -m experiments.{program}")
     assert " s on two cores" in expectation, expectation
     assert "dev" in expectation, expectation
 

@@ -1,5 +1,8 @@
 """Queries: what tracked runs left behind."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,7 +60,8 @@ def find_runs(condition: str = "") -> list[TrackedRun]:
         ValueError: MLflow does not understand the condition.
     """
     try:
-        found = mlflow.search_runs(filter_string=condition, max_results=100_000, output_format="list")
+        with _no_garbage_collection():
+            found = mlflow.search_runs(filter_string=condition, max_results=100_000, output_format="list")
     except MlflowException as problem:
         raise ValueError(f"MLflow cannot search for {condition}: {problem}") from None
     return [_tracked(run) for run in found]
@@ -90,6 +94,21 @@ def predictions(run: str, split: str) -> pd.DataFrame:
     # a question may read "null" or "1"
     texts = {"question1": str, "question2": str}
     return pd.read_csv(Path(file), dtype=texts, keep_default_na=False, na_filter=False)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """For work that makes very many objects to keep: collection would look at them all again and again.
+
+    With it a search for 1,000 runs, 150,000 rows to SQLAlchemy, takes three times as long.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _tracked(run: Run) -> TrackedRun:

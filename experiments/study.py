@@ -1,0 +1,226 @@
+"""Run a study: every cell of a grid of configs. What was finished before is not run again.
+
+python -m experiments.study                     lists the studies and what each asks
+python -m experiments.study name=towers         runs one; launched again after a kill, it goes on
+python -m experiments.study name=towers data=corpus_fr seed=0,1,2,3,4 hydra/launcher=joblib
+
+A study is a file of conf/experiment/ with a Hydra grid. fresh=true starts it anew.
+"""
+
+import itertools
+import os
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from experiments.program import explain_mistakes, plain
+from siamese import tracking
+from siamese.tracking.nested import children, end_as_killed
+from siamese.tracking.queries import find_runs
+
+CONF = Path(__file__).parents[1] / "conf"
+QUIET = ("hydra/hydra_logging=none", "hydra/job_logging=none")  # each cell has a line of its own
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One config of a study.
+
+    Attributes:
+        overrides: of conf/config.yaml, as on the command line.
+        key: the config's digest and the seed; what tells it from the other cells, now and at the next launch.
+    """
+
+    overrides: tuple[str, ...]
+    key: tuple[str, str]
+
+
+def run(name: str, overrides: Sequence[str], fresh: bool) -> None:
+    """Train the cells that have not finished, compare all of them, and say which failed.
+
+    Args:
+        name: of a study in conf/experiment/.
+        overrides: of every cell; those with several values replace or extend the axes of the grid.
+        fresh: start a new study even if there is one to go on with.
+
+    Raises:
+        ValueError: there is no such study, or another process is at it.
+        SystemExit: a cell failed.
+    """
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        master, axes = _grid(name, overrides)
+        cells = _cells(master, axes)
+        config = _choices(master)
+        tracking.connect(**config["tracking"])
+        tags = {
+            "study": name,
+            "config_digest": tracking.config_digest(config),
+            "evaluation_code": tracking.evaluation_code(),
+        }
+        known = None if fresh else _known_study(tags)
+        varied = [axis for axis, values in axes.items() if len(values) > 1 and axis != "seed"]
+        with tracking.tracked_run(name, "study", _introduction(name, overrides), tags=tags, resume=known) as parent:
+            tracking.log_environment(config["seed"])
+            missing = _missing(cells, parent)
+            print(f"{name}: {len(cells)} cells, {len(cells) - len(missing)} of them finished before", flush=True)
+            if missing:
+                job = partial(_train_cell, parent, name, tuple(varied), len(missing), time.time())
+                _launch(master, job, missing)
+            failed = _missing(cells, parent)
+            if failed:
+                told = "\n".join(f"  {' '.join(cell.overrides[1:])}" for cell in failed)
+                sys.exit(
+                    f"{told}\n{len(failed)} of {len(cells)} cells failed, see the tag `error` of each; "
+                    "the others are finished. Launched again, the study runs only these."
+                )
+    print(f"\nall {len(cells)} cells of {name} are finished; look at run {parent} with: make ui")
+
+
+def studies() -> dict[str, str]:
+    """What each study asks, by name."""
+    files = sorted((CONF / "experiment").glob("*.yaml"))
+    texts = {file.stem: file.read_text(encoding="utf-8") for file in files}
+    return {name: text.splitlines()[1].removeprefix("# ") for name, text in texts.items() if "sweeper:" in text}
+
+
+def _grid(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, list[str]]]:
+    """The config that all cells share, with Hydra's own node, and the values of each key that is set.
+
+    The axes of the study's file come first; an override of the command line replaces one of the same key.
+    """
+    if name not in studies():
+        raise ValueError(f"name must be one of the studies {', '.join(studies())}; got {name!r}")
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    fixed = [each for each in overrides if not parser.parse_override(each).is_sweep_override()]
+    master = compose("config", [f"experiment={name}", *QUIET, *fixed], return_hydra_config=True)
+    params = [f"{key}={values}" for key, values in master.hydra.sweeper.params.items()]
+    axes: dict[str, list[str]] = {"experiment": [f"experiment={name}"]}
+    for each in parser.parse_overrides([*params, *overrides]):
+        key = each.get_key_element()
+        if key.startswith("hydra"):
+            continue
+        if each.is_sweep_override() and not each.is_discrete_sweep():
+            raise ValueError(f"a study needs values to try one by one; {each.input_line} is a range: use a sweep")
+        values = each.sweep_string_iterator() if each.is_sweep_override() else [each.get_value_element_as_str()]
+        axes[key] = [f"{key}={value}" for value in values]
+    return master, axes
+
+
+def _cells(master: DictConfig, axes: dict[str, list[str]]) -> list[Cell]:
+    """Each mix of the axes, composed once here so that a mistake is told before the first one trains."""
+    loader = GlobalHydra.instance().config_loader()
+    cells = []
+    for mix in itertools.product(*axes.values()):
+        try:
+            config = _choices(loader.load_sweep_config(master, list(mix)))
+        except (HydraException, OmegaConfBaseException) as problem:
+            raise ValueError(f"the cell {' '.join(mix[1:])} is no config: {problem}") from None
+        cells.append(Cell(mix, (tracking.config_digest(config), str(config["seed"]))))
+    return cells
+
+
+def _known_study(tags: dict[str, str]) -> str | None:
+    """The newest study of these tags, to go on with."""
+    found = find_runs(" and ".join(f"tags.`{name}` = '{value}'" for name, value in {"kind": "study", **tags}.items()))
+    if not found:
+        return None
+    newest = found[0]
+    if newest.status == "RUNNING" and not tracking.has_died(newest.tags["process"]):
+        raise ValueError(
+            f"the study {tags['study']} is being run by process {newest.tags['process']} (host, pid, start); "
+            "wait for it, or start another one with fresh=true"
+        )
+    return newest.id
+
+
+def _missing(cells: Sequence[Cell], parent: str) -> list[Cell]:
+    """The cells that have no finished run; runs whose process died are marked KILLED on the way."""
+    done, busy = set(), set()
+    for child in children(parent, {"kind": "model"}):
+        key = child.tags.get("config_digest", ""), child.tags.get("seed", "")
+        if child.status == "FINISHED":
+            done.add(key)
+        elif child.status == "RUNNING" and tracking.has_died(child.tags["process"]):
+            end_as_killed(child.run_id)
+        elif child.status == "RUNNING":
+            busy.add(key)  # a worker that outlived its study finishes its cell
+    return [cell for cell in cells if cell.key not in done | busy]
+
+
+def _launch(master: DictConfig, job: partial, cells: Sequence[Cell]) -> None:
+    """Run the cells by the launcher of the config: one after the other here, or as joblib, submitit or Ray do."""
+    context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks(master))
+    launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=job, config=master)
+    launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
+
+
+def _train_cell(parent: str, study: str, varied: tuple[str, ...], cells: int, begun: float, cfg: DictConfig) -> None:
+    """Train one cell, in whatever process the launcher chose, and say how it went in a line."""
+    from experiments import train  # starts TensorFlow, which a study whose cells run elsewhere does not need
+
+    hydra_config = HydraConfig.get()
+    overrides, number = list(hydra_config.overrides.task), int(hydra_config.job.num) + 1
+    option = " ".join(each for each in overrides if each.split("=")[0] in varied) or "the only one"
+    tags = {"study": study, "option": option, "experiment": study}
+    started = time.time()
+    try:
+        with Path(os.devnull).open("w") as screen, redirect_stdout(screen):
+            again = [*overrides, "hydra.mode=RUN"]  # the study's file alone would run the whole grid
+            trained = train.run(cfg, train.Job(again, f"{option} seed={cfg.seed}", parent, tags))
+        figures = ", ".join(f"{split} ROC AUC {each.metrics['roc_auc']:.4f}" for split, each in trained.reports.items())
+        outcome = f"{figures} ({time.time() - started:.0f} s"
+    except Exception as problem:
+        outcome = f"FAILED, {problem} ({time.time() - started:.0f} s"
+        raise
+    finally:
+        left = (time.time() - begun) / number * (cells - number)
+        print(
+            f"{number:>3} of {cells}  {option} seed={cfg.seed}: {outcome}; about {left / 60:.0f} min left)", flush=True
+        )
+
+
+def _introduction(name: str, overrides: Sequence[str]) -> str:
+    command = f"python -m experiments.study name={name} {shlex.join(overrides)}".strip()
+    return f"{studies()[name]}\n\nRun it, or go on with it:\n\n    {command}"
+
+
+def _choices(cfg: DictConfig) -> dict[str, Any]:
+    """The config that a cell gets, without Hydra's own node."""
+    return plain(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
+
+
+def main() -> None:
+    """Read the command line: name=, fresh=, and overrides of the config."""
+    own = dict(each.split("=", 1) for each in sys.argv[1:] if each.split("=")[0] in ("name", "fresh"))
+    overrides = [each for each in sys.argv[1:] if each.split("=")[0] not in own]
+    if "name" not in own:
+        print(__doc__.strip() + "\n")
+        print("\n".join(f"{name:<16}{question}" for name, question in studies().items()))
+        sys.exit(0 if sys.argv[1:] in ([], ["--help"]) else 2)
+    with explain_mistakes():
+        if own.get("fresh", "false") not in ("true", "false"):
+            raise ValueError(f"fresh must be true or false, got {own['fresh']!r}")
+        run(own["name"], overrides, own.get("fresh") == "true")
+
+
+if __name__ == "__main__":
+    from experiments import study  # so that other processes can import what a launcher sends them
+
+    study.main()
