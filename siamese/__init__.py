@@ -8,7 +8,8 @@ Read it in this order, which is the way of the data:
     text/batches.py      pairs -> length-bucketed batches in which every question stands once
     model/layers.py      the towers' own layers, which compute each distinct word once and no padding; lstm.py
     model/towers.py      token ids -> embedding
-    model/similarity.py  two embeddings -> a similarity in [0, 1]
+    model/similarity.py  two embeddings -> a similarity in [0, 1]; manhattan.py: all with all, fast
+    model/levels.py      what a tower made of the words after each layer
     model/losses.py      how wrong that is; model/network.py puts tower and similarity together
     optimizer.py         how fast to learn, and when; training.py: batches in, weights of the best epoch out
     evaluation/          thresholds and calibration from dev, metrics, figures, baselines

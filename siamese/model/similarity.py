@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from siamese.model.manhattan import manhattan_distances
+
 EPSILON = 1e-12
 
 
@@ -82,7 +84,7 @@ class Manhattan(keras.layers.Layer):
 
     def matrix(self, left, right):
         """`float32[n, dimension]`, `float32[m, dimension]` -> `float32[n, m]`."""
-        return self(left[:, None, :], right[None, :, :])
+        return ops.exp(-manhattan_distances(ops.cast(left, "float32"), ops.cast(right, "float32")))
 
 
 @keras.saving.register_keras_serializable("siamese")
