@@ -108,6 +108,27 @@ def test_a_pair_file_is_held_out_by_component(tmp_path):
         assert pair_file(path, dev=0.2, test=test, **COLUMNS).test is None
 
 
+def test_split_by_pair_parts_what_hangs_together(tmp_path):
+    rows = [("the same", f"other {i}", i % 2) for i in range(20)]  # one component
+    path = write_pairs(tmp_path / "pairs.tsv", rows)
+    splits = pair_file(path, dev=0.2, test=0.1, **{**COLUMNS, "split": "pair"})
+    assert {name: len(part) for name, part in splits.parts().items()} == {"train": 14, "dev": 4, "test": 2}
+    with pytest.raises(ValueError, match=r"data\.split must be question or pair, got 'intent'"):
+        pair_file(path, dev=0.2, test=0.1, **{**COLUMNS, "split": "intent"})
+
+
+def test_a_corpus_split_by_pair_shares_questions_but_no_pair():
+    splits = corpus(languages=["en"], split="pair", dev=0.1, test=0.1, **DRAW)
+    assert splits.name == "corpus en by pair"
+    by_intent = corpus(languages=["en"], split="intent", dev=0.1, test=0.1, **DRAW)
+    assert sum(map(len, splits.parts().values())) == pytest.approx(sum(map(len, by_intent.parts().values())), rel=0.02)
+    sides = {name: {frozenset(row[:2]) for row in texts(part)} for name, part in splits.parts().items()}
+    assert not sides["train"] & sides["test"]
+    assert not sides["train"] & sides["dev"]
+    with pytest.raises(ValueError, match="is in both"):
+        assert_disjoint(splits.parts())
+
+
 def test_dev_and_test_may_be_files_of_their_own_or_one_of_them(tmp_path):
     rows = [(f"a{i}", f"b{i}", 5 * (i % 2)) for i in range(10)]
     train = write_pairs(tmp_path / "train.tsv", rows)

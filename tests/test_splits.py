@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from siamese.data.pairs import QuestionPairs, question_key
-from siamese.data.splits import assert_disjoint, question_components, question_overlap, split_by_component
+from siamese.data.splits import (
+    assert_disjoint,
+    question_components,
+    question_overlap,
+    split_by_component,
+    split_by_pair,
+)
 
 
 def chains(count: int, length: int) -> QuestionPairs:
@@ -126,3 +132,20 @@ def test_overlap_counts_questions_and_pairs():
     held_out = QuestionPairs.from_texts(["a", "c", "a", "d"], ["B", "B", "d", "e"], [1, 0, 0, 1])
     assert question_overlap(train, held_out) == {"questions": 2, "pairs": 3}
     assert question_overlap(train, held_out.take(np.array([3]))) == {"questions": 0, "pairs": 0}
+
+
+def test_a_split_by_pair_deals_every_pair_once_and_lets_parts_share_questions():
+    pairs = chains(1, 100)  # one component, which no split by question could part
+    parts = split_by_pair(pairs, 0.1, 0.2, seed=0)
+    assert {name: len(part) for name, part in parts.items()} == {"train": 70, "dev": 10, "test": 20}
+    dealt = [pair for part in parts.values() for pair in zip(part.left_texts(), part.right_texts(), strict=True)]
+    assert sorted(dealt) == sorted(zip(pairs.left_texts(), pairs.right_texts(), strict=True))
+    assert question_overlap(parts["train"], parts["test"])["pairs"] > 0
+    assert list(split_by_pair(pairs, 0.1, 0, seed=0)) == ["train", "dev"]
+    assert split_by_pair(pairs, 0.1, 0.2, seed=0)["dev"].digest() == parts["dev"].digest()
+    assert split_by_pair(pairs, 0.1, 0.2, seed=1)["dev"].digest() != parts["dev"].digest()
+
+
+def test_impossible_shares_of_a_split_by_pair_are_refused():
+    with pytest.raises(ValueError, match=r"dev \+ test < 1, got dev=0.6 and test=0.5"):
+        split_by_pair(chains(1, 100), 0.6, 0.5, seed=0)
