@@ -30,6 +30,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from experiments.compare import compare_study
 from experiments.program import explain_mistakes, plain
 from siamese import tracking
 from siamese.tracking.nested import children, end_as_killed
@@ -84,6 +85,8 @@ def run(name: str, overrides: Sequence[str], fresh: bool) -> None:
                 job = partial(_train_cell, parent, name, tuple(varied), len(missing), time.time())
                 _launch(master, job, missing)
             failed = _missing(cells, parent)
+            if len(failed) < len(cells):
+                compare_study(parent)
             if failed:
                 told = "\n".join(f"  {' '.join(cell.overrides[1:])}" for cell in failed)
                 sys.exit(

@@ -12,11 +12,12 @@ Read it in this order, which is the way of the data:
     model/levels.py      what a tower made of the words after each layer
     model/losses.py      how wrong that is; model/network.py puts tower and similarity together
     optimizer.py         how fast to learn, and when; training.py: batches in, weights of the best epoch out
-    evaluation/          thresholds and calibration from dev, metrics, figures, baselines
+    evaluation/          thresholds and calibration from dev, metrics, figures, baselines; comparison.py tells
+                         whether a difference is more than chance
     light/               a trained network in NumPy alone, as fast as two cores allow; export.py makes it
     detector.py          what a trained run leaves behind: text in, verdict out, without TensorFlow
     newest.py            which detector was trained last, told in milliseconds
     search.py            the most similar of many embeddings, exactly or by an index
-    tracking.py          runs in MLflow; model_store.py keeps and finds their detectors, served_model.py
-                         is what MLflow loads: only these three know it
+    tracking/            runs in MLflow; model_store.py keeps and finds their detectors, served_model.py
+                         is what MLflow loads: only these know it
 """

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import mlflow
+from mlflow.entities import LifecycleStage
+from mlflow.exceptions import MlflowException
 
 from siamese.tracking.runs import whole_write
 
@@ -23,6 +25,15 @@ class Child:
     status: str
     tags: dict[str, str]
     metrics: dict[str, float]
+
+
+@whole_write()
+def is_there(run: str) -> bool:
+    """Whether the current store has a run, and nobody deleted it."""
+    try:
+        return mlflow.get_run(run).info.lifecycle_stage == LifecycleStage.ACTIVE
+    except MlflowException:
+        return False
 
 
 @whole_write()

@@ -59,7 +59,8 @@ def tracked_run(
                 run = mlflow.start_run(run_id=resume)
                 mlflow.set_tags(own)
             else:
-                run = mlflow.start_run(run_name=name, nested=parent is not None, parent_run_id=parent, tags=own)
+                inside = parent is not None or mlflow.active_run() is not None
+                run = mlflow.start_run(run_name=name, nested=inside, parent_run_id=parent, tags=own)
         status = "FAILED"
         try:
             yield run.info.run_id

@@ -1,0 +1,62 @@
+"""Stores: where runs are kept. Makes a store when it is first used, by one process at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+import sqlalchemy
+from filelock import FileLock
+
+FIRST_USE = 5_154_103  # PostgreSQL's advisory locks are numbers; any will do that nothing else in the database takes
+
+
+def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
+    """Use a tracking store, and make it and the experiment first if they do not exist.
+
+    Args:
+        uri: of the store, in MLflow's notation: sqlite:///mlflow.db, postgresql://user@host/database, http://….
+        experiment: that runs belong to.
+        artifacts: the folder, or URI, under which a new experiment keeps its artifacts; MLflow's choice unless told.
+            All processes that use the store must see it there.
+
+    Raises:
+        ValueError: the experiment was made with another place for its artifacts.
+    """
+    place = artifacts if artifacts is None or ":/" in artifacts else str(Path(artifacts).absolute())
+    mlflow.set_tracking_uri(uri)
+    with _first_use(uri):
+        found = mlflow.get_experiment_by_name(experiment)
+        if found is None and place:
+            mlflow.create_experiment(experiment, artifact_location=place)
+        elif found and place and found.artifact_location.removeprefix("file://") != place:
+            raise ValueError(
+                f"the experiment {experiment} keeps its artifacts in {found.artifact_location}, not in {place}; "
+                "name that place, or choose another tracking.experiment"
+            )
+        mlflow.set_experiment(experiment)
+
+
+@contextmanager
+def _first_use(uri: str) -> Iterator[None]:
+    """Keep other processes from creating the same store meanwhile.
+
+    A fresh SQLite store that several processes create at once is ruined for good; on PostgreSQL all but one fail.
+    """
+    if uri.startswith("sqlite:///"):
+        lock = Path(uri.removeprefix("sqlite:///") + ".lock")
+        with FileLock(lock):
+            yield
+        lock.unlink(missing_ok=True)
+    elif uri.startswith("postgresql"):
+        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
+        try:
+            connection = engine.connect()
+        except sqlalchemy.exc.OperationalError as problem:
+            shown = engine.url.render_as_string(hide_password=True)
+            raise ValueError(f"cannot open the tracking store {shown}: {problem.orig}") from None
+        with connection:  # the lock lasts as long as the connection, for processes on all hosts
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:number)"), {"number": FIRST_USE})
+            yield
+    else:
+        yield
