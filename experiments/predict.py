@@ -2,18 +2,28 @@
 
 python -m experiments.predict "How do I reset my password?" "I forgot my password, what now?"
 python -m experiments.predict pairs=pairs.csv output=scored.csv run=models:/duplicate-questions@champion
+python -m experiments.predict pairs=- format=jsonl threshold=precision@0.95 prior=0.01 < pairs.txt
 
 Without run= it is the detector of the training that finished last (see siamese/newest.py). Neither TensorFlow
 nor, unless a run id or a registry URI is given, MLflow is started.
+
+Each row that comes in gives one that goes out, in the same order; a file may be larger than memory. From
+standard input (two questions with a tab between them, or a JSON object, in each line) the answers are printed
+as soon as their lines are there. What is printed before an error stays; `output` is written whole or not at all.
 """
 
 import csv
 import json
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 import yaml
 
 from experiments.program import explain_mistakes
@@ -21,30 +31,36 @@ from siamese import newest
 from siamese.detector import Detector
 
 CONFIG = Path(__file__).parent.parent / "conf" / "predict.yaml"
+STDIN = "-"
+READ_AT_ONCE = 2**20  # bytes
+FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".txt": "text"}
+ANSWERS = ("similarity", "probability", "duplicate", "error")
 
-Table = dict[str, list[Any]]  # column by column, all equally long
+Row = dict[str, Any]  # by column
 
 
-def run(settings: dict[str, Any], questions: Sequence[str]) -> Table:
-    """Score two questions or a file of pairs; gives the table that is printed or written.
+def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row]]:
+    """Score two questions, a file of pairs or lines of standard input, a block of rows at a time.
 
-    Columns: question1, question2, similarity and probability in [0, 1], duplicate (bool) and, for a
-    file, error: why a row could not be scored (the other columns then hold None).
+    A row has what came in, then similarity and probability in [0, 1], duplicate (bool) and error: why it could
+    not be scored (the three are then None), otherwise "".
 
     Args:
         settings: as `command_line` gives them.
-        questions: two, or none where `settings` names a file.
+        questions: two, or none where `settings` names pairs.
     """
     if (settings["pairs"] is None) == (not questions) or len(questions) not in (0, 2):
         raise ValueError(
             f"give two questions in quotes, or pairs=FILE; got {len(questions)} questions and pairs={settings['pairs']}"
         )
-    if settings["output"] is not None and Path(settings["output"]).suffix not in (".csv", ".jsonl"):
-        raise ValueError(f"output must end in .csv or .jsonl, got {settings['output']}")
+    form(settings)
+    prior = _share(settings["prior"])
     detector = load(settings["run"], settings["tracking.uri"], settings["tracking.experiment"])
-    if settings["pairs"] is None:
-        return score(detector, [(questions[0], questions[1])])
-    return score_file(detector, settings["pairs"], settings["left"], settings["right"])
+    if settings["threshold"] is not None or prior is not None:
+        detector = detector.at(settings["threshold"], prior)
+        print(detector.threshold_note(), file=sys.stderr)
+    left, right = settings["left"], settings["right"]
+    return (answer(detector, block, left, right) for block in _records(settings, questions))
 
 
 def load(wanted: str | None, uri: str, experiment: str) -> Detector:
@@ -54,37 +70,28 @@ def load(wanted: str | None, uri: str, experiment: str) -> Detector:
         if noted is not None:
             return Detector.load(noted[1])
     elif Path(wanted).expanduser().is_dir():
-        return Detector.load(Path(wanted).expanduser())
+        return Detector.load(wanted)
     from siamese import model_store, tracking  # they start MLflow, which takes seconds
 
     tracking.connect(uri, experiment)
     return model_store.load_detector(wanted)[0]
 
 
-def score(detector: Detector, pairs: Sequence[tuple[str, str]]) -> Table:
-    """Similarity, probability and verdict of each pair."""
+def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, right: str) -> list[Row]:
+    """Each record (its values, and why it cannot be scored or "") with similarity, probability and verdict."""
+    pairs = [(values[left].strip(), values[right].strip()) for values, error in records if not error]
     similarity = detector.similarity(pairs)
-    return {
-        "question1": [left for left, _ in pairs],
-        "question2": [right for _, right in pairs],
-        "similarity": [float(str(value)) for value in similarity],  # as few digits as a float32 needs
-        "probability": detector.probability(similarity).tolist(),
-        "duplicate": detector.calibration.duplicate(similarity).tolist(),
-    }
-
-
-def score_file(detector: Detector, path: str, left: str, right: str) -> Table:
-    """The same for each row of a file, in its order; `left` and `right` name its columns."""
-    from siamese.data.files import read_columns  # Parquet and all: not needed for two questions
-
-    file = read_columns(path, [left, right], None, "skip")
-    scored = score(detector, list(zip(*file.texts, strict=True)))
-    scored["error"] = [""] * len(file.rows)
-    bad: Table = {name: [None] * len(file.bad_rows) for name in scored}
-    bad["error"] = [str(row) for row in file.bad_rows]
-    rows = [*file.rows, *(row.row for row in file.bad_rows)]
-    order = sorted(range(len(rows)), key=rows.__getitem__)
-    return {name: [(scored[name] + bad[name])[at] for at in order] for name in scored}
+    scores = zip(
+        _short(similarity),
+        _short(detector.probability(similarity)),
+        detector.calibration.duplicate(similarity).tolist(),
+        strict=True,
+    )
+    rows = []
+    for values, error in records:
+        scored = (None, None, None) if error else next(scores)
+        rows.append(values | dict(zip(ANSWERS, (*scored, error), strict=True)))
+    return rows
 
 
 def command_line(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
@@ -116,29 +123,115 @@ def _dotted(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def write(table: Table, file: TextIO, lines_of_json: bool) -> None:
-    """Write the table as CSV with a header, or as one JSON object a line; None is an empty cell, or null."""
-    rows = zip(*table.values(), strict=True)
-    if lines_of_json:
-        file.writelines(json.dumps(dict(zip(table, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
-    else:
-        csv.writer(file, lineterminator="\n").writerows([list(table), *rows])
+def form(settings: dict[str, Any]) -> str:
+    """In what form the answers go out."""
+    output, wanted = settings["output"], settings["format"]
+    if wanted is not None and (output is not None or wanted not in FORMATS.values()):
+        raise ValueError(
+            f"format, for what is printed, must be {', '.join(FORMATS.values())}; got {wanted}, output={output}"
+        )
+    if output is not None and Path(output).suffix not in FORMATS:
+        raise ValueError(f"output must end in {', '.join(FORMATS)}, got {output}")
+    if output is not None:
+        return FORMATS[Path(output).suffix]
+    return wanted or ("text" if settings["pairs"] is None else "csv")
+
+
+def write(blocks: Iterable[list[Row]], file: TextIO, form: str) -> Counter[str]:
+    """Write rows, a block at a time: as CSV under a header, as one JSON object a line, or as a line of text each.
+
+    None is an empty cell, or null. The columns of a CSV are those of the first row.
+
+    Returns:
+        How many pairs, duplicates and errors there were.
+    """
+    count, columns = Counter[str](), list[str]()
+    for rows in blocks:
+        if form == "csv":
+            if not columns:
+                columns = list(rows[0])
+                csv.writer(file, lineterminator="\n").writerow(columns)
+            csv.writer(file, lineterminator="\n").writerows([[row.get(name) for name in columns] for row in rows])
+        elif form == "jsonl":
+            file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+        else:
+            file.writelines(sentence(row) + "\n" for row in rows)
+        file.flush()
+        count["pairs"] += len(rows)
+        count["duplicates"] += sum(row["duplicate"] is True for row in rows)
+        count["errors"] += sum(bool(row["error"]) for row in rows)
+    return count
+
+
+def sentence(row: Row) -> str:
+    """The answer in words."""
+    if row["error"]:
+        return f"error  {row['error']}"
+    verdict = "duplicate" if row["duplicate"] else "not duplicate"
+    return f"{verdict}  similarity {row['similarity']:.4f}, probability {row['probability']:.1%}"
+
+
+@contextmanager
+def destination(output: str | None) -> Iterator[TextIO]:
+    """Standard output, or a file that gets its name when it is whole; what was there before stays until then."""
+    options: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "newline": ""}
+    if output is None:
+        with open(sys.stdout.fileno(), "w", closefd=False, **options) as file:
+            yield file
+        return
+    part = Path(f"{output}.part").expanduser()
+    try:
+        with part.open("w", **options) as file:
+            yield file
+        os.replace(part, Path(output).expanduser())
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def main() -> None:
-    """Print the verdict on two questions, or print or write the verdicts on a file of pairs."""
+    """Print or write the verdicts on two questions, a file of pairs or lines of standard input."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop early, as `head` does
     settings, questions = command_line(sys.argv[1:])
-    table = run(settings, questions)
+    blocks = run(settings, questions)
+    with destination(settings["output"]) as file:
+        count = write(blocks, file, form(settings))
     if settings["output"] is not None:
-        with open(settings["output"], "w", encoding="utf-8", newline="") as file:
-            write(table, file, settings["output"].endswith(".jsonl"))
-        duplicates = sum(verdict is True for verdict in table["duplicate"])
-        print(f"{len(table['duplicate']):,} pairs, {duplicates:,} duplicates; wrote {settings['output']}")
-    elif questions:
-        verdict = "duplicate" if table["duplicate"][0] else "not duplicate"
-        print(f"{verdict}  similarity {table['similarity'][0]:.4f}, probability {table['probability'][0]:.1%}")
-    else:
-        write(table, sys.stdout, lines_of_json=False)
+        failed = f", {count['errors']:,} could not be scored" if count["errors"] else ""
+        print(f"{count['pairs']:,} pairs, {count['duplicates']:,} duplicates{failed}; wrote {settings['output']}")
+
+
+def _records(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[tuple[Row, str]]]:
+    """What is to be answered: two questions, or the blocks of a file (with progress if they go to a file) or stream."""
+    left, right = settings["left"], settings["right"]
+    if questions:
+        yield [({left: questions[0], right: questions[1]}, "")]
+        return
+    from siamese.data import formats, records  # Parquet and all: not needed for two questions
+
+    if settings["pairs"] == STDIN:
+        # a read gives at once what is there, be it one line or many
+        yield from records.read_lines(iter(lambda: os.read(sys.stdin.fileno(), READ_AT_ONCE), b""), left, right)
+        return
+    from tqdm import tqdm
+
+    shown = settings["output"] is not None and sys.stderr.isatty()
+    total = formats.count_rows(settings["pairs"]) if shown else None
+    with tqdm(total=total, unit="pair", unit_scale=True, disable=not shown) as progress:
+        for block in records.read_file(settings["pairs"], left, right):
+            yield block
+            progress.update(len(block))
+
+
+def _share(given: str | None) -> float | None:
+    try:
+        return None if given is None else float(given)
+    except ValueError:
+        raise ValueError(f"prior must be a share of duplicates such as 0.01, got {given!r}") from None
+
+
+def _short(values: np.ndarray) -> list[float]:
+    """As few digits as a float32 needs."""
+    return [float(str(value)) for value in values.astype(np.float32)]
 
 
 if __name__ == "__main__":

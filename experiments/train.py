@@ -122,7 +122,8 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         _track_reports(reports, calibration)
         if job.trial:
             return Trained(run_id, reports)
-        detector = Detector.from_network(network, vectorizer, calibration)
+        detector = Detector.from_network(network, vectorizer, calibration, reports["dev"].scores())
+        print(detector.threshold_note(), flush=True)
         _track_identity(detector.network.score(token_ids(splits.dev), splits.dev.left, splits.dev.left), reports["dev"])
         _track_levels(network, token_ids(splits.dev), splits.dev)
         _track_cost(detector, token_ids(splits.dev))

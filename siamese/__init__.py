@@ -3,7 +3,8 @@
 Read it in this order, which is the way of the data:
 
     data/texts.py        many texts in one piece of memory
-    data/pairs.py        what a labelled pair is; data/sources.py brings them, data/splits.py parts them
+    data/pairs.py        what a labelled pair is; data/sources.py brings them, data/splits.py parts them;
+                         data/records.py streams unlabelled ones, leaving none out
     text/vectorizer.py   text -> token ids; text/word_vectors.py starts the embedding table
     text/batches.py      pairs -> length-bucketed batches in which every question stands once
     model/layers.py      the towers' own layers, which compute each distinct word once and no padding; lstm.py
@@ -12,9 +13,10 @@ Read it in this order, which is the way of the data:
     model/levels.py      what a tower made of the words after each layer
     model/losses.py      how wrong that is; model/network.py puts tower and similarity together
     optimizer.py         how fast to learn, and when; training.py: batches in, weights of the best epoch out
-    evaluation/          thresholds and calibration from dev, metrics, figures, baselines; comparison.py tells
-                         whether a difference is more than chance
+    evaluation/          thresholds for a purpose and calibration from dev, metrics, figures, baselines;
+                         comparison.py tells whether a difference is more than chance
     light/               a trained network in NumPy alone, as fast as two cores allow; export.py makes it
+    model_folder.py      where MLflow keeps a model, as a folder
     detector.py          what a trained run leaves behind: text in, verdict out, without TensorFlow
     newest.py            which detector was trained last, told in milliseconds
     search.py            the most similar of many embeddings, exactly or by an index

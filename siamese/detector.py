@@ -1,47 +1,75 @@
 """Detector: what a trained run leaves behind. Text in, similarity and verdict out, without TensorFlow.
 
 A folder of plain files: `light.json` and `light.npz` (the network that answers), `vectorizer.json`,
-`detector.json` (format version, threshold, temperature, offset). Training adds `network.keras` for those
-who go on in Keras; it is never read here. Nothing in the folder is code, and loading runs none.
+`detector.json` (format version, threshold, temperature, offset) and `dev_scores.npz` (what dev's pairs scored,
+so that a threshold can be chosen for another purpose later). Training adds `network.keras` for those who go on
+in Keras; it is never read here. Nothing in the folder is code, and loading runs none.
 """
 
 import json
+import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.thresholds import DevScores, parsed_purpose
 from siamese.light.network import LightNetwork
 from siamese.text.vectorizer import Vectorizer
 
 if TYPE_CHECKING:
     import keras
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+OLDEST_FORMAT = 2  # without dev scores: its threshold cannot be chosen anew
 FILES = ("detector.json", "vectorizer.json", "light.json", "light.npz")
+DEV_SCORES = "dev_scores.npz"
 
 
 class Detector:
-    """A trained network with the vectorizer it was trained with and the calibration chosen on dev."""
+    """A trained network with the vectorizer it was trained with and the calibration chosen on dev.
 
-    def __init__(self, network: LightNetwork, vectorizer: Vectorizer, calibration: Calibration):
+    >>> detector = Detector.load("tests/fixtures/detector_format_3")
+    >>> pairs = [("How do I pay my bill?", "Where can I pay the bill?"), ("I lost my card", "How do I cook rice?")]
+    >>> detector.similarity(pairs).round(2)
+    array([0.99, 0.06], dtype=float32)
+    >>> detector.is_duplicate(pairs)
+    array([ True, False])
+
+    Attributes:
+        network: token ids -> embeddings and similarities.
+        vectorizer: texts -> token ids.
+        calibration: similarity -> verdict and probability.
+        dev: the scores that the calibration was chosen on; None if they were not kept.
+    """
+
+    def __init__(
+        self, network: LightNetwork, vectorizer: Vectorizer, calibration: Calibration, dev: DevScores | None = None
+    ):
         self.network = network
         self.vectorizer = vectorizer
         self.calibration = calibration
+        self.dev = dev
 
     @classmethod
-    def from_network(cls, network: "keras.Model", vectorizer: Vectorizer, calibration: Calibration) -> "Detector":
+    def from_network(
+        cls, network: "keras.Model", vectorizer: Vectorizer, calibration: Calibration, dev: DevScores | None = None
+    ) -> "Detector":
         """The detector that a trained Keras network makes, with a copy of its weights."""
         from siamese.light.export import light_network  # brings in TensorFlow, which only training has
 
-        return cls(light_network(network), vectorizer, calibration)
+        return cls(light_network(network), vectorizer, calibration, dev)
 
     def encode(self, questions: Sequence[str]) -> np.ndarray:
-        """Embeddings `float32[questions, dimension]` of texts."""
+        """Embeddings `float32[questions, dimension]` of texts.
+
+        >>> Detector.load("tests/fixtures/detector_format_3").encode(["How do I pay my bill?", "rice"]).shape
+        (2, 8)
+        """
         return self.network.encode(self.vectorizer.encode(questions))
 
     def similarity(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
@@ -56,31 +84,106 @@ class Detector:
         return self.network.score(self.vectorizer.encode(pairs.questions), pairs.left, pairs.right)
 
     def probability(self, similarity: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities `float64[pairs]` of "duplicate" that belong to similarities."""
+        """Calibrated probabilities `float64[pairs]` of "duplicate" that belong to similarities.
+
+        >>> Detector.load("tests/fixtures/detector_format_3").probability(np.array([0.5, 0.9, 0.99])).round(2)
+        array([0.19, 0.51, 0.84])
+        """
         return self.calibration.probability(similarity)
 
     def is_duplicate(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Verdicts `bool[pairs]` at the stored threshold."""
+        """Verdicts `bool[pairs]` at the detector's threshold."""
         return self.calibration.duplicate(self.similarity(pairs))
+
+    def at(self, threshold: str | float | None = None, prior: float | None = None) -> "Detector":
+        """The same network with its threshold and probabilities for another purpose or another share of duplicates.
+
+        It answers, and can be saved, as any other detector. Nothing is retrained: the threshold is chosen on
+        the dev scores that training left.
+
+        Args:
+            threshold: "best_accuracy", "best_f1", "precision@0.95", "recall@0.9" (any share), or a number in
+                [0, 1]; None keeps what the threshold was chosen for.
+            prior: the share of duplicates among the pairs that will be asked, such as 0.01; None keeps it
+                (after training that of dev).
+
+        Raises:
+            ValueError: no threshold on dev serves the purpose, or no dev scores were kept.
+
+        >>> detector = Detector.load("tests/fixtures/detector_format_3")
+        >>> careful = detector.at("precision@0.95")
+        >>> careful.calibration.threshold > detector.calibration.threshold
+        True
+        >>> pairs = [("How do I pay my bill?", "Where can I pay the bill?")]
+        >>> detector.is_duplicate(pairs), careful.is_duplicate(pairs)
+        (array([ True]), array([False]))
+        """
+        if threshold is None and prior is None:
+            return self
+        if self.dev is not None:
+            calibration = self.calibration.at(self.dev, threshold, prior)
+        elif prior is None and threshold is not None and parsed_purpose(threshold)[0] == "number":
+            given = float(threshold)
+            calibration = replace(self.calibration, threshold=given, purpose=str(given), precision=None, recall=None)
+        else:
+            raise ValueError(
+                f"this detector was saved without dev scores, so that threshold={threshold}, prior={prior} cannot be "
+                "worked out; give the threshold as a number, or train again"
+            )
+        return Detector(self.network, self.vectorizer, calibration, self.dev)
+
+    def threshold_note(self) -> str:
+        """What the threshold was chosen for and how it did on dev, in a line for the user.
+
+        >>> print(Detector.load("tests/fixtures/detector_format_3").at("recall@0.5").threshold_note())
+        threshold=recall@0.5: 0.929994, at 20 % duplicates precision 0.7647, recall 0.5417 (120 dev pairs, false alarms: 4 of 96)
+        """
+        chosen = self.calibration
+        note = f"threshold={chosen.purpose}: {chosen.threshold:.6g}"
+        if self.dev is None or chosen.prior is None:
+            return note
+        alarms = chosen.duplicate(self.dev.similarity[~self.dev.duplicate])
+        return (
+            f"{note}, at {100 * chosen.prior:.3g} % duplicates precision {chosen.precision:.4f}, recall "
+            f"{chosen.recall:.4f} ({len(self.dev):,} dev pairs, false alarms: {alarms.sum():,} of {len(alarms):,})"
+        )
 
     def save(self, folder: Path) -> None:
         """Write the folder; it is made if it does not exist."""
         folder.mkdir(parents=True, exist_ok=True)
         self.network.save(folder)
         (folder / "vectorizer.json").write_text(self.vectorizer.to_json(), encoding="utf-8")
-        state = {"format_version": FORMAT_VERSION, "calibration": asdict(self.calibration)}
+        dev = None
+        if self.dev is not None:
+            dev = {"pairs": len(self.dev), "duplicates": int(self.dev.duplicate.sum())}
+            np.savez(folder / DEV_SCORES, similarity=self.dev.similarity, duplicate=self.dev.duplicate)
+        state = {"format_version": FORMAT_VERSION, "calibration": asdict(self.calibration), "dev": dev}
         (folder / "detector.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path) -> "Detector":
-        """Read a folder that `save` wrote, or the folder of an MLflow model that keeps one.
+    def load(cls, source: str | Path) -> "Detector":
+        """Read a detector that training left or `save` wrote.
+
+        >>> Detector.load("tests/fixtures/detector_format_3").calibration.purpose
+        'best_accuracy'
+
+        Args:
+            source: a folder (one that `save` wrote, or that of an MLflow model that keeps one); or, as str, a run
+                id or a registry URI such as models:/duplicate-questions@champion, which are looked up in MLflow's
+                current tracking store. Only these two start MLflow.
 
         Raises:
-            ValueError: the folder is no detector, is of another format, or its files do not fit together.
+            ValueError: there is no such folder, run or model; or the folder is no detector, is of another
+                format, or its files do not fit together.
         """
+        folder = Path(source).expanduser()
+        if isinstance(source, str) and not folder.is_dir():
+            from siamese.model_folder import model_folder  # starts MLflow, which takes seconds
+
+            folder = model_folder(source)
         inside = folder / "artifacts" / "detector"
         folder = inside if inside.is_dir() else folder
-        calibration = _read_calibration(folder)
+        calibration, dev = _read_choice(folder)
         vectorizer = Vectorizer.from_json((folder / "vectorizer.json").read_text(encoding="utf-8"))
         network = LightNetwork.load(folder)
         if vectorizer.size != network.vocabulary:
@@ -88,24 +191,43 @@ class Detector:
                 f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, "
                 f"but the network {network.vocabulary}"
             )
-        return cls(network, vectorizer, calibration)
+        return cls(network, vectorizer, calibration, dev)
 
 
-def _read_calibration(folder: Path) -> Calibration:
-    """The calibration that a detector's folder holds, if its format is this one's and no file is missing."""
+def _read_choice(folder: Path) -> tuple[Calibration, DevScores | None]:
+    """Calibration and dev scores of a detector's folder, if its format can be read and no file is missing."""
     missing = [name for name in FILES if not (folder / name).is_file()]
     if "detector.json" in missing:
         raise ValueError(f"{folder} is not a saved detector: it has no {', '.join(missing)}")
     try:
         state = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
-        version, calibration = state["format_version"], state.get("calibration")
+        version = state["format_version"]
         # the format comes first: another one may have other files
-        if version != FORMAT_VERSION:
+        if not OLDEST_FORMAT <= version <= FORMAT_VERSION:
             remedy = "use a newer version of the project" if version > FORMAT_VERSION else "train again"
-            raise ValueError(f"{folder} has format {version}, this program reads format {FORMAT_VERSION}; {remedy}")
-        calibration = Calibration(**calibration)
+            raise ValueError(
+                f"{folder} has format {version}, this program reads formats {OLDEST_FORMAT} to {FORMAT_VERSION}; {remedy}"
+            )
+        calibration = Calibration(**state["calibration"])
     except (KeyError, TypeError, json.JSONDecodeError) as problem:
         raise ValueError(f"{folder / 'detector.json'} holds no calibration: {problem!r}") from None
     if missing:
         raise ValueError(f"{folder} is not a saved detector: it has no {', '.join(missing)}")
-    return calibration
+    return calibration, _read_dev_scores(folder, state.get("dev"))
+
+
+def _read_dev_scores(folder: Path, counts: dict[str, Any] | None) -> DevScores | None:
+    """The scores of as many dev pairs as `detector.json` counts."""
+    if counts is None:
+        return None
+    try:
+        with np.load(folder / DEV_SCORES, allow_pickle=False) as file:
+            dev = DevScores(file["similarity"], file["duplicate"])
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as problem:
+        raise ValueError(f"{folder / DEV_SCORES} holds no dev scores: {problem}") from None
+    found = {"pairs": len(dev), "duplicates": int(dev.duplicate.sum())}
+    if found != counts:
+        raise ValueError(
+            f"the files of {folder} do not belong together: detector.json counts {counts}, {DEV_SCORES} {found}"
+        )
+    return dev

@@ -1,13 +1,17 @@
 """Model store: trained detectors in MLflow. Keeps them with their runs, and finds them again."""
 
 import importlib.metadata
+import io
 import tempfile
+from contextlib import redirect_stderr
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
 import pandas as pd
 from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 from mlflow.types import ColSpec, Schema
@@ -15,12 +19,12 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from siamese import newest
 from siamese.detector import Detector
+from siamese.model_folder import MODELS, model_uri
 from siamese.tracking import whole_write
 
 if TYPE_CHECKING:
     import keras
 
-MODELS = "models:/"
 SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "tokenizers")
 
 
@@ -58,7 +62,7 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
 
 def note_newest(run: str) -> None:
     """Let the detector of a run that has just finished be found without MLflow, if its files lie on this machine."""
-    location = mlflow.get_logged_model(_model_uri(run).removeprefix(MODELS)).artifact_location
+    location = mlflow.get_logged_model(model_uri(run).removeprefix(MODELS)).artifact_location
     folder = Path(local_file_uri_to_path(location))
     if folder.is_dir():
         newest.note(mlflow.get_tracking_uri(), run, folder)
@@ -86,24 +90,13 @@ def load_detector(run: str | None) -> tuple[Detector, str]:
     """A trained detector and where it came from.
 
     Args:
-        run: None for the run that finished last, or a run id, a folder, or a registry URI such as
-            models:/duplicate-questions@champion.
+        run: None for the run that finished last; otherwise as `Detector.load` takes it.
 
     Raises:
         ValueError: there is no such run, folder or model.
     """
-    if run is not None and Path(run).expanduser().is_dir():
-        return Detector.load(Path(run).expanduser()), run
-    if run is not None and run.startswith(MODELS):
-        uri = run
-    else:
-        run = run or newest_run().info.run_id
-        uri = _model_uri(run)
-    try:
-        folder = mlflow.artifacts.download_artifacts(artifact_uri=uri)
-    except (MlflowException, OSError) as problem:
-        raise ValueError(f"cannot read the model {uri}: {problem}") from None
-    return Detector.load(Path(folder)), run
+    source = run or newest_run().info.run_id
+    return Detector.load(source), source
 
 
 def parent_of(source: str) -> str | None:
@@ -114,14 +107,67 @@ def parent_of(source: str) -> str | None:
         return None
 
 
-def _model_uri(run: str) -> str:
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model.
+
+    Attributes:
+        number: in the registry.
+        run: id of the run that it came from.
+        metrics: of that run, "split/name" -> value; empty if the run is deleted.
+        measured_by: the digests of its dev pairs and of the code that measured; versions compare where they agree.
+    """
+
+    number: str
+    run: str
+    metrics: dict[str, float]
+    measured_by: tuple[str | None, ...]
+
+
+def promote(run: str, name: str, alias: str) -> tuple[Version, Version | None]:
+    """Give a run's model an alias in the registry; the model becomes a new version there unless it is one already.
+
+    Args:
+        run: id of a finished run of kind "model".
+        name: of the registered model, which is made if there is none.
+        alias: such as champion; models:/NAME@ALIAS then means this model.
+
+    Returns:
+        The version that has the alias now, and the one that lost it; None where no other one had it.
+
+    Raises:
+        ValueError: there is no such run, it is no finished training, or it left no model.
+    """
     try:
-        outputs = mlflow.get_run(run).outputs
+        promoted = mlflow.get_run(run)
     except MlflowException:
+        raise ValueError(f"run={run} is no run of {mlflow.get_tracking_uri()}; the ids are in the MLflow UI") from None
+    kind, status = promoted.data.tags.get("kind"), promoted.info.status
+    if kind != "model" or status != "FINISHED":
         raise ValueError(
-            f"run={run} is no run of {mlflow.get_tracking_uri()}, no folder and no models:/ URI; "
-            "the ids are in the MLflow UI (make ui)"
-        ) from None
-    if outputs is None or not outputs.model_outputs:
-        raise ValueError(f"run {run} left no model; choose a finished run of kind 'model'")
-    return f"{MODELS}{outputs.model_outputs[0].model_id}"
+            f"run {run} is of kind {kind} and {status}; only a run of kind model that is FINISHED can be promoted: "
+            "train the choices of a trial again, as the page of its sweep tells"
+        )
+    uri, client = model_uri(run), mlflow.MlflowClient()
+    known = [each for each in client.search_model_versions(f"name = '{name}'") if each.run_id == run]
+    with redirect_stderr(io.StringIO()):  # MLflow reports what the caller is told anyway
+        version = known[0] if known else mlflow.register_model(uri, name)
+    try:
+        before = client.get_model_version_by_alias(name, alias)
+    except MlflowException:
+        before = None
+    with whole_write():
+        client.set_registered_model_alias(name, alias, version.version)
+    replaced = _version(before) if before and before.version != version.version else None
+    return _version(version), replaced
+
+
+def _version(version: ModelVersion) -> Version:
+    number, run = str(version.version), str(version.run_id)
+    try:
+        data = mlflow.get_run(run).data
+    except MlflowException:
+        return Version(number, run, {}, ())
+    return Version(
+        number, run, data.metrics, tuple(data.tags.get(tag) for tag in ("data_digest.dev", "evaluation_code"))
+    )

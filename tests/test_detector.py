@@ -11,12 +11,24 @@ import pytest
 from siamese.data.pairs import QuestionPairs
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError
 from siamese.model.similarity import Learned
 from siamese.text.vectorizer import Vectorizer
 
 ROOT = Path(__file__).parent.parent
 QUESTIONS = [("how do i pay my bill", "what are the ways to pay a bill"), ("rice", "Rice ?"), ("", "!")]
 CALIBRATION = Calibration(threshold=0.75, temperature=1.5, offset=0.25)
+DEV = DevScores(np.array([0.9, 0.8, 0.4, 0.2], np.float32), np.array([True, False, True, False]))
+NO_DUPLICATE = DevScores(np.array([0.9, 0.8], np.float32), np.array([False, False]))
+FIXTURES = Path(__file__).parent / "fixtures"
+# what the detectors of the fixtures answered when they were saved
+ANSWERS = {
+    ("How do I pay my bill?", "Where can I pay the bill?"): (0.9873811, 0.81742772, True),
+    ("How do I pay my bill?", "How do I cook rice?"): (0.06250003, 0.03720377, False),
+    ("I lost my card!", "card gone, what now?"): (0.99869794, 0.95408057, True),
+    ("When do you open?", "opening hours"): (0.37724572, 0.14559362, False),
+    ("", "zyzzyva"): (1.0, 0.99961311, True),
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +68,83 @@ def test_it_scores_what_the_network_scores(build_network, train, vectorizer, pai
     np.testing.assert_allclose(detector.score(pairs), expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_old_folders_keep_loading_and_answering(version):
+    detector = Detector.load(FIXTURES / f"detector_format_{version}")
+    similarity = detector.similarity(list(ANSWERS))
+    expected_similarity, expected_probability, expected_verdict = zip(*ANSWERS.values(), strict=True)
+    np.testing.assert_allclose(similarity, expected_similarity, atol=1e-6)
+    np.testing.assert_allclose(detector.probability(similarity), expected_probability, atol=1e-5)
+    assert detector.is_duplicate(list(ANSWERS)).tolist() == list(expected_verdict)
+    assert (detector.dev is None) == (version == 2)
+
+
 def test_what_is_written(folder):
-    """Four files of data."""
+    """Four files of data; a fifth where dev scores are kept."""
     names = ["detector.json", "light.json", "light.npz", "vectorizer.json"]
     assert sorted(path.name for path in folder.iterdir()) == names
+    unknown = {"purpose": None, "prior": None, "precision": None, "recall": None}
     assert json.loads((folder / "detector.json").read_text()) == {
-        "format_version": 2,
-        "calibration": {"threshold": 0.75, "temperature": 1.5, "offset": 0.25},
+        "format_version": 3,
+        "calibration": {"threshold": 0.75, "temperature": 1.5, "offset": 0.25, **unknown},
+        "dev": None,
     }
+
+
+def test_the_threshold_is_written_with_what_it_gives_on_dev(detector, tmp_path):
+    """T F T F from the top, 0.9, 0.8, 0.4, 0.2: from 0.3 on precision is 2/3 and all is found."""
+    Detector(detector.network, detector.vectorizer, CALIBRATION, DEV).at("best_f1").save(tmp_path)
+    state = json.loads((tmp_path / "detector.json").read_text())
+    assert state["dev"] == {"pairs": 4, "duplicates": 2}
+    written = state["calibration"]
+    assert written["threshold"] == pytest.approx(0.3)
+    assert (written["purpose"], written["prior"], written["recall"]) == ("best_f1", 0.5, 1.0)
+    assert written["precision"] == pytest.approx(2 / 3)
+    again = Detector.load(tmp_path)
+    assert again.calibration == Calibration(**written)
+    assert again.dev.similarity.dtype == np.float32
+    np.testing.assert_array_equal(again.dev.similarity, DEV.similarity)
+    np.testing.assert_array_equal(again.dev.duplicate, DEV.duplicate)
+
+
+def test_another_purpose_and_prior(detector):
+    """The verdicts and probabilities are those of the calibration there; the detector itself stays as it was."""
+    asked = Detector(detector.network, detector.vectorizer, CALIBRATION, DEV)
+    other = asked.at("precision@0.6", prior=0.1)
+    similarity = detector.similarity(QUESTIONS)
+    expected = CALIBRATION.at(DEV, "precision@0.6", 0.1)
+    assert other.calibration == expected
+    assert other.calibration.threshold == pytest.approx(0.85)
+    np.testing.assert_array_equal(other.is_duplicate(QUESTIONS), similarity >= expected.threshold)
+    np.testing.assert_array_equal(other.probability(similarity), expected.probability(similarity))
+    np.testing.assert_array_equal(other.similarity(QUESTIONS), similarity)
+    assert asked.calibration == CALIBRATION
+    assert asked.at() is asked
+    with pytest.raises(PrecisionNotReachedError, match=r"the highest precision is 0\.0000"):
+        Detector(detector.network, detector.vectorizer, CALIBRATION, NO_DUPLICATE).at("precision@0.5")
+
+
+def test_a_threshold_is_told_with_what_it_gives(detector):
+    """From 0.3 on one of the two others of dev is called a duplicate."""
+    asked = Detector(detector.network, detector.vectorizer, CALIBRATION, DEV)
+    assert asked.at("best_f1").threshold_note() == (
+        "threshold=best_f1: 0.3, at 50 % duplicates precision 0.6667, recall 1.0000 (4 dev pairs, false alarms: 1 of 2)"
+    )
+    assert asked.at(0.5, prior=0.005).threshold_note() == (
+        "threshold=0.5: 0.5, at 0.5 % duplicates precision 0.0050, recall 0.5000 (4 dev pairs, false alarms: 1 of 2)"
+    )
+
+
+@pytest.mark.parametrize("threshold", [0.6, "0.6"])
+def test_without_dev_scores_only_a_number_can_be_set(detector, threshold):
+    other = detector.at(threshold)
+    assert other.calibration == Calibration(0.6, 1.5, 0.25, purpose="0.6")
+    assert other.threshold_note() == "threshold=0.6: 0.6"
+    for arguments in ({"threshold": "best_f1"}, {"prior": 0.1}, {"threshold": threshold, "prior": 0.1}):
+        with pytest.raises(ValueError, match=r"saved without dev scores, .* give the threshold as a number, or train"):
+            detector.at(**arguments)
+    with pytest.raises(ValueError, match=r"threshold must be best_accuracy, .* got 'f1'"):
+        detector.at("f1")
 
 
 def test_saving_again_replaces(detector, folder):
@@ -114,14 +195,14 @@ def test_a_detector_from_before_the_light_network_is_refused(folder):
     """Its format counts, not the files that it lacks."""
     rewrite(folder / "detector.json", format_version=1)
     (folder / "light.npz").unlink()
-    with pytest.raises(ValueError, match="has format 1, this program reads format 2; train again"):
+    with pytest.raises(ValueError, match="has format 1, this program reads formats 2 to 3; train again"):
         Detector.load(folder)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("detector.json", "has format 1000, this program reads format 2; use a newer version of the project"),
+        ("detector.json", "has format 1000, this program reads formats 2 to 3; use a newer version of the project"),
         ("vectorizer.json", "has format 1000, .*; use a newer version of the project"),
         ("light.json", "has format 1000, .*; use the version of the project that wrote it"),
     ],
@@ -141,11 +222,37 @@ def test_a_damaged_detector_is_refused(folder, content):
         Detector.load(folder)
 
 
+@pytest.fixture
+def folder_with_dev(detector, tmp_path):
+    Detector(detector.network, detector.vectorizer, CALIBRATION, DEV).save(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None], ids=["empty", "damaged", "missing"])
+def test_damaged_dev_scores_are_refused(folder_with_dev, content):
+    file = folder_with_dev / "dev_scores.npz"
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"dev_scores\.npz holds no dev scores"):
+        Detector.load(folder_with_dev)
+
+
+def test_dev_scores_of_another_detector_are_refused(folder_with_dev):
+    rewrite(folder_with_dev / "detector.json", dev={"pairs": 4, "duplicates": 3})
+    with pytest.raises(ValueError, match=r"do not belong together: detector.json counts .*3}, dev_scores.npz .*2}"):
+        Detector.load(folder_with_dev)
+
+
 def test_a_vectorizer_and_a_network_that_do_not_belong_together_are_refused(folder, vectorizer):
     other = Vectorizer.fit(["one two three"], min_frequency=1, oov_buckets=1)
     (folder / "vectorizer.json").write_text(other.to_json(), encoding="utf-8")
     with pytest.raises(ValueError, match=rf"{other.size} token ids, but the network {vectorizer.size}"):
         Detector.load(folder)
+
+
+def test_a_folder_may_be_given_as_text(detector, folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    for source in (str(folder), f"~/{folder.name}", Path(f"~/{folder.name}")):
+        np.testing.assert_array_equal(Detector.load(source).similarity(QUESTIONS), detector.similarity(QUESTIONS))
 
 
 def test_an_mlflow_model_that_keeps_a_detector_is_read(detector, tmp_path):
@@ -155,9 +262,9 @@ def test_an_mlflow_model_that_keeps_a_detector_is_read(detector, tmp_path):
 
 def test_a_fresh_process_answers_the_same_without_tensorflow(detector, folder):
     program = (
-        "import sys, pathlib\n"
+        "import sys\n"
         "from siamese.detector import Detector\n"
-        "detector = Detector.load(pathlib.Path(sys.argv[1]))\n"
+        "detector = Detector.load(sys.argv[1])\n"
         "heavy = {'tensorflow', 'keras', 'mlflow', 'matplotlib', 'sklearn', 'scipy', 'hydra', 'pandas'}\n"
         "print(*detector.similarity([('how do i pay my bill', 'rice')]), *detector.is_duplicate([('a', 'a')]))\n"
         "print(*heavy & set(sys.modules))"

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from siamese.data.files import read_columns, read_intent_file, read_pair_file
+from siamese.data.formats import column_names, count_rows
 
 HEADER = "question1,question2,is_duplicate\n"
 GOOD = "How do I pay?,How can I pay?,1\n"
@@ -267,3 +268,33 @@ def test_an_intent_file_with_and_without_topics(tmp_path):
     assert (questions, intents, topics) == (["how to pay", "lost card"], ["pay", "card"], ["bank", "bank"])
     assert [(found.row, found.column) for found in bad] == [(4, "intent")]
     assert read_intent_file(path, "text", "intent", None, "skip")[2] == ["", ""]
+
+
+def test_columns_and_rows_are_told_without_reading_a_file(tmp_path):
+    """A line break inside quotes counts as a row of text; Parquet knows its rows."""
+    csv = write(tmp_path / "a.csv", '\ufeffid,a,a,"b c"\n1,2,3,"4\n5"\n')
+    tsv = write(tmp_path / "a.tsv", "id\ta\n1\t2\n")
+    jsonl = write(tmp_path / "a.jsonl", '\nno\n{"a": 1, "id": 2}\n{"other": 3}\n')
+    parquet = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": [1, 2, 3], "id": [4, 5, 6]}), parquet)
+    assert [column_names(path) for path in (csv, tsv, jsonl, parquet)] == [
+        ["id", "a", "b c"],
+        ["id", "a"],
+        ["a", "id"],
+        ["a", "id"],
+    ]
+    assert [count_rows(path) for path in (csv, tsv, jsonl, parquet)] == [3, 2, 4, 3]
+    assert column_names(write(tmp_path / "b.jsonl", "no\n")) == []
+    with pytest.raises(ValueError, match="is not a Parquet file"):
+        column_names(write(tmp_path / "b.parquet", "no"))
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        column_names(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "1" * 5_000], ids=["too deep", "too long a number"])
+def test_json_that_python_cannot_hold_costs_its_line_only(tmp_path, value):
+    good = json.dumps({"question1": "a", "question2": "b", "is_duplicate": 1})
+    path = write(tmp_path / "a.jsonl", f'{good}\n{{"question1": {value}}}\n{good}\n')
+    left, _, _, bad = read(path)
+    assert left == ["a", "a"]
+    assert [(each.row, each.problem.partition(",")[0]) for each in bad] == [(2, "unreadable JSON")]

@@ -26,7 +26,7 @@ def score(pairs: QuestionPairs) -> np.ndarray:
 
 
 def run(test: QuestionPairs = TEST, **changes):
-    options = {"objective": "accuracy", "seed": 0, "bootstrap_repeats": 0} | changes
+    options = {"threshold": "best_accuracy", "seed": 0, "bootstrap_repeats": 0} | changes
     return evaluate(score, {"dev": DEV, "test": test}, **options)
 
 
@@ -45,7 +45,7 @@ def test_test_does_not_influence_the_choice():
     calibration, reports = run()
     flipped = QuestionPairs(TEST.questions, TEST.left, TEST.right, 1 - TEST.label)
     other, other_reports = run(flipped)
-    alone, alone_reports = evaluate(score, {"dev": DEV}, "accuracy", 0, 0)
+    alone, alone_reports = evaluate(score, {"dev": DEV}, "best_accuracy", 0, 0)
     assert calibration == other == alone
     assert reports["dev"].metrics == other_reports["dev"].metrics == alone_reports["dev"].metrics
     assert list(alone_reports) == ["dev"]
@@ -54,7 +54,7 @@ def test_test_does_not_influence_the_choice():
 
 def test_each_part_is_scored_once():
     asked = []
-    evaluate(lambda pairs: asked.append(pairs) or score(pairs), {"test": TEST, "dev": DEV}, "accuracy", 0, 0)
+    evaluate(lambda pairs: asked.append(pairs) or score(pairs), {"test": TEST, "dev": DEV}, "best_accuracy", 0, 0)
     assert [id(pairs) for pairs in asked] == [id(DEV), id(TEST)]
 
 
@@ -82,6 +82,25 @@ def test_intervals_are_there_if_asked_for():
     limits = run(bootstrap_repeats=100)[1]["test"].intervals
     assert set(limits) == set(run()[1]["test"].metrics)
     assert limits["accuracy"][0] <= 0.5 <= limits["accuracy"][1]
+
+
+def test_calibration_errors_before_and_after():
+    """Four pairs in bins of their own: each similarity is off by its distance from its label, on average."""
+    calibration = Calibration(0.6, temperature=0.5, offset=0.0)
+    found = report(TEST, score(TEST), calibration, 0, 0).metrics
+    before, after = score(TEST), calibration.probability(score(TEST))
+    assert found["expected_calibration_error_uncalibrated"] == pytest.approx(np.abs(before - TEST.label).mean())
+    assert found["expected_calibration_error"] == pytest.approx(np.abs(after - TEST.label).mean())
+    assert found["expected_calibration_error"] != found["expected_calibration_error_uncalibrated"]
+
+
+def test_a_report_keeps_the_scores_that_thresholds_are_chosen_from():
+    """0.25 is no duplicate, 0.5 is; float32 stays float32, so that verdicts are the same to the bit."""
+    pairs = scored([1, 0.5, 0.25, 0])
+    found = report(pairs, score(pairs).astype(np.float32), Calibration(0.6, 1.0, 0.0), 0, 0).scores()
+    assert found.similarity.tolist() == np.array([0.9, 0.8, 0.4, 0.1], np.float32).tolist()
+    assert found.similarity.dtype == np.float32
+    assert found.duplicate.tolist() == [True, True, False, False]
 
 
 def test_graded_labels_add_correlations():
@@ -128,7 +147,9 @@ def test_the_summary_is_an_aligned_table():
 def test_verdicts_and_metrics_agree_in_float32():
     """Dev has no duplicates, so none is called one: not in the table, and not in the accuracy."""
     labels = QuestionPairs(DEV.questions, DEV.left, DEV.right, np.zeros(4))
-    calibration, reports = evaluate(lambda pairs: score(pairs).astype(np.float32), {"dev": labels}, "accuracy", 0, 0)
+    calibration, reports = evaluate(
+        lambda pairs: score(pairs).astype(np.float32), {"dev": labels}, "best_accuracy", 0, 0
+    )
     assert calibration.threshold > float(np.float32(0.9))
     assert not reports["dev"].predictions["verdict"].any()
     assert reports["dev"].metrics["accuracy"] == 1.0

@@ -126,7 +126,7 @@ def test_predict_scores_a_file_in_order_and_explains_bad_rows(trained):
     done = run("predict", "pairs=pairs.csv", "output=scored.jsonl", folder=folder)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (folder / "scored.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [row["question1"] for row in rows] == ["a card", None, "l'eau"]
+    assert [row["question1"] for row in rows] == ["a card", "", "l'eau"]
     assert "row 3, column question1" in rows[1]["error"]
     assert all(0 <= row["similarity"] <= 1 for row in (rows[0], rows[2]))
 

@@ -78,7 +78,7 @@ def _checked(
     table: Table, texts: Sequence[str], label: str | None, label_scale: float
 ) -> tuple[list[int], np.ndarray, list[BadRow]]:
     """Of one block of a file: the indices of its good rows, their labels (`float64[rows]`), and the bad ones."""
-    bad = _bad_texts(table, texts)
+    bad = bad_texts(table, texts)
     labels = np.empty(0)
     if label is not None:
         labels = np.fromiter(map(_number, table.values[-1]), np.float64, len(table.rows)) / label_scale
@@ -116,21 +116,21 @@ def read_intent_file(
     return questions, intents, given[0] if given else [""] * len(questions), found.bad_rows
 
 
-def _bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
-    """The first bad text of each row that has one, by the row's index in the table."""
+def bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
+    """The first bad text of each row that has one, by the row's index in the table, whose first columns these are."""
     bad: dict[int, BadRow] = {}
     for name, values in zip(columns, table.values[: len(columns)], strict=True):  # the label column comes last
         if _all_good(values):
             continue
         for index, value in enumerate(values):
-            problem = _text_problem(value)
+            problem = text_problem(value)
             if problem:
                 bad.setdefault(index, bad_row(table.file, table.rows[index], name, value, problem))
     return bad
 
 
 def _all_good(values: list[Any]) -> bool:
-    """Whether `_text_problem` finds none in any of them; so it is in most blocks, and asked at once it is quick."""
+    """Whether `text_problem` finds none in any of them; so it is in most blocks, and asked at once it is quick."""
     try:
         "".join(values).encode()  # TypeError: one is no text; UnicodeEncodeError: one is not UTF-8
         return all(map(str.strip, values))
@@ -138,7 +138,8 @@ def _all_good(values: list[Any]) -> bool:
         return False
 
 
-def _text_problem(value: object) -> str:
+def text_problem(value: object) -> str:
+    """Why a value is no question; "" if it is one."""
     if value is None:
         return "the text is missing"
     if not isinstance(value, str):

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
@@ -15,7 +16,8 @@ import pyarrow.parquet as pq
 
 from siamese.data.pairs import BadRow
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+FORMATS = (*DELIMITERS, ".jsonl", ".parquet")
 WHOLE_ROW = "(whole row)"  # the column of a row that falls apart before its columns are known
 BLOCK = 2**15  # lines or rows that are Python objects at the same time
 SHOWN = 80  # characters of a bad value that a message shows
@@ -61,14 +63,7 @@ def read_tables(path: str | Path, columns: Sequence[str]) -> Iterator[Table]:
         FileNotFoundError: there is no such file.
         ValueError: the suffix is unknown, the file is empty or not of its format, or lacks a column.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    suffix = file.suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(f"{path} must end in one of {', '.join(FORMATS)}, which tells its format; got {suffix!r}")
-    if file.stat().st_size == 0:
-        raise ValueError(f"{path} is empty")
+    file, suffix = _known_file(path)
     has_rows = False
     for table in _tables(file, suffix, columns, str(path)):
         has_rows = has_rows or bool(table.rows or table.bad_rows)
@@ -77,26 +72,91 @@ def read_tables(path: str | Path, columns: Sequence[str]) -> Iterator[Table]:
         raise ValueError(f"{path} has no rows")
 
 
+def column_names(path: str | Path) -> list[str]:
+    """The names of a file's columns, each once; in JSONL those of its first record.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_tables` does.
+    """
+    file, suffix = _known_file(path)
+    if suffix == ".parquet":
+        with _opened_parquet(file, str(path)) as parquet:
+            return list(dict.fromkeys(parquet.schema_arrow.names))
+    with _opened_text(file) as lines:
+        if suffix != ".jsonl":
+            return list(dict.fromkeys(_header(csv.reader(lines, delimiter=DELIMITERS[suffix], strict=True), str(path))))
+        for line in lines:
+            with suppress(ValueError):
+                return list(json_object(line))
+    return []
+
+
+def count_rows(path: str | Path) -> int:
+    """About how many rows a file has, told without reading them: exactly in Parquet, elsewhere its lines."""
+    file, suffix = _known_file(path)
+    if suffix == ".parquet":
+        with _opened_parquet(file, str(path)) as parquet:
+            return parquet.metadata.num_rows
+    with file.open("rb") as data:
+        return sum(block.count(b"\n") for block in iter(lambda: data.read(2**20), b""))
+
+
+def json_object(line: str) -> dict[str, Any]:
+    """A line of JSONL.
+
+    Raises:
+        ValueError: it is no JSON object; the message says why, without the line.
+    """
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"invalid JSON, {error.msg} at character {error.pos + 1}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, a list in a list in a list, …
+        raise ValueError(f"unreadable JSON, {error}") from None
+    if not isinstance(record, dict):
+        raise ValueError("a JSON object is expected")
+    return record
+
+
+def _known_file(path: str | Path) -> tuple[Path, str]:
+    """A file that is there and not empty, and its suffix, which tells its format."""
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    suffix = file.suffix.lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"{path} must end in one of {', '.join(FORMATS)}, which tells its format; got {suffix!r}")
+    if file.stat().st_size == 0:
+        raise ValueError(f"{path} is empty")
+    return file, suffix
+
+
+def _opened_text(file: Path) -> TextIO:
+    # newline="": only \n, \r\n and \r end a line, and each line keeps its end
+    return file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _opened_parquet(file: Path, name: str) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{name} is not a Parquet file") from error
+
+
 def _tables(file: Path, suffix: str, columns: Sequence[str], name: str) -> Iterator[Table]:
     if suffix == ".parquet":
         yield from _parquet_tables(file, columns, name)
         return
-    # newline="": only \n, \r\n and \r end a line, and each line keeps its end
-    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+    with _opened_text(file) as lines:
         if suffix == ".jsonl":
             yield from _jsonl_tables(lines, columns, name)
         else:
-            yield from _delimited_tables(lines, columns, "," if suffix == ".csv" else "\t", name)
+            yield from _delimited_tables(lines, columns, DELIMITERS[suffix], name)
 
 
 def _delimited_tables(stream: TextIO, columns: Sequence[str], delimiter: str, name: str) -> Iterator[Table]:
     reader = csv.reader(stream, delimiter=delimiter, strict=True)
-    try:
-        header: list[str] = next(reader, [])
-    except csv.Error as error:
-        raise ValueError(f"{name} has broken quoting in its header: {error}") from error
-    if any(UNDECODABLE.search(column) for column in header):
-        raise ValueError(f"{name} is not UTF-8 (its header cannot be decoded); save it as UTF-8")
+    header = _header(reader, name)
     _require(columns, header, name)
     before, lines = reader.line_num, []  # lines of the file before the first of `lines`
     while True:
@@ -110,6 +170,16 @@ def _delimited_tables(stream: TextIO, columns: Sequence[str], delimiter: str, na
             return
         before += done
         del lines[:done]
+
+
+def _header(reader: Iterator[list[str]], name: str) -> list[str]:
+    try:
+        header: list[str] = next(reader, [])
+    except csv.Error as error:
+        raise ValueError(f"{name} has broken quoting in its header: {error}") from error
+    if any(UNDECODABLE.search(column) for column in header):
+        raise ValueError(f"{name} is not UTF-8 (its header cannot be decoded); save it as UTF-8")
+    return header
 
 
 def _read_records(
@@ -157,12 +227,9 @@ def _jsonl_tables(stream: TextIO, columns: Sequence[str], name: str) -> Iterator
             if line.isspace():
                 continue
             try:
-                record = json.loads(line)
-            except json.JSONDecodeError as error:
-                table.reject(row, WHOLE_ROW, line, f"invalid JSON, {error.msg} at character {error.pos + 1}")
-                continue
-            if not isinstance(record, dict):
-                table.reject(row, WHOLE_ROW, line, "a JSON object is expected")
+                record = json_object(line)
+            except ValueError as problem:
+                table.reject(row, WHOLE_ROW, line, str(problem))
                 continue
             known.update(dict.fromkeys(record))
             table.rows.append(row)
@@ -175,11 +242,7 @@ def _jsonl_tables(stream: TextIO, columns: Sequence[str], name: str) -> Iterator
 
 
 def _parquet_tables(file: Path, columns: Sequence[str], name: str) -> Iterator[Table]:
-    try:
-        parquet = pq.ParquetFile(file)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{name} is not a Parquet file") from error
-    with parquet:
+    with _opened_parquet(file, name) as parquet:
         _require(columns, parquet.schema_arrow.names, name)
         first = 1
         for batch in parquet.iter_batches(BLOCK, columns=list(columns)):

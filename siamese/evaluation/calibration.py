@@ -1,8 +1,11 @@
 """Calibration: from a similarity to a verdict and to an honest probability, both chosen on dev."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+
+from siamese.data.pairs import DUPLICATE_FROM
+from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError, choose_threshold
 
 LOGIT_CLIP = 1e-6  # similarities are kept this far from 0 and 1 before the logit
 TEMPERATURE_RANGE = (0.01, 100.0)
@@ -19,11 +22,19 @@ class Calibration:
         threshold: from this similarity on, the verdict is "duplicate".
         temperature: above 0, so that the order of pairs never changes.
         offset: the logit of the similarity that means "as likely as not".
+        purpose: what the threshold was chosen for, as `choose_threshold` takes it. This and what follows is
+            None where nobody noted it.
+        prior: the share of duplicates that probability, precision and choice are for: dev's own, or another.
+        precision, recall: of the verdicts on dev, at that prior.
     """
 
     threshold: float
     temperature: float
     offset: float
+    purpose: str | None = None
+    prior: float | None = None
+    precision: float | None = None
+    recall: float | None = None
 
     def probability(self, similarity: np.ndarray) -> np.ndarray:
         """Probability of "duplicate", `float64[pairs]` in [0, 1], growing with similarity."""
@@ -33,18 +44,53 @@ class Calibration:
         """Verdicts, `bool[pairs]`."""
         return np.asarray(similarity) >= self.threshold
 
+    def at(self, dev: DevScores, threshold: str | float | None = None, prior: float | None = None) -> "Calibration":
+        """The calibration for another purpose or where another share of the pairs are duplicates.
 
-def calibrate(label: np.ndarray, similarity: np.ndarray, objective: str) -> Calibration:
+        By Bayes' rule a new prior multiplies the odds of every pair by the same factor, the ratio of the
+        priors' odds (Saerens et al. 2002, equation 2.4): it moves the offset.
+
+        Args:
+            dev: the scores that this calibration was chosen on.
+            threshold: a purpose or a number, as `choose_threshold` takes it; None keeps the purpose.
+            prior: the share of duplicates, inside (0, 1); None keeps it.
+
+        Raises:
+            ValueError, PrecisionNotReachedError: as `choose_threshold` does.
+
+        >>> dev = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
+        >>> even = Calibration(0.85, temperature=1.0, offset=0.0, purpose="best_accuracy", prior=0.5)
+        >>> even.at(dev, prior=0.01).probability(np.array([0.99])).round(3)  # odds of 99 to 1, times 1/99
+        array([0.5])
+        """
+        purpose = next(each for each in (threshold, self.purpose, self.threshold) if each is not None)
+        before = dev.share if self.prior is None else self.prior
+        after = before if prior is None else prior
+        point = choose_threshold(dev, purpose, None if after == dev.share else after)
+        moved = 0.0 if after == before else self.temperature * (_log_odds(after) - _log_odds(before))
+        return replace(self, offset=self.offset - moved, **asdict(point))
+
+
+def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float) -> Calibration:
     """Choose threshold, temperature and offset on dev.
+
+    A precision that no threshold reaches gives way to the highest that is reached, for an early epoch or a
+    baseline may fall short of it; the calibration's own `precision` tells.
 
     Args:
         label: `float[pairs]` in [0, 1].
         similarity: `float[pairs]` in [0, 1].
-        objective: what the threshold makes best, "accuracy" or "f1".
+        threshold: a purpose or a number, as `choose_threshold` takes it.
+
+    Raises:
+        ValueError: as `choose_threshold` does.
     """
     from scipy.optimize import minimize  # half a second that only choosing needs, not the use of what was chosen
 
-    threshold = best_threshold(label >= 0.5, similarity, objective)
+    try:
+        point = choose_threshold(DevScores(similarity, label >= DUPLICATE_FROM), threshold)
+    except PrecisionNotReachedError as missed:
+        point = missed.best
     logit, label = _logit(similarity), label.astype(np.float64)
 
     def log_loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -57,44 +103,17 @@ def calibrate(label: np.ndarray, similarity: np.ndarray, objective: str) -> Cali
     start = np.array([0.0, float(np.median(logit))])
     limits = [tuple(np.log(TEMPERATURE_RANGE)), (-20.0, 20.0)]
     best = minimize(log_loss, start, jac=True, method="L-BFGS-B", bounds=limits)
-    return Calibration(threshold, float(np.exp(best.x[0])), float(best.x[1]))
-
-
-def best_threshold(label: np.ndarray, similarity: np.ndarray, objective: str) -> float:
-    """The similarity from which on to say "duplicate", half-way between the two scores it separates.
-
-    Args:
-        label: `bool[pairs]`.
-        similarity: `float[pairs]`.
-        objective: "accuracy" or "f1".
-
-    >>> round(best_threshold(np.array([False, False, True]), np.array([0.1, 0.4, 0.8]), "accuracy"), 6)
-    0.6
-    """
-    order = np.argsort(-similarity, kind="stable")
-    score = np.asarray(similarity)[order]
-    said = np.arange(len(score) + 1)  # cut k says "duplicate" to the k highest scores
-    hits = np.append(0, np.cumsum(label[order]))
-    if objective == "accuracy":
-        quality = 2.0 * hits - said
-    elif objective == "f1":
-        quality = 2.0 * hits / np.maximum(said + hits[-1], 1)
-    else:
-        raise ValueError(f"evaluation.objective must be accuracy or f1, got {objective!r}")
-    between_scores = np.concatenate([[True], np.diff(score) != 0, [True]])
-    cut = int(np.argmax(np.where(between_scores, quality, -np.inf)))
-    if cut == 0:
-        return float(np.nextafter(score[0], score.dtype.type(np.inf)))
-    if cut == len(score):
-        return float(score[-1])
-    # half-way in the scores' own precision, where neighbours may have nothing between them
-    middle = (score[cut - 1] + score[cut]) / 2
-    return float(middle if middle > score[cut] else score[cut - 1])
+    return Calibration(temperature=float(np.exp(best.x[0])), offset=float(best.x[1]), **asdict(point))
 
 
 def _logit(similarity: np.ndarray) -> np.ndarray:
     clipped = np.clip(np.asarray(similarity, np.float64), LOGIT_CLIP, 1 - LOGIT_CLIP)
     return np.log(clipped) - np.log1p(-clipped)
+
+
+def _log_odds(share: float) -> float:
+    """Of a share inside (0, 1)."""
+    return float(np.log(share) - np.log1p(-share))
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from siamese.data.pairs import QuestionPairs
+from siamese.data.pairs import DUPLICATE_FROM, QuestionPairs
 from siamese.evaluation import metrics
 from siamese.evaluation.calibration import Calibration, calibrate
+from siamese.evaluation.thresholds import DevScores
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Report:
     intervals: dict[str, tuple[float, float]]
     predictions: pd.DataFrame
 
+    def scores(self) -> DevScores:
+        """Similarities and yes-or-no labels: what a detector keeps of dev, to choose other thresholds from."""
+        duplicate = self.predictions["label"].to_numpy() >= DUPLICATE_FROM
+        return DevScores(self.predictions["similarity"].to_numpy(), duplicate)
+
 
 def report(
     pairs: QuestionPairs, similarity: np.ndarray, calibration: Calibration, seed: int, bootstrap_repeats: int
@@ -41,6 +47,9 @@ def report(
     """
     probability = calibration.probability(similarity)
     weighted = metrics.pair_metrics(pairs.duplicate, similarity, probability, calibration.threshold)
+    as_it_is = metrics.pair_metrics(pairs.duplicate, similarity, similarity, calibration.threshold)
+    # what calibration gained: the error that the similarity would have as a probability
+    weighted["expected_calibration_error_uncalibrated"] = as_it_is["expected_calibration_error"]
     values = metrics.values(weighted, len(pairs))
     if pairs.graded:
         values |= metrics.graded_metrics(pairs.label, similarity)
@@ -63,7 +72,7 @@ def report(
 def evaluate(
     score: Callable[[QuestionPairs], np.ndarray],
     parts: dict[str, QuestionPairs],
-    objective: str,
+    threshold: str | float,
     seed: int,
     bootstrap_repeats: int,
 ) -> tuple[Calibration, dict[str, Report]]:
@@ -74,12 +83,13 @@ def evaluate(
     Args:
         score: pairs -> `float[pairs]` similarities in [0, 1].
         parts: "dev", and "test" where there is one.
-        objective: what the threshold makes best on dev, "accuracy" or "f1".
+        threshold: what it is chosen for on dev, as `choose_threshold` takes it: "best_accuracy", "best_f1",
+            "precision@0.95", "recall@0.9", or a number.
         seed: of the bootstrap.
         bootstrap_repeats: resamples for the intervals; 0 for none.
     """
     dev = score(parts["dev"])
-    calibration = calibrate(parts["dev"].label, dev, objective)
+    calibration = calibrate(parts["dev"].label, dev, threshold)
     reports = {"dev": report(parts["dev"], dev, calibration, seed, bootstrap_repeats)}
     for name, pairs in parts.items():
         if name != "dev":

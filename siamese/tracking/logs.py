@@ -115,10 +115,12 @@ def log_figure(figure, name: str) -> None:
 
 @whole_write()
 def log_calibration(calibration: Calibration) -> None:
-    """Threshold, temperature and offset, as metrics of their own."""
-    mlflow.log_metrics(
-        {f"calibration/{name}": getattr(calibration, name) for name in ("threshold", "temperature", "offset")}
-    )
+    """Threshold, temperature and offset, and what dev measured at the threshold, as metrics of their own."""
+    names = ("threshold", "temperature", "offset", "prior", "precision", "recall")
+    measured = {name: getattr(calibration, name) for name in names}
+    mlflow.log_metrics({f"calibration/{name}": value for name, value in measured.items() if value is not None})
+    if calibration.purpose is not None:
+        mlflow.set_tag("threshold", calibration.purpose)
 
 
 @whole_write()

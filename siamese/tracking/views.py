@@ -20,7 +20,7 @@ OBJECTIVE = "dev/roc_auc"  # chosen by dev, never by test
 METRICS = (OBJECTIVE, "dev/accuracy", "test/roc_auc", "training/seconds")
 PARENTS = ("study", "sweep")  # kinds of runs that have a view of their own
 CHOICES = ("tower", "similarity", "loss", "seed")
-COLUMN_WIDTH = 110  # pixels
+RUN_NAME = "attributes.`Run Name`"
 SECTION = "comparison"  # of charts
 
 
@@ -91,8 +91,8 @@ def _save(experiment_id: str, key: str, name: str, created: int, condition: str,
         "orderByKey": f"metrics.`{OBJECTIVE}`",
         "orderByAsc": False,
         "selectedColumns": columns,
-        "columnOrder": columns,
-        "columnWidths": dict.fromkeys(columns, COLUMN_WIDTH),
+        "columnOrder": [RUN_NAME, *columns],
+        "columnWidths": dict.fromkeys(columns, 110) | {RUN_NAME: 290},  # pixels
         "compareRunCharts": _charts(choices),
         "compareRunSections": [{"uuid": SECTION, "name": SECTION, "display": True, "columns": 2, "cardHeight": 300}],
         "isAccordionReordered": True,  # keep this section above those that MLflow makes, one for each kind of metric

@@ -1,0 +1,101 @@
+"""Records: pairs of questions without labels, as they come in a file or through a pipe; none is left out.
+
+A record is the row as it stands, column by column, and why its pair cannot be scored ("" if it can). Records
+come in blocks, in their order, and only one block is held at a time.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from siamese.data.files import bad_texts, text_problem
+from siamese.data.formats import WHOLE_ROW, Table, bad_row, column_names, json_object, read_tables
+
+STANDARD_INPUT = "standard input"
+BLOCK = 2**13  # rows of a file that are scored together: enough to share the work on their words
+
+Record = tuple[dict[str, Any], str]
+
+
+def read_file(path: str | Path, left: str, right: str) -> Iterator[list[Record]]:
+    """All rows of a CSV, TSV, JSONL or Parquet file, with all its columns (in JSONL those of its first record).
+
+    A row that cannot be read has None in each column.
+
+    Args:
+        path: the file; `~` is the home directory.
+        left, right: the columns of the questions.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_tables` does.
+    """
+    columns = column_names(path)
+    questions_first = [left, right, *(column for column in columns if column not in (left, right))]
+    columns = list(dict.fromkeys([*columns, left, right]))
+    for table in read_tables(path, questions_first):
+        records = _records(table, columns, questions_first)
+        for start in range(0, len(records), BLOCK):
+            yield records[start : start + BLOCK]
+
+
+def _records(table: Table, columns: list[str], questions_first: list[str]) -> list[Record]:
+    """All rows of one block of a file, in its order."""
+    problems = bad_texts(table, questions_first[:2])
+    values = dict(zip(questions_first, table.values, strict=True))
+    rows = zip(*(values[column] for column in columns), strict=True)
+    records: list[Record] = [(dict(zip(columns, row, strict=True)), "") for row in rows]
+    for index, problem in problems.items():
+        records[index] = (records[index][0], str(problem))
+    if not table.bad_rows:
+        return records
+    unreadable: list[Record] = [(dict.fromkeys(columns), str(row)) for row in table.bad_rows]
+    places = [*table.rows, *(row.row for row in table.bad_rows)]
+    both = records + unreadable
+    return [both[at] for at in sorted(range(len(both)), key=places.__getitem__)]
+
+
+def read_lines(stream: Iterable[bytes], left: str, right: str) -> Iterator[list[Record]]:
+    """A record for each line of a stream, as soon as it comes: two questions with a tab between, or a JSON object.
+
+    A blank line is a record too, a bad one, so that answers can be counted off against lines.
+
+    Args:
+        stream: UTF-8, in pieces as they come; what lines a piece completes are one block.
+        left, right: the keys of the questions in a JSON object, and in the records.
+    """
+    line, begun = 0, b""
+    for piece in stream:
+        *whole, begun = (begun + piece).split(b"\n")
+        if whole:
+            yield [_from_line(text, line + number, left, right) for number, text in enumerate(whole, start=1)]
+        line += len(whole)
+    if begun:
+        yield [_from_line(begun, line + 1, left, right)]
+
+
+def _from_line(line: bytes, number: int, left: str, right: str) -> Record:
+    """The record of one line.
+
+    >>> _from_line(b"Why?\\tHow?", 1, "q1", "q2")
+    ({'q1': 'Why?', 'q2': 'How?'}, '')
+    >>> _from_line(b"Why?", 7, "q1", "q2")[1]
+    "standard input, row 7, column (whole row): two questions with one tab between them are expected (found 'Why?')"
+    """
+    text = line.decode("utf-8", "surrogateescape").removesuffix("\r")
+    try:
+        values = _values(text, left, right)
+    except ValueError as mistake:
+        return {left: None, right: None}, str(bad_row(STANDARD_INPUT, number, WHOLE_ROW, text, str(mistake)))
+    for column in (left, right):
+        if problem := text_problem(values[column]):
+            return values, str(bad_row(STANDARD_INPUT, number, column, values[column], problem))
+    return values, ""
+
+
+def _values(line: str, left: str, right: str) -> dict[str, Any]:
+    if line.lstrip().startswith("{"):
+        return {left: None, right: None} | json_object(line)
+    questions = line.split("\t")
+    if len(questions) != 2:
+        raise ValueError("two questions with one tab between them are expected")
+    return dict(zip((left, right), questions, strict=True))
