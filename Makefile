@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := PYTHONPATH=. $(BIN)/python
 
-.PHONY: help train test ui benchmark lint clean
+.PHONY: help train test ui server pictures benchmark lint clean
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -23,9 +23,16 @@ train: .venv/installed ## Train the default network on the shipped questions and
 test: .venv/installed ## Run all tests
 	@$(RUN) -m pytest $(ARGS)
 
-ui: .venv/installed ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000
-	@echo "MLflow UI on http://127.0.0.1:5000 (Ctrl-C ends it)"
-	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000 --workers 1
+ui: .venv/installed ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000; ARGS="port=5001" changes it
+	@$(RUN) -m experiments.ui $(ARGS)
+
+server: .venv/installed ## Serve runs of several machines; needs STORE=postgresql://user@host/database ARTIFACTS=folder
+	@test -n "$(STORE)" -a -n "$(ARTIFACTS)" || { echo "error: say where runs and artifacts lie: make server STORE=postgresql://user@host/database ARTIFACTS=/folder/that/all/machines/see"; exit 1; }
+	@$(RUN) -m experiments.ui 'tracking.uri="$(STORE)"' 'tracking.artifacts="$(ARTIFACTS)"' $(ARGS)
+
+pictures: .venv/installed ## Take the README's pictures of the newest study while `make ui` runs; needs Chromium
+	@$(BIN)/python -c 'import playwright' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check playwright==1.65.2
+	@$(RUN) -m experiments.pictures $(ARGS)
 
 benchmark: .venv/installed ## Measure how fast the project is on this machine; ARGS="parts=[search]" measures a part
 	@$(RUN) -m experiments.benchmark $(ARGS)

@@ -13,7 +13,8 @@ from siamese.tracking.logs import (
     log_report,
 )
 from siamese.tracking.queries import Logged, find_metrics, metric_history
-from siamese.tracking.runs import connect, set_tags, tracked_run, whole_write
+from siamese.tracking.runs import set_tags, tracked_run, whole_write
+from siamese.tracking.stores import connect
 
 __all__ = [
     "Logged",

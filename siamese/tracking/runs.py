@@ -1,28 +1,12 @@
-"""Runs: starts them in a store and ends them as what they were."""
+"""Runs: starts them in the store in use and ends them as what they were."""
 
 import signal
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import mlflow
-from filelock import FileLock
 
 from siamese.tracking.identity import PARAMETER_LIMIT, process
-
-
-def connect(uri: str, experiment: str) -> None:
-    """Use a tracking store, and make it and the experiment first if they do not exist.
-
-    A fresh SQLite store that several processes create at once is ruined for good, so one at a time may.
-    """
-    mlflow.set_tracking_uri(uri)
-    lock = Path(uri.removeprefix("sqlite:///") + ".lock") if uri.startswith("sqlite:///") else None
-    with FileLock(lock) if lock else tempfile.TemporaryDirectory():
-        mlflow.set_experiment(experiment)
-    if lock:
-        lock.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -57,6 +41,8 @@ def tracked_run(
                 own["mlflow.note.content"] = description
             if resume:
                 run = mlflow.start_run(run_id=resume)
+                if "error" in run.data.tags:
+                    mlflow.delete_tag("error")
                 mlflow.set_tags(own)
             else:
                 inside = parent is not None or mlflow.active_run() is not None

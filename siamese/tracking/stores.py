@@ -44,10 +44,8 @@ def _first_use(uri: str) -> Iterator[None]:
     A fresh SQLite store that several processes create at once is ruined for good; on PostgreSQL all but one fail.
     """
     if uri.startswith("sqlite:///"):
-        lock = Path(uri.removeprefix("sqlite:///") + ".lock")
-        with FileLock(lock):
+        with FileLock(uri.removeprefix("sqlite:///") + ".lock"):  # the file stays: another process may wait for it
             yield
-        lock.unlink(missing_ok=True)
     elif uri.startswith("postgresql"):
         engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
         try:

@@ -1,0 +1,129 @@
+"""Plan: what a sweep is going to do, checked before its first trial."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from hydra import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, PartialFixedSampler
+
+from experiments.program import plain
+from experiments.sweep import space as spaces
+from experiments.sweep.overrides import plain_overrides
+from experiments.sweep.space import Space
+from siamese.evaluation import metrics
+from siamese.tracking import config_digest, flatten
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The node `sweep` of the config, as conf/sweep.yaml explains it."""
+
+    name: str
+    objective: str
+    trials: int
+    seed: int
+    workers: int
+    storage: str
+    silence: float
+    retrain_seeds: Sequence[int]
+    space: Mapping[str, str]
+    sampler: Callable[..., BaseSampler]
+    pruner: BasePruner
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is going to do.
+
+    Attributes:
+        settings: of the sweep.
+        metric: the dev metric that is its objective, without the prefix.
+        space: what it varies.
+        overrides: of conf/config.yaml, which all its trials share.
+        identity: what must not change when the sweep is continued, by name.
+        direction: the objective's better end, in Optuna's words.
+        start: parameters of the first trial, those of the default; empty where the space does not have them.
+    """
+
+    settings: Settings
+    metric: str
+    space: Space
+    overrides: list[str]
+    identity: dict[str, str]
+    direction: Literal["minimize", "maximize"]
+    start: dict[str, Any]
+
+    def config(self, overrides: Sequence[str] = ()) -> DictConfig:
+        """The config of one training."""
+        return compose("config", overrides=[*self.overrides, *overrides])
+
+
+def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> Plan:
+    """Check everything that can be told before a trial runs.
+
+    Args:
+        cfg: composed from conf/sweep.yaml.
+        settings: its node `sweep`.
+        overrides: from which it was composed; a parameter that they set is left out of the space.
+
+    Raises:
+        ValueError: the objective is no dev metric, the space does not fit the config or the sampler, or a number is
+            out of range.
+    """
+    from siamese.training import SMALLER_IS_BETTER  # brings in TensorFlow, which reading trials does not need
+
+    for name, least in {"trials": 1, "workers": 0, "seed": 0}.items():
+        if getattr(settings, name) < least:
+            raise ValueError(f"sweep.{name} must be at least {least}, got {getattr(settings, name)}")
+    if cfg.seed in settings.retrain_seeds:
+        raise ValueError(
+            f"sweep.retrain_seeds must not hold the seed of the trials, {cfg.seed}: on it the best of them was lucky; "
+            f"got {settings.retrain_seeds}"
+        )
+    metric = _dev_metric(settings.objective)
+    fixed = {each.key_or_group for each in OverridesParser.create().parse_overrides(list(overrides))}
+    space = spaces.parse({name: text for name, text in settings.space.items() if name not in fixed})
+    shared = plain_overrides("sweep", overrides, without="sweep")
+    spaces.check(space, shared)
+    # the last trial's sampler refuses what it cannot sample; a grid comes to the default by itself
+    is_grid = isinstance(
+        settings.sampler(space=space, seed=settings.seed, ordinal=settings.trials - 1), PartialFixedSampler
+    )
+    identity: dict[str, Any] = {
+        "objective": settings.objective,
+        "seed": settings.seed,
+        "training_seed": cfg.seed,
+        "config_digest": config_digest(plain(compose("config", overrides=shared))),
+        **{f"space.{name}": settings.space[name] for name in space},
+        **flatten({part: OmegaConf.to_container(cfg.sweep[part]) for part in ("sampler", "pruner")}),
+    }
+    return Plan(
+        settings,
+        metric,
+        space,
+        shared,
+        {name: str(value) for name, value in identity.items()},
+        "minimize" if metric in SMALLER_IS_BETTER else "maximize",
+        {} if is_grid else spaces.default(space, shared),
+    )
+
+
+def _dev_metric(objective: str) -> str:
+    split, _, metric = objective.partition("/")
+    if split == "test":
+        raise ValueError(
+            f"sweep.objective={objective} would choose hyperparameters on the pairs that are to tell how good they are, "
+            f"and so flatter them; take the dev metric: sweep.objective=dev/{metric}"
+        )
+    one = np.ones(1)
+    known = [*metrics.pair_metrics(one, one, one, 0.5), *metrics.graded_metrics(np.arange(2.0), np.arange(2.0))]
+    if split != "dev" or metric not in known:
+        raise ValueError(
+            f"sweep.objective must be one of {', '.join(f'dev/{each}' for each in sorted(known))}; got {objective}"
+        )
+    return metric

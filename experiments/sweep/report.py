@@ -1,0 +1,179 @@
+"""Report: what a sweep found out, as the page of its run and as figures."""
+
+import shlex
+import warnings
+from collections.abc import Callable, Sequence
+
+import matplotlib as mpl
+import numpy as np
+import optuna
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+from optuna.visualization import matplotlib as plots
+
+from experiments.sweep import study as studies
+from experiments.sweep.plan import Plan
+from experiments.sweep.space import as_overrides
+from experiments.sweep.trials import outcome
+from experiments.sweep.winner import Retrained, gains
+
+SHOWN_TRIALS = 10  # of the best
+CONTOUR_PARAMETERS = 4  # the most important ones: their pairs are as many figures as a reader compares
+LEAST_TRIALS = 4  # complete ones, below which importances say nothing
+
+
+def importances(study: optuna.Study, plan: Plan) -> dict[str, float]:
+    """The share of each hyperparameter in the variance of the objective, in [0, 1] (fANOVA; Hutter et al. 2014).
+
+    Empty where too few trials are complete, or all have the same value.
+    """
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if len(complete) < LEAST_TRIALS or len({trial.values[0] for trial in complete}) == 1:
+        return {}
+    return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=plan.settings.seed))
+
+
+def figures(study: optuna.Study, plan: Plan, importance: dict[str, float]) -> dict[str, Figure]:
+    """Optuna's plots of the sweep, and the importances; by name."""
+    names, goal = list(importance) or list(plan.space), plan.settings.objective
+    few = names[:CONTOUR_PARAMETERS]
+    drawn: dict[str, tuple[Callable, tuple[float, float], str | None]] = {
+        "history": (lambda: plots.plot_optimization_history(study, target_name=goal), (9, 5), "constrained"),
+        "learning_curves": (lambda: plots.plot_intermediate_values(study), (9, 5), "constrained"),
+        "slices": (lambda: plots.plot_slice(study, names, target_name=goal), (2 + 2.6 * len(names), 4), "constrained"),
+        "contour": (
+            lambda: plots.plot_contour(study, few, target_name=goal),
+            (2 + 2.8 * len(few), 2.6 * len(few)),
+            "constrained",
+        ),
+        "parallel_coordinates": (lambda: _parallel_coordinates(study, names, goal), (4 + 1.8 * len(names), 6), None),
+    }
+    with mpl.rc_context({"font.size": 9}), warnings.catch_warnings():  # Optuna changes matplotlib's style for good
+        warnings.simplefilter("ignore")  # that these plots are experimental
+        found = {name: _figure_of(draw(), size, layout) for name, (draw, size, layout) in drawn.items()}
+    return found | ({"importance": _importance_figure(importance)} if importance else {})
+
+
+def page(
+    study: optuna.Study,
+    plan: Plan,
+    importance: dict[str, float],
+    retrained: dict[str, Retrained],
+    repeat: Sequence[str],
+) -> str:
+    """The sweep in Markdown: its best trials, its winner beside the default, and the commands to go on with.
+
+    Args:
+        study, plan: of the sweep.
+        importance: from `importances`.
+        retrained: from `winner.retrain`; empty if nothing was trained again.
+        repeat: overrides that continue the sweep.
+    """
+    over = studies.finished(study)
+    best = studies.best(study, over)
+    counts = {state: sum(trial.state == state for trial in over) for state in TrialState}
+    parts = [
+        f"{len(over)} of {plan.settings.trials} trials: {counts[TrialState.COMPLETE]} complete, "
+        f"{counts[TrialState.PRUNED]} pruned, {counts[TrialState.FAIL]} failed. "
+        f"Objective: {plan.settings.objective}, to {plan.direction}.",
+        f"To repeat it, or to go on with it (with more `sweep.trials`):\n\n    {_command('sweep', repeat)}",
+    ]
+    if best is not None:
+        parts.append(f"## Best trials\n\n{_table(over, plan)}")
+        parts.append(
+            f"## The best one, trial {best.user_attrs['ordinal']}\n\n"
+            f"    {_command('train', [*plan.overrides, *as_overrides(best.params)])}"
+        )
+    if retrained:
+        parts.append(_verdict(plan, retrained))
+    if importance:
+        lines = "\n".join(f"| {name} | {share:.2f} |" for name, share in importance.items())
+        parts.append(f"## What mattered\n\n| hyperparameter | importance |\n|---|---|\n{lines}")
+    failures = [trial for trial in over if trial.state == TrialState.FAIL]
+    if failures:
+        parts.append(
+            "## Failed\n\n"
+            + "\n".join(f"- trial {each.user_attrs['ordinal']}: {outcome(each, plan)}" for each in failures)
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(over: Sequence[FrozenTrial], plan: Plan) -> str:
+    sign = -1 if plan.direction == "maximize" else 1
+    complete = sorted(
+        (trial for trial in over if trial.state == TrialState.COMPLETE), key=lambda each: sign * each.values[0]
+    )
+    names = list(plan.space)
+    rows = [
+        [str(each.user_attrs["ordinal"]), f"{each.values[0]:.4f}", *(_short(each.params[name]) for name in names)]
+        for each in complete[:SHOWN_TRIALS]
+    ]
+    return "\n".join(
+        f"| {' | '.join(row)} |"
+        for row in [["trial", plan.settings.objective, *names], ["---"] * (2 + len(names)), *rows]
+    )
+
+
+def _verdict(plan: Plan, retrained: dict[str, Retrained]) -> str:
+    chosen = retrained["winner"]
+    shared = list(chosen.metrics)
+    rows = [[option, *(_mean(each.metrics[name]) for name in shared)] for option, each in retrained.items()]
+    rows.append(["winner - default, seed by seed", *(_mean(gains(retrained, name), sign=True) for name in shared)])
+    table = "\n".join(f"| {' | '.join(row)} |" for row in [["", *shared], ["---"] * (1 + len(shared)), *rows])
+    seeds = ", ".join(map(str, plan.settings.retrain_seeds))
+    values = chosen.metrics[plan.settings.objective]
+    run = chosen.run_ids[int(values.argmax() if plan.direction == "maximize" else values.argmin())]
+    return (
+        f"## The winner beside the default\n\n{_in_a_sentence(plan, retrained)}\n\n"
+        f"Both trained again with the seeds {seeds}, which chose neither; mean ± sd.\n\n{table}\n\n"
+        f"To put the winner's best run on dev into the registry:\n\n    {_command('promote', [f'run={run}'])}"
+    )
+
+
+def _in_a_sentence(plan: Plan, retrained: dict[str, Retrained]) -> str:
+    gain = gains(retrained, plan.settings.objective)
+    sign = 1 if plan.direction == "maximize" else -1
+    if not (sign * gain > 0).all():
+        return "**The winner does not beat the default with every seed: keep the default.**"
+    test = f"test/{plan.metric}"
+    rest = f" and {_mean(gains(retrained, test), sign=True)} on test" if test in retrained["winner"].metrics else ""
+    return f"**The winner beats the default with every seed, by {_mean(gain, sign=True)} on dev{rest}.**"
+
+
+def _mean(values: np.ndarray, sign: bool = False) -> str:
+    deviation = f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else ""
+    return f"{values.mean():{'+' if sign else ''}.4f}{deviation}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _command(program: str, overrides: Sequence[str]) -> str:
+    return f"python -m experiments.{program} {shlex.join(overrides)}".rstrip()
+
+
+def _importance_figure(importance: dict[str, float]) -> Figure:
+    figure = Figure(figsize=(7, 0.6 + 0.4 * len(importance)), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh(list(importance)[::-1], list(importance.values())[::-1], color="#0b6e4f")
+    axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+    axes.set(xlabel="share of the objective's variance", xlim=(0, 1.1 * max(importance.values())))
+    return figure
+
+
+def _parallel_coordinates(study: optuna.Study, names: list[str], goal: str):
+    axes = plots.plot_parallel_coordinate(study, names, target_name=goal)
+    axes.figure.subplots_adjust(left=0.05, right=0.93, bottom=0.22)  # the slanted names need room
+    return axes
+
+
+def _figure_of(axes, inches: tuple[float, float], layout: str | None) -> Figure:
+    """The figure of one plot or of an array of them, in a readable size, and forgotten by pyplot."""
+    figure = np.atleast_1d(axes).flat[0].figure
+    figure.set_size_inches(inches)
+    figure.set_layout_engine(layout)
+    pyplot.close(figure)
+    return figure

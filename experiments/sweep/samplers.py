@@ -1,0 +1,49 @@
+"""Samplers: how the parameters of the next trial are chosen.
+
+Each takes the space, the sweep's seed and the ordinal of the trial, and gives an Optuna sampler for this trial
+alone. Its randomness hangs on the seed and the ordinal: a sweep that was interrupted goes on with the very
+trials that it would have had, where a sampler that is seeded anew would repeat its first ones.
+"""
+
+import warnings
+
+import numpy as np
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+
+from experiments.sweep import space as spaces
+from experiments.sweep.space import Space
+
+
+def tpe(space: Space, seed: int, ordinal: int, **options) -> BaseSampler:
+    """Tree-structured Parzen estimator (Bergstra et al. 2011): more trials where trials did well.
+
+    Args:
+        space, seed, ordinal: as said above.
+        options: of optuna.samplers.TPESampler.
+    """
+    return TPESampler(seed=_seed(seed, ordinal), **options)
+
+
+def random(space: Space, seed: int, ordinal: int) -> BaseSampler:
+    """Each parameter by chance: the fair contestant of every other sampler (Bergstra & Bengio 2012)."""
+    return RandomSampler(seed=_seed(seed, ordinal))
+
+
+def grid(space: Space, seed: int, ordinal: int) -> BaseSampler:
+    """Every combination once, in order.
+
+    Raises:
+        ValueError: the space has an interval, or fewer combinations.
+    """
+    if ordinal >= spaces.cells(space):
+        raise ValueError(
+            f"a grid over this space has {spaces.cells(space)} combinations, so {ordinal + 1} trials are too many; "
+            f"set sweep.trials={spaces.cells(space)} or fewer"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that this sampler is experimental
+        return PartialFixedSampler(spaces.cell(space, ordinal), RandomSampler(seed=seed))
+
+
+def _seed(seed: int, ordinal: int) -> int:
+    return int(np.random.SeedSequence([seed, ordinal]).generate_state(1)[0])

@@ -1,0 +1,147 @@
+"""Trials: take one after the other until all are over; train each, and tell Optuna and MLflow how it went."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import optuna
+from filelock import FileLock
+from optuna.trial import FrozenTrial, TrialState
+
+from experiments.sweep import study as studies
+from experiments.sweep.plan import Plan
+from experiments.sweep.space import as_overrides
+from siamese import tracking
+from siamese.tracking import nested
+
+if TYPE_CHECKING:  # it brings in TensorFlow
+    from siamese.training import Epoch
+
+POLL_SECONDS = 1.0  # between two looks at the trials of other processes
+
+
+class Train(Protocol):
+    """Train once, as a run in MLflow; gives the run's id and what it measured, "split/metric" -> value.
+
+    Args:
+        overrides: those beside the plan's.
+        name, parent, tags: of the run.
+        trial: whether to read dev alone and keep no model.
+        after_epoch: called after each epoch; it may raise to end the training.
+    """
+
+    def __call__(
+        self,
+        overrides: list[str],
+        name: str,
+        parent: str,
+        tags: dict[str, str],
+        trial: bool = False,
+        after_epoch: "Callable[[Epoch], None] | None" = None,
+    ) -> tuple[str, dict[str, float]]: ...
+
+
+def sweep_run(study: optuna.Study, plan: Plan) -> str:
+    """The id of the sweep's run in MLflow, to be resumed; made once. Nobody else may make it at the same time.
+
+    Raises:
+        ValueError: the sweep was tracked in another store.
+    """
+    if "run" not in study.user_attrs:
+        with tracking.tracked_run(plan.settings.name, "sweep", tags={"sweep": plan.settings.name}) as run_id:
+            study.set_user_attr("run", run_id)
+    run = study.user_attrs["run"]
+    if not nested.is_there(run):
+        raise ValueError(
+            f"the sweep {plan.settings.name} in {plan.settings.storage} is tracked as run {run}, which this tracking "
+            "store and experiment do not have; give those it was started with (tracking.uri=…), or another sweep.name"
+        )
+    return run
+
+
+def work(study: optuna.Study, plan: Plan, parent: str, lock: FileLock, train: Train) -> None:
+    """Run trials until none is left, here or in another process.
+
+    Args:
+        study, plan: of the sweep.
+        parent: id of the sweep's run in MLflow.
+        lock: held while a trial is taken.
+        train: trains one network.
+    """
+    waiting = False
+    while True:
+        with lock:
+            trial = studies.claim(study, plan)
+        if trial is not None:
+            _run(study, trial, plan, parent, train)
+            print(_progress(study, trial.number, plan), flush=True)
+        elif running := study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if not waiting:
+                print(f"waiting for {len(running)} trials of other processes", flush=True)
+            waiting = True
+            time.sleep(POLL_SECONDS)  # and look again: they might die, and their trials be free
+        else:
+            return
+
+
+def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, parent: str, train: Train) -> None:
+    ordinal, overrides = str(trial.user_attrs["ordinal"]), as_overrides(trial.params)
+    name, tags = f"trial {ordinal}", {"sweep": plan.settings.name, "trial": ordinal, "option": " ".join(overrides)}
+    for earlier in nested.children(parent, {"trial": ordinal}):  # half-done, or done when nobody could take note
+        nested.end_as_killed(earlier.run_id)
+
+    def after_epoch(epoch: "Epoch") -> None:
+        studies.show_life(trial)
+        trial.report(_objective(epoch.dev, plan.metric), epoch.number)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        _, measured = train(overrides, name, parent, tags, trial=True, after_epoch=after_epoch)
+        study.tell(trial, _objective(measured, plan.settings.objective))
+    except optuna.TrialPruned:
+        nested.end_as_pruned(nested.children(parent, {"trial": ordinal})[-1].run_id, f"{name}, pruned")
+        study.tell(trial, state=TrialState.PRUNED)
+    except Exception as error:  # a diverged loss, memory, a choice that cannot be built: the others go on
+        trial.set_user_attr("error", f"{type(error).__name__}: {error}")
+        study.tell(trial, state=TrialState.FAIL)
+    except BaseException:
+        study.tell(trial, state=TrialState.FAIL)  # without an error: interrupted, to be run again
+        raise
+
+
+def _objective(measured: dict[str, float], name: str) -> float:
+    if name not in measured:
+        raise ValueError(f"{name} is not measured on these pairs, only {', '.join(sorted(measured))} are")
+    if not math.isfinite(measured[name]):
+        raise ValueError(f"{name} is {measured[name]}")
+    return measured[name]
+
+
+def _progress(study: optuna.Study, number: int, plan: Plan) -> str:
+    over = studies.finished(study)
+    trial = study.get_trials(deepcopy=False)[number]
+    best = studies.best(study, over)
+    return (
+        f"trial {trial.user_attrs['ordinal']}: {outcome(trial, plan)}"
+        + (f"; best {best.values[0]:.4f} of trial {best.user_attrs['ordinal']}" if best else "")
+        + f"; {len(over)} of {plan.settings.trials} over, {_time_left(study, over, plan.settings.trials)}"
+    )
+
+
+def outcome(trial: FrozenTrial, plan: Plan) -> str:
+    """How a trial went, in a few words."""
+    match trial.state:
+        case TrialState.COMPLETE:
+            return f"{plan.settings.objective} {trial.values[0]:.4f}"
+        case TrialState.PRUNED:
+            return f"pruned after epoch {trial.last_step} at {trial.values[0]:.4f}"
+    return f"failed, {trial.user_attrs.get('error', 'interrupted')}"
+
+
+def _time_left(study: optuna.Study, over: list[FrozenTrial], trials: int) -> str:
+    seconds = [each.duration.total_seconds() for each in over if each.duration]
+    processes = 1 + len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+    left = sum(seconds) / len(seconds) * (trials - len(over)) / processes
+    return f"about {left / 60:.0f} min left" if left >= 60 else f"about {left:.0f} s left"

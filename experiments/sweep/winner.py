@@ -1,0 +1,75 @@
+"""Winner: the best trial and the default, trained again on seeds that chose neither, and read on test.
+
+The best of many trials owes part of its dev value to luck with the one seed that all trials share. What it is worth
+shows on other seeds, beside the default on the very same ones.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from experiments.sweep.plan import Plan
+from experiments.sweep.space import as_overrides
+from experiments.sweep.trials import Train
+from siamese.tracking import nested
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What trainings with one config and several seeds measured.
+
+    Attributes:
+        run_ids: one for each seed.
+        metrics: the objective on dev and, where there is one, on test: "split/name" -> `float64[seeds]`.
+    """
+
+    run_ids: list[str]
+    metrics: dict[str, np.ndarray]
+
+
+def retrain(plan: Plan, parent: str, winner: FrozenTrial, train: Train) -> dict[str, Retrained]:
+    """Train the winner and the default with each of the sweep's seeds; what an earlier process finished is kept.
+
+    Args:
+        plan: of the sweep.
+        parent: id of the sweep's run in MLflow.
+        winner: the best trial.
+        train: trains one network.
+    """
+    ordinal = str(winner.user_attrs["ordinal"])
+    for child in nested.children(parent, {"option": "winner"}):
+        if child.tags["trial"] != ordinal:  # it won until the sweep was given more trials
+            nested.retag(child.run_id, "option", "former winner")
+    contestants = {"winner": as_overrides(winner.params), "default": []}
+    return {option: _retrain(plan, parent, option, own, ordinal, train) for option, own in contestants.items()}
+
+
+def gains(retrained: dict[str, Retrained], metric: str) -> np.ndarray:
+    """`float64[seeds]`: the winner's value of a metric, minus the default's with the same seed."""
+    return retrained["winner"].metrics[metric] - retrained["default"].metrics[metric]
+
+
+def _retrain(plan: Plan, parent: str, option: str, overrides: list[str], ordinal: str, train: Train) -> Retrained:
+    tags = {"sweep": plan.settings.name, "option": option} | ({"trial": ordinal} if option == "winner" else {})
+    compared = [f"dev/{plan.metric}", f"test/{plan.metric}"]
+    runs, measured = [], []
+    for seed in plan.settings.retrain_seeds:
+        before = nested.children(parent, {**tags, "seed": str(seed)})
+        done = [child for child in before if child.status == "FINISHED"]
+        for child in before:
+            if child.status == "RUNNING":
+                nested.end_as_killed(child.run_id)
+        if done:
+            run, values = done[0].run_id, done[0].metrics
+        else:
+            # what the winner has to beat here is the default
+            own = [*overrides, f"seed={seed}", "baselines=none"]
+            run, values = train(own, f"{option}, seed {seed}", parent, tags)
+        said = ", ".join(f"{name} {values[name]:.4f}" for name in compared if name in values)
+        print(f"{option}, seed {seed}: {said}", flush=True)
+        runs.append(run)
+        measured.append(values)
+    return Retrained(
+        runs, {name: np.array([each[name] for each in measured]) for name in compared if name in measured[0]}
+    )
