@@ -31,5 +31,6 @@ def _silent_stderr() -> Iterator[None]:
 with _silent_stderr():
     import tensorflow as tf
 
-    tf.constant(0)  # the devices announce themselves at the first operation
+    if "TF_CONFIG" not in os.environ:  # several hosts must find each other before the first operation
+        tf.constant(0)  # the devices announce themselves at the first operation
 tf.get_logger().setLevel("ERROR")

@@ -8,6 +8,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from siamese import model_store, tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.data.splits import question_overlap
 from siamese.detector import Detector
+from siamese.devices import is_first_host
 from siamese.evaluation import metrics
 from siamese.evaluation.figures import learning_curves, level_areas
 from siamese.evaluation.report import Report, summary
@@ -76,8 +78,14 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     config = plain(cfg)
     build = partial(instantiate, _convert_="all")
     keras.utils.clear_session()  # so that a run leaves nothing in memory for the next one of this process
+    strategy = build(cfg.devices)  # several hosts find each other before TensorFlow's first operation
     keras.utils.set_random_seed(cfg.seed)
-    tracking.connect(**config["tracking"])
+    if is_first_host(strategy):
+        tracking.connect(**config["tracking"])
+    else:  # it helps to train; what it tracks goes when its folder goes
+        job, folder = Job(job.overrides, trial=True), tempfile.TemporaryDirectory()
+        with chdir(folder.name):  # where a fresh store keeps its artifacts
+            tracking.connect(f"sqlite:///{folder.name}/mlflow.db", "helping")
     kind = "trial" if job.trial else "model"
     name = job.name or _name(config)
     with tracking.tracked_run(name, kind, _how_to_repeat(job), job.parent, job.tags) as run_id:
@@ -89,8 +97,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         _track_data(splits, source.train)
         vectorizer = build(cfg.text)(splits.train.questions)
         vectors = build(cfg.vectors)(vectorizer.vocabulary, vectorizer.size, cfg.seed)
-        tower = build(cfg.tower)(word_embedding(vectors.matrix, vectors.trainable))
-        network = siamese_network(tower, build(cfg.similarity)())
+        with strategy.scope():
+            tower = build(cfg.tower)(word_embedding(vectors.matrix, vectors.trainable))
+            network = siamese_network(tower, build(cfg.similarity)())
         tracking.log_metrics(
             {"parameters": network.count_params(), "token_ids": vectorizer.size, "vectors_found": vectors.found},
             "model",

@@ -12,6 +12,7 @@ Read it in this order, which is the way of the data:
     model/similarity.py  two embeddings -> a similarity in [0, 1]; manhattan.py: all with all, fast
     model/levels.py      what a tower made of the words after each layer
     model/losses.py      how wrong that is; model/network.py puts tower and similarity together
+    devices.py           one device, several, or several hosts: each encodes a share of the batch
     optimizer.py         how fast to learn, and when; training.py: batches in, weights of the best epoch out
     evaluation/          thresholds for a purpose and calibration from dev, metrics, figures, baselines;
                          comparison.py tells whether a difference is more than chance

@@ -12,11 +12,14 @@ from tqdm import tqdm
 
 from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import question_components
+from siamese.devices import encode_together, has_several_hosts, of_first_host, require_same_on_all_hosts
 from siamese.model.losses import Loss
 from siamese.text.batches import PairBatch, PairBatches
 from siamese.text.vectorizer import UNKNOWN, TokenIds
 
-SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "expected_calibration_error"})
+SMALLER_IS_BETTER = frozenset(
+    {"log_loss", "brier", "expected_calibration_error", "expected_calibration_error_uncalibrated"}
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ def fit(
     """Train until the epochs are over or dev stops improving; leave the weights of the best epoch.
 
     Args:
-        network: from `siamese_network`; changed in place.
+        network: from `siamese_network`, made in the scope of one of the strategies of `siamese.devices` if
+            not on one device; changed in place.
         loss: from `siamese.model.losses`.
         optimizer: number of training steps -> optimizer.
         pairs, token_ids: the training pairs and the ids of their questions.
@@ -77,8 +81,8 @@ def fit(
         What each epoch measured.
 
     Raises:
-        ValueError: an argument is out of its range, the loss cannot train the similarity, or the loss
-            is no longer finite.
+        ValueError: an argument is out of its range, the loss cannot train the similarity, the loss is no
+            longer finite, or several hosts were not given the same.
     """
     if epochs < 1:
         raise ValueError(f"training.epochs must be at least 1, got {epochs}")
@@ -87,8 +91,13 @@ def fit(
     if patience is not None and patience < 1:
         raise ValueError(f"training.patience must be at least 1, or null for no early stopping; got {patience}")
     loss.check(network.get_layer("similarity"))
+    strategy = network.distribute_strategy
+    if has_several_hosts(strategy):
+        same = {"pairs": pairs.digest(), "parameters": network.count_params(), "seed": seed}
+        require_same_on_all_hosts(strategy, **same, epochs=epochs, batch_size=batch_size)
     batches = PairBatches(pairs, token_ids, question_components(pairs, only_duplicates=True), weight, batch_size, seed)
-    step = training_step(network, loss, optimizer(epochs * len(batches)), word_dropout)
+    with strategy.scope():
+        step = training_step(network, loss, optimizer(epochs * len(batches)), word_dropout)
 
     history: list[Epoch] = []
     best, best_weights, since_best = -np.inf, network.get_weights(), 0
@@ -103,7 +112,7 @@ def fit(
                     f"the training loss became {mean_loss} in epoch {number}; "
                     "lower optimizer.learning_rate or raise schedule.warmup_share"
                 )
-            dev = evaluate()
+            dev = of_first_host(strategy, evaluate())
             if monitor not in dev:
                 raise ValueError(f"training.monitor must be one of {', '.join(sorted(dev))}; got {monitor!r}")
             history.append(Epoch(number, mean_loss, seconds, len(pairs) / seconds, dev))
@@ -136,26 +145,35 @@ def _run_epoch(step: Callable, batches: PairBatches, number: int, progress: tqdm
 def training_step(
     network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer, word_dropout: float
 ) -> Callable[[PairBatch], tf.Tensor]:
-    """One compiled step: encode each question of the batch once, compare, and change the weights."""
+    """One compiled step: encode each question of the batch once, compare, and change the weights.
+
+    Network and optimizer must have been made, and this must be called, under one `tf.distribute` strategy.
+    """
     tower, similarity = network.get_layer("tower"), network.get_layer("similarity")
     variables = network.trainable_variables
     optimizer.build(variables)
+    strategy = network.distribute_strategy
     integers, floats = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
     drop = keras.random.SeedGenerator()
+
+    def on_each_device(questions, left, right, label, weight, group):
+        with tf.GradientTape() as tape:
+            embeddings = encode_together(tower, questions)  # float32[questions, dimension]
+            u, v = tf.gather(embeddings, left), tf.gather(embeddings, right)  # float32[batch, dimension]
+            negative = tf.gather(group, left)[:, None] != tf.gather(group, right)[None, :]  # bool[batch, batch]
+            # the matrix costs nothing where the loss does not use it: the graph is pruned
+            each = loss(label, similarity(u, v, training=True), similarity.matrix(u, v), negative)
+            total = tf.reduce_sum(each * weight) / tf.maximum(tf.reduce_sum(weight), 1e-9)
+            part = total / strategy.num_replicas_in_sync  # the optimizer sums the gradients of all devices
+        optimizer.apply(tape.gradient(part, variables), variables)
+        return total
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), integers, integers, floats, floats, integers])
     def step(questions, left, right, label, weight, group):
         if word_dropout:
             dropped = keras.random.uniform(tf.shape(questions), seed=drop) < word_dropout
             questions = tf.where(dropped & (questions != 0), UNKNOWN, questions)
-        with tf.GradientTape() as tape:
-            embeddings = tower(questions, training=True)  # float32[questions, dimension]
-            u, v = tf.gather(embeddings, left), tf.gather(embeddings, right)  # float32[batch, dimension]
-            negative = tf.gather(group, left)[:, None] != tf.gather(group, right)[None, :]  # bool[batch, batch]
-            # the matrix costs nothing where the loss does not use it: the graph is pruned
-            each = loss(label, similarity(u, v, training=True), similarity.matrix(u, v), negative)
-            total = tf.reduce_sum(each * weight) / tf.maximum(tf.reduce_sum(weight), 1e-9)
-        optimizer.apply(tape.gradient(total, variables), variables)
-        return total
+        total = strategy.run(on_each_device, args=(questions, left, right, label, weight, group))
+        return strategy.experimental_local_results(total)[0]  # all devices have the same
 
     return lambda batch: step(batch.questions, batch.left, batch.right, batch.label, batch.weight, batch.group)

@@ -14,7 +14,8 @@ from siamese.model.network import siamese_network, word_embedding
 from siamese.text.word_vectors import random
 
 CONF = Path(__file__).parent.parent / "conf"
-GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in ("experiment", "hydra", "sweep"))
+NO_CHOICE = ("experiment", "hydra", "sweep")
+GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_CHOICE)
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 STUDIES = sorted(study.studies())
 EXPERIMENTS = sorted({file.stem for file in (CONF / "experiment").glob("*.yaml")} - set(STUDIES))

@@ -11,7 +11,7 @@ import psutil
 
 PARAMETER_LIMIT = 6_000  # characters that MLflow keeps of a parameter's value
 MEASURING = ("baselines.py", "calibration.py", "metrics.py", "report.py", "thresholds.py")  # files of siamese/evaluation
-WHERE_AND_WHEN = frozenset({"seed", "tracking"})  # parts of a config that are no choice between networks
+WHERE_AND_WHEN = frozenset({"seed", "tracking", "devices"})  # parts of a config that are no choice between networks
 
 
 def config_digest(config: dict) -> str:
