@@ -31,7 +31,6 @@ server: .venv/installed ## Serve runs of several machines; needs STORE=postgresq
 	@$(RUN) -m experiments.ui 'tracking.uri="$(STORE)"' 'tracking.artifacts="$(ARTIFACTS)"' $(ARGS)
 
 pictures: .venv/installed ## Take the README's pictures of the newest study while `make ui` runs; needs Chromium
-	@$(BIN)/python -c 'import playwright' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check playwright==1.65.2
 	@$(RUN) -m experiments.pictures $(ARGS)
 
 benchmark: .venv/installed ## Measure how fast the project is on this machine; ARGS="parts=[search]" measures a part

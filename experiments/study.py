@@ -35,6 +35,7 @@ from experiments.program import explain_mistakes, plain
 from siamese import tracking
 from siamese.tracking.nested import children, end_as_killed
 from siamese.tracking.queries import find_runs
+from siamese.tracking.views import save_view_of
 
 CONF = Path(__file__).parents[1] / "conf"
 QUIET = ("hydra/hydra_logging=none", "hydra/job_logging=none")  # each cell has a line of its own
@@ -87,6 +88,7 @@ def run(name: str, overrides: Sequence[str], fresh: bool) -> None:
             failed = _missing(cells, parent)
             if len(failed) < len(cells):
                 compare_study(parent)
+                save_view_of(parent)
             if failed:
                 told = "\n".join(f"  {' '.join(cell.overrides[1:])}" for cell in failed)
                 sys.exit(

@@ -155,7 +155,8 @@ def _name(config: dict) -> str:
 
 
 def _how_to_repeat(job: Job) -> str:
-    return f"Run it again with\n\n    python -m experiments.train {shlex.join(job.overrides)}"
+    words = map(shlex.quote, job.overrides)  # one a line, for the UI does not wrap
+    return "Run it again with\n\n    " + " \\\n        ".join(["python -m experiments.train", *words])
 
 
 def _held_out(splits: PairSplits) -> dict[str, QuestionPairs]:

@@ -85,7 +85,7 @@ def test_a_cell_says_what_it_is_and_how_to_run_it_again(finished):
     assert {"level/0_word_embedding", "level/1", "level/output", "model/bytes", "model/questions_per_second"} <= set(
         cell.data.metrics
     )
-    command = shlex.split(cell.data.tags["mlflow.note.content"].splitlines()[-1])
+    command = shlex.split(cell.data.tags["mlflow.note.content"].split("\n\n")[-1].replace("\\\n", " "))
     assert command[:3] == ["python", "-m", "experiments.train"]
     with initialize_config_dir(str(study.CONF), version_base="1.3"):
         again = compose("config", overrides=command[3:])

@@ -215,6 +215,17 @@ def test_data_is_logged_with_digests_counts_and_bad_rows(store, pairs):
     assert table["data"] == [["a.csv", 3, "label", "maybe", "no number"]]
 
 
+def test_a_password_in_the_address_of_the_store_is_not_logged(store):
+    uri = "postgresql://me:secret@host/runs"
+    with tracking.tracked_run("a password", "model") as run_id:
+        tracking.log_config({"tracking": {"uri": uri}}, f"tracking:\n  uri: {uri}\n")
+    assert mlflow.get_run(run_id).data.params == {"tracking.uri": "postgresql://me:***@host/runs"}
+    assert (
+        mlflow.artifacts.load_text(f"runs:/{run_id}/config.yaml").splitlines()[1]
+        == "  uri: postgresql://me:***@host/runs"
+    )
+
+
 def test_a_report_is_logged_whole(store, pairs):
     """Metrics and intervals under the split's name, five figures, every prediction, and the mistakes."""
     similarity = np.linspace(0, 1, len(pairs))  # duplicates come first and score low: most verdicts are wrong

@@ -37,7 +37,7 @@ SECTION = re.compile(r"<!-- data (\w+): .*? -->\n.*?(?=\n*<!-- data |\s*\Z)", re
 NO_CHOICE = frozenset({"seed", "tracking", "baselines"})  # groups of the config that do not change a network
 BROUGHT = "???"  # a value that the user brings
 WITH_TEST = {"dev/roc_auc": 3, "test/roc_auc": 3}  # columns, with their decimals
-WITHOUT_TEST = {"dev/accuracy": 3, "dev/roc_auc": 3, "epoch/pairs_per_second": 0}
+WITHOUT_TEST = {"dev/accuracy": 4, "dev/roc_auc": 4}
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _section(group: Group) -> str:
 
 def _head(column: str) -> str:
     split, _, metric = column.partition("/")
-    return "pairs/s in training" if split == "epoch" else f"{split} {in_words(metric)}"
+    return f"{split} {in_words(metric)}"
 
 
 def _cell(option: Option, column: str, decimals: int, best: float) -> str:
@@ -149,5 +149,5 @@ def _cell(option: Option, column: str, decimals: int, best: float) -> str:
     if np.isnan(values).any():
         return ""
     mean = f"{values.mean():,.{decimals}f}"
-    shown = f"**{mean}**" if decimals and values.mean() == best else mean
+    shown = f"**{mean}**" if values.mean() == best else mean
     return f"{shown} ± {values.std(ddof=1):,.{decimals}f}" if len(values) > 1 else shown

@@ -10,7 +10,13 @@ from pathlib import Path
 import psutil
 
 PARAMETER_LIMIT = 6_000  # characters that MLflow keeps of a parameter's value
-MEASURING = ("baselines.py", "calibration.py", "metrics.py", "report.py", "thresholds.py")  # files of siamese/evaluation
+MEASURING = (
+    "baselines.py",
+    "calibration.py",
+    "metrics.py",
+    "report.py",
+    "thresholds.py",
+)  # files of siamese/evaluation
 WHERE_AND_WHEN = frozenset({"seed", "tracking", "devices"})  # parts of a config that are no choice between networks
 
 

@@ -18,14 +18,16 @@ from siamese.tracking.identity import PARAMETER_LIMIT, config_digest, evaluation
 from siamese.tracking.runs import whole_write
 
 WORST_MISTAKES = 100
+PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@]+@")  # of a database, in a URI
 
 
 @whole_write()
 def log_config(config: dict, yaml: str) -> None:
-    """The composed config: as flat parameters to compare by, and whole as an artifact to run again."""
-    mlflow.log_params({name: str(value)[:PARAMETER_LIMIT] for name, value in flatten(config).items()})
+    """The composed config: as flat parameters to compare by, and whole as an artifact to run again; no password."""
+    flat = flatten(config)
+    mlflow.log_params({name: PASSWORD.sub(r"\1***@", str(value))[:PARAMETER_LIMIT] for name, value in flat.items()})
     mlflow.set_tag("config_digest", config_digest(config))
-    mlflow.log_text(yaml, "config.yaml")
+    mlflow.log_text(PASSWORD.sub(r"\1***@", yaml), "config.yaml")
 
 
 def flatten(config: dict, prefix: str = "") -> dict[str, object]:

@@ -1,0 +1,102 @@
+"""Views: the tags that MLflow's UI opens as saved views."""
+
+import json
+
+import mlflow
+import pytest
+
+from siamese.tracking import log_metrics, tracked_run
+from siamese.tracking.stores import connect
+from siamese.tracking.views import View, differing, save_missing_views, save_view_of
+
+MODE = "workflowType=machine_learning"
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    before = mlflow.get_tracking_uri()
+    yield f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def store(uri, tmp_path):
+    """An experiment of its own."""
+    connect(uri, tmp_path.name, str(tmp_path))
+    return mlflow.get_experiment_by_name(tmp_path.name)
+
+
+def run_study(name: str, towers: list[str]) -> str:
+    """A study whose runs differ in the tower and the seed; its id."""
+    with tracked_run(name, "study") as parent:
+        pass
+    for seed, tower in enumerate(towers):
+        with tracked_run(f"tower={tower}", "model", parent=parent):
+            mlflow.log_params({"seed": seed, "tower": tower, "text": "word", f"tower.{tower}": 3})
+            log_metrics({"roc_auc": 0.5 + seed / 10}, "dev")
+    return parent
+
+
+def saved_state(store, key: str) -> dict:
+    """What the UI reads: a state within the text of a tag."""
+    tag = mlflow.get_experiment(store.experiment_id).tags[f"mlflow.sharedViewState.{key}"]
+    return json.loads(json.loads(tag)["state"])
+
+
+def test_a_study_opens_with_what_its_runs_differ_in_and_the_best_on_dev_first(store):
+    parent = run_study("towers", ["dense", "conv1d"])
+    assert save_view_of(parent) == View(
+        "study towers", f"#/experiments/{store.experiment_id}/runs?viewStateShareKey={parent}&{MODE}"
+    )
+    state = saved_state(store, parent)
+    assert state["searchFilter"] == f"tags.`mlflow.parentRunId` = '{parent}'"
+    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`dev/roc_auc`", False)
+    assert state["selectedColumns"] == [
+        "metrics.`dev/roc_auc`",
+        "metrics.`dev/accuracy`",
+        "metrics.`test/roc_auc`",
+        "metrics.`training/seconds`",
+        "params.`tower`",
+        "params.`seed`",
+    ]
+    assert [chart["type"] for chart in state["compareRunCharts"]] == ["BAR", "LINE", "SCATTER", "PARALLEL"]
+    assert state["compareRunCharts"][3]["selectedParams"] == ["tower", "seed"]
+    assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == {
+        section["uuid"] for section in state["compareRunSections"]
+    }
+
+
+def test_the_filter_of_a_view_finds_the_runs_of_its_study_alone(store):
+    parent, _ = run_study("towers", ["dense", "conv1d"]), run_study("losses", ["bilstm"])
+    save_view_of(parent)
+    found = mlflow.search_runs([store.experiment_id], saved_state(store, parent)["searchFilter"], output_format="list")
+    assert {run.info.run_name for run in found} == {"tower=dense", "tower=conv1d"}
+
+
+def test_missing_views_are_saved_and_others_kept(store):
+    first = run_study("towers", ["dense", "conv1d"])
+    save_view_of(first)
+    saved_by_hand = mlflow.get_experiment(store.experiment_id).tags[f"mlflow.sharedViewState.{first}"]
+    with tracked_run("bilstm", "sweep") as second:
+        pass
+    with tracked_run("another run", "model"):
+        pass
+    views = save_missing_views(store.name)
+    assert [view.name for view in views] == ["all networks", "sweep bilstm", "study towers"]
+    assert [view.link.split("viewStateShareKey=")[1] for view in views] == [
+        f"networks&{MODE}",
+        f"{second}&{MODE}",
+        f"{first}&{MODE}",
+    ]
+    assert mlflow.get_experiment(store.experiment_id).tags[f"mlflow.sharedViewState.{first}"] == saved_by_hand
+    assert saved_state(store, "networks")["searchFilter"] == "tags.kind = 'model'"
+    # a study that has no runs yet shows the usual choices
+    assert saved_state(store, second)["selectedColumns"][4:] == [
+        f"params.`{name}`" for name in ("tower", "similarity", "loss", "seed")
+    ]
+
+
+def test_runs_without_parameters_in_common_differ_in_none():
+    assert differing([]) == []
+    assert differing([{"tower": "dense"}]) == []
+    assert differing([{"a": "1"}, {"b": "1"}]) == []
