@@ -2,9 +2,10 @@
 
 python -m experiments.study                     lists the studies and what each asks
 python -m experiments.study name=towers         runs one; launched again after a kill, it goes on
-python -m experiments.study name=towers data=corpus_fr seed=0,1,2,3,4 hydra/launcher=joblib
+python -m experiments.study name=towers data=corpus_fr seed=0,1,2,3,4 hydra/launcher=workers
 
-A study is a file of conf/experiment/ with a Hydra grid. fresh=true starts it anew.
+A study is a file of conf/experiment/ with a Hydra grid. fresh=true starts it anew. retake=true also runs the cells
+that other hosts seem to be at: for jobs of a cluster that were killed, since nobody here can see that.
 """
 
 import itertools
@@ -54,17 +55,18 @@ class Cell:
     key: tuple[str, str]
 
 
-def run(name: str, overrides: Sequence[str], fresh: bool) -> None:
+def run(name: str, overrides: Sequence[str], fresh: bool = False, retake: bool = False) -> None:
     """Train the cells that have not finished, compare all of them, and say which failed.
 
     Args:
         name: of a study in conf/experiment/.
         overrides: of every cell; those with several values replace or extend the axes of the grid.
         fresh: start a new study even if there is one to go on with.
+        retake: take it that the processes of other hosts have died.
 
     Raises:
         ValueError: there is no such study, or another process is at it.
-        SystemExit: a cell failed.
+        SystemExit: a cell is not finished.
     """
     with initialize_config_dir(str(CONF), version_base="1.3"):
         master, axes = _grid(name, overrides)
@@ -76,25 +78,23 @@ def run(name: str, overrides: Sequence[str], fresh: bool) -> None:
             "config_digest": tracking.config_digest(config),
             "evaluation_code": tracking.evaluation_code(),
         }
-        known = None if fresh else _known_study(tags)
+        known = None if fresh else _known_study(tags, retake)
         varied = [axis for axis, values in axes.items() if len(values) > 1 and axis != "seed"]
         with tracking.tracked_run(name, "study", _introduction(name, overrides), tags=tags, resume=known) as parent:
             tracking.log_environment(config["seed"])
-            missing = _missing(cells, parent)
-            print(f"{name}: {len(cells)} cells, {len(cells) - len(missing)} of them finished before", flush=True)
+            missing, busy = _unfinished(cells, parent, retake)
+            finished = len(cells) - len(missing) - len(busy)
+            print(f"{name}: {len(cells)} cells, {finished} of them finished before", flush=True)
+            complaint = ""
             if missing:
                 job = partial(_train_cell, parent, name, tuple(varied), len(missing), time.time())
-                _launch(master, job, missing)
-            failed = _missing(cells, parent)
-            if len(failed) < len(cells):
+                complaint = _launch(master, job, missing)
+            missing, busy = _unfinished(cells, parent)
+            if len(missing) + len(busy) < len(cells):
                 compare_study(parent)
                 save_view_of(parent)
-            if failed:
-                told = "\n".join(f"  {' '.join(cell.overrides[1:])}" for cell in failed)
-                sys.exit(
-                    f"{told}\n{len(failed)} of {len(cells)} cells failed, see the tag `error` of each; "
-                    "the others are finished. Launched again, the study runs only these."
-                )
+            if missing or busy:
+                sys.exit(complaint + _what_is_left(missing, busy, len(cells)))
     print(f"\nall {len(cells)} cells of {name} are finished; look at run {parent} with: make ui")
 
 
@@ -119,7 +119,7 @@ def _grid(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, li
     axes: dict[str, list[str]] = {"experiment": [f"experiment={name}"]}
     for each in parser.parse_overrides([*params, *overrides]):
         key = each.get_key_element()
-        if key.startswith("hydra"):
+        if each.key_or_group.startswith("hydra"):
             continue
         if each.is_sweep_override() and not each.is_discrete_sweep():
             raise ValueError(f"a study needs values to try one by one; {each.input_line} is a range: use a sweep")
@@ -141,39 +141,69 @@ def _cells(master: DictConfig, axes: dict[str, list[str]]) -> list[Cell]:
     return cells
 
 
-def _known_study(tags: dict[str, str]) -> str | None:
+def _known_study(tags: dict[str, str], retake: bool) -> str | None:
     """The newest study of these tags, to go on with."""
     found = find_runs(" and ".join(f"tags.`{name}` = '{value}'" for name, value in {"kind": "study", **tags}.items()))
     if not found:
         return None
     newest = found[0]
-    if newest.status == "RUNNING" and not tracking.has_died(newest.tags["process"]):
+    if newest.status == "RUNNING" and not tracking.has_died(newest.tags["process"], elsewhere=retake):
         raise ValueError(
             f"the study {tags['study']} is being run by process {newest.tags['process']} (host, pid, start); "
-            "wait for it, or start another one with fresh=true"
+            "wait for it, or start another one with fresh=true; if it has died on another host, go on with retake=true"
         )
     return newest.id
 
 
-def _missing(cells: Sequence[Cell], parent: str) -> list[Cell]:
-    """The cells that have no finished run; runs whose process died are marked KILLED on the way."""
+def _unfinished(cells: Sequence[Cell], parent: str, retake: bool = False) -> tuple[list[Cell], list[Cell]]:
+    """The cells that nobody trains or has trained, and those that a living process is at.
+
+    Runs whose process died are marked KILLED on the way.
+    """
     done, busy = set(), set()
     for child in children(parent, {"kind": "model"}):
         key = child.tags.get("config_digest", ""), child.tags.get("seed", "")
         if child.status == "FINISHED":
             done.add(key)
-        elif child.status == "RUNNING" and tracking.has_died(child.tags["process"]):
+        elif child.status == "RUNNING" and tracking.has_died(child.tags["process"], elsewhere=retake):
             end_as_killed(child.run_id)
         elif child.status == "RUNNING":
             busy.add(key)  # a worker that outlived its study finishes its cell
-    return [cell for cell in cells if cell.key not in done | busy]
+    unfinished = [cell for cell in cells if cell.key not in done]
+    return [cell for cell in unfinished if cell.key not in busy], [cell for cell in unfinished if cell.key in busy]
 
 
-def _launch(master: DictConfig, job: partial, cells: Sequence[Cell]) -> None:
-    """Run the cells by the launcher of the config: one after the other here, or as joblib, submitit or Ray do."""
+def _what_is_left(missing: Sequence[Cell], busy: Sequence[Cell], cells: int) -> str:
+    lines = [f"  {' '.join(cell.overrides[1:])}" for cell in (*busy, *missing)]
+    if busy:
+        lines.append(
+            f"{len(busy)} of {cells} cells, the first above, are still being trained by other processes; "
+            "if those died on another host, launch again with retake=true."
+        )
+    if missing:
+        lines.append(
+            f"{len(missing)} of {cells} cells failed (see the tag `error` of each), were killed or did not begin; "
+            "the others are not touched. Launched again, the study runs only these."
+        )
+    return "\n".join(lines)
+
+
+def _launch(master: DictConfig, job: partial, cells: Sequence[Cell]) -> str:
+    """Run the cells by the launcher of the config: one after the other here, or as joblib, submitit or Ray do.
+
+    Returns:
+        what the launcher complained of, such as a worker that was killed or a queue that is not there; "" if of
+        nothing. A cell that fails is none of its concerns.
+    """
     context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks(master))
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=job, config=master)
-    launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
+    try:
+        launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
+    except Exception as problem:  # each launcher has errors of its own
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            raise
+        return f"the launcher gave up: {type(problem).__name__}: {problem}\n\n"
+    return ""
 
 
 def _train_cell(parent: str, study: str, varied: tuple[str, ...], cells: int, begun: float, cfg: DictConfig) -> None:
@@ -212,17 +242,19 @@ def _choices(cfg: DictConfig) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the command line: name=, fresh=, and overrides of the config."""
-    own = dict(each.split("=", 1) for each in sys.argv[1:] if each.split("=")[0] in ("name", "fresh"))
+    """Read the command line: name=, fresh=, retake=, and overrides of the config."""
+    own = dict(each.split("=", 1) for each in sys.argv[1:] if each.split("=")[0] in ("name", "fresh", "retake"))
     overrides = [each for each in sys.argv[1:] if each.split("=")[0] not in own]
     if "name" not in own:
         print(__doc__.strip() + "\n")
         print("\n".join(f"{name:<16}{question}" for name, question in studies().items()))
         sys.exit(0 if sys.argv[1:] in ([], ["--help"]) else 2)
     with explain_mistakes():
-        if own.get("fresh", "false") not in ("true", "false"):
-            raise ValueError(f"fresh must be true or false, got {own['fresh']!r}")
-        run(own["name"], overrides, own.get("fresh") == "true")
+        name = own.pop("name")
+        for option, value in own.items():
+            if value not in ("true", "false"):
+                raise ValueError(f"{option} must be true or false, got {value!r}")
+        run(name, overrides, **{option: value == "true" for option, value in own.items()})
 
 
 if __name__ == "__main__":

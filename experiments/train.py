@@ -33,10 +33,12 @@ from siamese.light.export import light_network
 from siamese.model.levels import level_towers
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
-from siamese.text.vectorizer import TokenIds
+from siamese.neighbours import most_similar
+from siamese.text.vectorizer import TokenIds, Vectorizer
 from siamese.training import Epoch, best_epoch, fit
 
 SAMPLE_VERDICTS = 6
+NEIGHBOURS = 100  # of each question, that retrieval is measured on
 EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
 
 
@@ -121,13 +123,15 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             token_ids(splits.train),
             build(cfg.weighting)(splits.train),
             cfg.seed,
-            lambda: evaluate({"dev": splits.dev}, bootstrap_repeats=0)[1]["dev"].metrics,
+            lambda: evaluate({"dev": splits.dev}, bootstrap_repeats=0, retrieval=False)[1]["dev"].metrics,
             partial(_track_epoch, after_epoch),
             **config["training"],
         )
         _track_history(history, config["training"]["monitor"])
 
-        calibration, reports = evaluate({"dev": splits.dev} if job.trial else _held_out(splits))
+        calibration, reports = evaluate(
+            {"dev": splits.dev} if job.trial else _held_out(splits), nearest=partial(_nearest, network, vectorizer)
+        )
         _track_reports(reports, calibration)
         if job.trial:
             return Trained(run_id, reports)
@@ -218,6 +222,12 @@ def _track_identity(itself: np.ndarray, report: Report) -> None:
     """
     highest = itself >= report.predictions["similarity"].to_numpy()
     tracking.log_metrics({"identical_scores_highest": float(highest.mean())}, "dev")
+
+
+def _nearest(network: keras.Model, vectorizer: Vectorizer, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and similarities of the nearest others of each question, as `evaluate` takes them."""
+    light = light_network(network)
+    return most_similar(light, light.encode(vectorizer.encode(questions)), NEIGHBOURS)
 
 
 def _track_levels(network: keras.Model, token_ids: TokenIds, dev: QuestionPairs) -> None:

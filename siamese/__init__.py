@@ -20,7 +20,11 @@ Read it in this order, which is the way of the data:
     model_folder.py      where MLflow keeps a model, as a folder
     detector.py          what a trained run leaves behind: text in, verdict out, without TensorFlow
     newest.py            which detector was trained last, told in milliseconds
-    search.py            the most similar of many embeddings, exactly or by an index
+    geometry.py          where similar questions lie near each other, whatever the similarity
+    search.py            the most similar of many embeddings, exactly; approximate_index.py: of millions, by faiss
+    near_pairs.py        all near pairs of many points; neighbours.py: the nearest of each
+    mining.py            all duplicates in a collection; clusters.py: what hangs together
+    collection.py        questions kept in a folder, to search, add to and take from
     tracking/            runs in MLflow; model_store.py keeps and finds their detectors, served_model.py
                          is what MLflow loads: only these know it
 """

@@ -1,12 +1,10 @@
-"""Search: the most similar of many embeddings, exactly in one reading of them or approximately in a part of them.
+"""Search: the most similar of many embeddings, exactly and in one reading of them.
 
 Similarity is the inner product; of `normalised` vectors that is the cosine, in [-1, 1], where 1 means "same".
 """
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,10 +14,6 @@ SCORES_AT_ONCE = 4_096_000  # 16 MB, so that they are reduced while in the cache
 LONE_BLOCKS_AT_ONCE = 1_024  # of a lone query: few calls, and scores that stay in a core's own cache
 QUERIES_AT_ONCE = 1_000
 ROWS_AT_ONCE = 4_096  # that are compared in float64
-
-CELLS_PROBED = 144  # of the some 4,000 cells of a million vectors
-POINTS_PER_CELL = 40  # that k-means learns from; below 39 faiss warns
-TRAINING_ROUNDS = 8
 
 
 def normalised(vectors: np.ndarray) -> np.ndarray:
@@ -53,8 +47,8 @@ def exact_top(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndar
     ([[1.0, 1.0]], [[1, 2]])
     """
     vectors = np.asarray(vectors)  # a plain view of an np.memmap, whose slices are slow to make
-    _check_vectors("vectors", vectors)
-    _check_search(queries, vectors.shape[1], k)
+    check_vectors("vectors", vectors)
+    check_search(queries, vectors.shape[1], k)
     k = min(k, len(vectors))
     similarity = np.empty((len(queries), k), np.float32)
     index = np.empty((len(queries), k), np.int64)
@@ -139,88 +133,8 @@ def _top_of_blocks(query: np.ndarray, vectors: np.ndarray, maxima: np.ndarray, k
     return similarity[best], index[best]
 
 
-class ApproximateIndex:
-    """Vectors in cells around k-means centres (faiss IVF); a query is compared only with those of the nearest cells.
-
-    They are kept as float16, which halves the memory and the time and moves a cosine by up to some 1e-4. Built twice
-    from the same vectors on the same machine, it gives the same answers; ties come in any order.
-    """
-
-    def __init__(self, index: Any):
-        self._index = index
-
-    @classmethod
-    def build(cls, vectors: np.ndarray, cells_probed: int = CELLS_PROBED) -> "ApproximateIndex":
-        """An index of `float32[vectors, dimension]`, which it copies; `cells_probed` trades time for recall."""
-        faiss = _faiss()
-        vectors = np.asarray(vectors)
-        _check_vectors("vectors", vectors)
-        if len(vectors) == 0:
-            raise ValueError("vectors is empty, and an index needs at least one vector to learn its cells from")
-        if cells_probed < 1:
-            raise ValueError(f"cells_probed is {cells_probed}; at least 1 is needed")
-        if not np.isfinite(np.einsum("nd,nd->n", vectors, vectors)).all():
-            raise ValueError("vectors hold NaN, infinity or numbers too great for float32; remove or normalise them")
-        # a search reads about as many centres as vectors when there are some 4 * sqrt(vectors) cells
-        cells = max(1, min(int(4 * len(vectors) ** 0.5), len(vectors) // POINTS_PER_CELL))
-        index = faiss.index_factory(vectors.shape[1], f"IVF{cells},SQfp16", faiss.METRIC_INNER_PRODUCT)
-        index.cp.niter = TRAINING_ROUNDS
-        index.cp.max_points_per_centroid = POINTS_PER_CELL
-        index.nprobe = min(cells_probed, cells)
-        index.train(vectors)
-        index.add(vectors)
-        return cls(index)
-
-    def __len__(self) -> int:
-        return self._index.ntotal
-
-    @property
-    def memory(self) -> int:
-        """Bytes that vectors, their rows and the centres take."""
-        centres = self._index.nlist * self._index.d * 4
-        return len(self) * (self._index.code_size + 8) + centres
-
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `exact_top`, but each of the k is found only with the recall that `cells_probed` allows."""
-        faiss = _faiss()
-        _check_search(queries, self._index.d, k)
-        k = min(k, len(self))
-        similarity, index = self._index.search(queries, k)
-        unfilled = (index < 0).any(axis=1)  # the cells probed hold fewer than k vectors: probe all
-        if unfilled.any():
-            everywhere = faiss.SearchParametersIVF(nprobe=self._index.nlist)
-            similarity[unfilled], index[unfilled] = self._index.search(queries[unfilled], k, params=everywhere)
-        return similarity, index
-
-    def save(self, path: Path) -> None:
-        """Write one file of numbers, half as large as the vectors; nothing in it is code."""
-        _faiss().write_index(self._index, str(path))
-
-    @classmethod
-    def load(cls, path: Path) -> "ApproximateIndex":
-        """Read a file that `save` wrote."""
-        faiss = _faiss()
-        if not path.is_file():
-            raise ValueError(f"there is no file {path}; name one that ApproximateIndex.save wrote")
-        try:
-            index = faiss.read_index(str(path))
-        except RuntimeError as problem:
-            raise ValueError(f"{path} is no index that faiss can read; build and save it again") from problem
-        if not isinstance(index, faiss.IndexIVFScalarQuantizer) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise ValueError(f"{path} holds a faiss {type(index).__name__}, not one that ApproximateIndex.save wrote")
-        return cls(index)
-
-
-def _faiss() -> Any:
-    """The index library, imported only where an index is wanted."""
-    try:
-        import faiss
-    except ImportError as problem:
-        raise ImportError("an ApproximateIndex needs faiss: pip install faiss-cpu==1.15.1") from problem
-    return faiss
-
-
-def _check_vectors(name: str, vectors: np.ndarray) -> None:
+def check_vectors(name: str, vectors: np.ndarray) -> None:
+    """Raise ValueError unless `vectors` are `float32[vectors, dimension]`."""
     if vectors.ndim != 2 or vectors.dtype != np.float32 or vectors.shape[1] == 0:
         raise ValueError(
             f"{name} came as {vectors.dtype}{list(vectors.shape)}, expected float32[{name}, dimension]; "
@@ -228,8 +142,9 @@ def _check_vectors(name: str, vectors: np.ndarray) -> None:
         )
 
 
-def _check_search(queries: np.ndarray, dimension: int, k: int) -> None:
-    _check_vectors("queries", queries)
+def check_search(queries: np.ndarray, dimension: int, k: int) -> None:
+    """Raise ValueError unless `queries` are finite `float32[queries, dimension]` and k is at least 1."""
+    check_vectors("queries", queries)
     if queries.shape[1] != dimension:
         raise ValueError(
             f"queries have {queries.shape[1]} dimensions and vectors {dimension}; encode both with the same detector"

@@ -13,6 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from siamese.data.pairs import QuestionPairs, question_key
 
@@ -62,7 +63,8 @@ def logistic_regression(train: QuestionPairs) -> PairScorer:
         )
 
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    model.fit(features(train), train.duplicate)
+    with threadpool_limits(limits=1, user_api="blas"):  # as in report.evaluate
+        model.fit(features(train), train.duplicate)
     return lambda pairs: model.predict_proba(features(pairs))[:, 1]
 
 

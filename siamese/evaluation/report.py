@@ -1,15 +1,20 @@
 """Report: scored pairs -> metrics with intervals, a table of predictions and the worst mistakes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from siamese.data.pairs import DUPLICATE_FROM, QuestionPairs
+from siamese.data.texts import Texts
 from siamese.evaluation import metrics
 from siamese.evaluation.calibration import Calibration, calibrate
+from siamese.evaluation.retrieval import RetrievalTask, retrieval_metrics
 from siamese.evaluation.thresholds import DevScores
+
+Nearest = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,16 @@ def report(
     return Report(values, intervals, predictions)
 
 
+# joblib and Ray give their workers fewer threads; the number that share a product changes its last bit
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def evaluate(
     score: Callable[[QuestionPairs], np.ndarray],
     parts: dict[str, QuestionPairs],
     threshold: str | float,
     seed: int,
     bootstrap_repeats: int,
+    retrieval: bool = False,
+    nearest: Nearest | None = None,
 ) -> tuple[Calibration, dict[str, Report]]:
     """Choose threshold and calibration on dev, then read the other parts once.
 
@@ -87,6 +96,8 @@ def evaluate(
             "precision@0.95", "recall@0.9", or a number.
         seed: of the bootstrap.
         bootstrap_repeats: resamples for the intervals; 0 for none.
+        retrieval: whether to measure mining and retrieval too, where `nearest` is given (a baseline has none).
+        nearest: questions -> positions and similarities of the nearest others, as `most_similar` gives them.
     """
     dev = score(parts["dev"])
     calibration = calibrate(parts["dev"].label, dev, threshold)
@@ -94,7 +105,16 @@ def evaluate(
     for name, pairs in parts.items():
         if name != "dev":
             reports[name] = report(pairs, score(pairs), calibration, seed, bootstrap_repeats)
+    if retrieval and nearest is not None:
+        for name, each in reports.items():
+            reports[name] = replace(each, metrics=each.metrics | _retrieval(parts[name], nearest))
     return calibration, reports
+
+
+def _retrieval(pairs: QuestionPairs, nearest: Nearest) -> dict[str, float]:
+    task = RetrievalTask.of(pairs)
+    found = nearest(Texts.of(pairs.questions).take(task.questions))
+    return {f"retrieval_{name}": value for name, value in retrieval_metrics(task, *found).items()}
 
 
 def worst_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFrame:

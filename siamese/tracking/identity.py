@@ -36,11 +36,16 @@ def process(pid: int | None = None) -> str:
     return f"{socket.gethostname()} {pid} {psutil.Process(pid).create_time():.2f}"
 
 
-def has_died(process_name: str) -> bool:
-    """Whether a process named by `process` is known to have ended; of another host's processes nothing is known."""
+def has_died(process_name: str, elsewhere: bool = False) -> bool:
+    """Whether a process named by `process` has ended.
+
+    Args:
+        process_name: "host pid start-time".
+        elsewhere: the answer for a process of another host, of which nothing is known here.
+    """
     host, pid, _ = process_name.rsplit(" ", 2)
     if host != socket.gethostname():
-        return False
+        return elsewhere
     try:
         return process(int(pid)) != process_name or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

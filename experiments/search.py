@@ -1,0 +1,177 @@
+"""Find the questions of a collection that ask what you ask.
+
+python -m experiments.search index=faq.csv "how do i reset my pin"
+python -m experiments.search index=faq.csv save=faq                   # keep the index in a folder
+python -m experiments.search index=faq append=more.csv delete.topic=archive
+python -m experiments.search index=faq where.topic=cards top=3 "how do i reset my pin" "i lost my card"
+python -m experiments.search index=faq                                # a dialogue; or a question in each line of stdin
+
+Every other column of the file stays beside its questions. Neither TensorFlow nor, unless a run id or a registry URI
+is given, MLflow is started.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+
+from experiments.predict import load
+from experiments.program import explain_mistakes
+from experiments.settings import command_line
+from siamese.collection import Collection
+from siamese.data.question_files import read_question_table
+from siamese.detector import Detector
+
+FORMATS = ("text", "csv", "jsonl")
+ANSWER = ("asked", "similarity", "probability", "duplicate")
+
+Row = dict[str, Any]  # by column
+
+
+def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
+    """The detector, and the collection as it is after what the settings want: built or loaded, changed, saved.
+
+    Args:
+        settings: as `command_line` gives them.
+    """
+    _check(settings)
+    detector = load(settings["run"], settings["tracking.uri"], settings["tracking.experiment"])
+    detector = detector.at(settings["threshold"], None if settings["prior"] is None else float(settings["prior"]))
+    kept = Path(settings["index"]).expanduser()
+    if kept.is_dir():
+        collection = Collection.load(kept, detector)
+    else:
+        collection = Collection.build(detector, _read(settings["index"], settings["column"]), settings["approximate"])
+    if settings["delete"]:
+        _tell(f"{collection.delete(settings['delete']):,} questions were taken out")
+    if settings["append"] is not None:
+        collection.append(_read(settings["append"], settings["column"]))
+    folder = Path(settings["save"]).expanduser() if settings["save"] is not None else kept
+    if settings["save"] is not None or settings["append"] is not None or settings["delete"]:
+        collection.save(folder)
+        _tell(f"{folder} holds {len(collection):,} questions")
+    return detector, collection
+
+
+def answers(detector: Detector, collection: Collection, question: str, settings: dict[str, Any]) -> list[Row]:
+    """The most similar questions, best first.
+
+    A row has asked (the question), similarity and probability in [0, 1], duplicate (bool), number and all columns of
+    the collection.
+    """
+    position, similarity = collection.search(question, settings["top"], settings["where"], settings["candidates"])
+    scores = zip(
+        [float(str(value)) for value in similarity],  # as few digits as a float32 needs
+        [round(value, 6) for value in detector.probability(similarity).tolist()],
+        detector.calibration.duplicate(similarity).tolist(),
+        collection.rows(position),
+        strict=True,
+    )
+    return [
+        {"asked": question, "similarity": similar, "probability": probable, "duplicate": verdict, **row}
+        for similar, probable, verdict, row in scores
+    ]
+
+
+def write(found: Iterable[list[Row]], columns: Sequence[str], file: TextIO, form: str) -> None:
+    """Write the answers to one question after another: as text, as CSV under a header, or as one JSON object a line.
+
+    Args:
+        found: from `answers`.
+        columns: of a row.
+        file: where to.
+        form: text, csv or jsonl.
+    """
+    table = csv.DictWriter(file, columns, lineterminator="\n")
+    if form == "csv":
+        table.writeheader()
+    between = ""
+    for rows in found:
+        if form == "csv":
+            table.writerows(rows)
+        elif form == "jsonl":
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        else:
+            file.write(between + ("".join(_sentence(row) + "\n" for row in rows) or "nothing to compare with\n"))
+            between = "\n"
+        file.flush()
+
+
+def _sentence(row: Row) -> str:
+    beside = [f"{name} {value}" for name, value in row.items() if name not in (*ANSWER, "question") and value != ""]
+    verdict = "duplicate    " if row["duplicate"] else "not duplicate"
+    return f"{verdict} {row['similarity']:.4f} {row['probability']:4.0%}  {row['question']}  ({', '.join(beside)})"
+
+
+def _check(settings: dict[str, Any]) -> None:
+    if settings["index"] is None:
+        raise ValueError("give a file of questions or a saved index: index=FILE or index=FOLDER")
+    is_folder = Path(settings["index"]).expanduser().is_dir()
+    if not is_folder and settings["save"] is None and (settings["append"] is not None or settings["delete"]):
+        raise ValueError("append= and delete= change an index that is kept; give save=FOLDER, or index=FOLDER")
+    if is_folder and settings["approximate"]:
+        raise ValueError("approximate=true is chosen when an index is built; give index=FILE and save=FOLDER")
+    if settings["format"] not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {settings['format']}")
+    if settings["output"] is not None and Path(settings["output"]).suffix not in (".csv", ".jsonl"):
+        raise ValueError(f"output must end in .csv or .jsonl, got {settings['output']}")
+
+
+def _read(path: str, column: str | None) -> pa.Table:
+    questions, bad_rows = read_question_table(path, column)
+    if bad_rows:
+        _tell(f"{len(bad_rows):,} bad rows of {path} were left out; the first: {bad_rows[0]}")
+    return questions
+
+
+def _dialogue(history: str | None) -> Iterator[str]:
+    """Questions that somebody types, with the arrow keys for earlier ones, until Ctrl-D."""
+    import readline  # makes input() remember
+
+    if history is not None and Path(history).expanduser().is_file():
+        readline.read_history_file(Path(history).expanduser())
+    try:
+        while True:
+            question = input("question> ").strip()
+            if question:
+                yield question
+    except EOFError:
+        print()
+    finally:
+        if history is not None:
+            readline.write_history_file(Path(history).expanduser())
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    return filter(None, map(str.strip, file))
+
+
+def _tell(note: str) -> None:
+    print(f"note: {note}", file=sys.stderr)
+
+
+def main() -> None:
+    """Answer the questions of the command line or, if nothing else was to be done, of a dialogue or standard input."""
+    settings, questions = command_line("search", sys.argv[1:])
+    detector, collection = run(settings)
+    asked: Iterable[str] = questions
+    if not questions:
+        if settings["save"] is not None or settings["append"] is not None or settings["delete"]:
+            return
+        asked = _dialogue(settings["history"]) if sys.stdin.isatty() else _lines(sys.stdin)
+    found = (answers(detector, collection, question, settings) for question in asked)
+    columns = [*ANSWER, *collection.table.column_names]
+    if settings["output"] is None:
+        write(found, columns, sys.stdout, settings["format"])
+        return
+    with open(settings["output"], "w", encoding="utf-8", newline="") as file:
+        write(found, columns, file, Path(settings["output"]).suffix.removeprefix("."))
+
+
+if __name__ == "__main__":
+    with explain_mistakes():
+        main()

@@ -1,0 +1,66 @@
+"""Clusters: questions that ask the same, directly or through others, gathered from pairs as they are found."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Questions that hang together.
+
+    Attributes:
+        members: `int64[rows]`, ascending, at least 2.
+        representative: the one of them that is most like its duplicates: with the greatest sum of similarities to
+            them; the first of those that share it.
+    """
+
+    members: np.ndarray
+    representative: int
+
+
+class ClusterBuilder:
+    """Clusters in the making: a connected component and a centrality of each question.
+
+    Pairs wait until there are as many of them as questions, so memory does not grow with the number of pairs.
+    """
+
+    def __init__(self, questions: int):
+        self._component = np.arange(questions)
+        self._centrality = np.zeros(questions)
+        self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(self, left: np.ndarray, right: np.ndarray, similarity: np.ndarray) -> None:
+        """Take in pairs of duplicates.
+
+        Args:
+            left, right: `int64[pairs]`, numbers of questions; each pair comes once.
+            similarity: `float32[pairs]`.
+        """
+        self._waiting.append((left, right, similarity))
+        if sum(len(pairs) for pairs, _, _ in self._waiting) >= len(self._component):
+            self._settle()
+
+    def clusters(self) -> list[Cluster]:
+        """The clusters of all pairs that were taken in, largest first, then in the order of their first questions."""
+        self._settle()
+        by_component = np.argsort(self._component, kind="stable")
+        starts = np.flatnonzero(np.diff(self._component[by_component], prepend=-1))
+        groups = [group for group in np.split(by_component, starts[1:]) if len(group) > 1]
+        groups.sort(key=lambda group: (-len(group), group[0]))
+        return [Cluster(group, int(group[np.argmax(self._centrality[group])])) for group in groups]
+
+    def _settle(self) -> None:
+        """Join the components of the pairs that wait."""
+        if not self._waiting:
+            return
+        left, right, similarity = map(np.concatenate, zip(*self._waiting, strict=True))
+        count = len(self._component)
+        for question in (left, right):
+            self._centrality += np.bincount(question, similarity, count)
+        edges = (np.ones(len(left), np.int32), (self._component[left], self._component[right]))
+        joined = connected_components(coo_array(edges, shape=(count, count)), directed=False)[1]
+        self._component = joined[self._component].astype(np.int64)
+        self._waiting = []

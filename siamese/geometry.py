@@ -1,0 +1,68 @@
+"""Geometry: where embeddings lie so that similar questions are near each other, whatever the similarity.
+
+Every embedding becomes a point, and the Euclidean distance d of two points tells of their similarity s:
+
+    cosine      the embedding brought to length 1         s = (1 - d² / 4)⁴
+    euclidean   the embedding                             s = 1 / (1 + d / scale)
+    manhattan   the embedding                             s = exp(-|u - v|₁) <= exp(-d)
+    learned     the embedding brought to length 1         no formula
+
+For the first two a threshold is a radius, and whoever finds all points within it misses no duplicate. The bound of
+the third is true but too wide to be of use (in 600 dimensions |u - v|₁ is some twenty times d), and the last has
+none: there the nearest points are candidates, and the similarity itself decides among them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from siamese.search import normalised
+
+UNIT = ("Cosine", "Learned")  # the similarities that care for directions most
+
+
+def points(similarity: dict[str, Any], embeddings: np.ndarray) -> np.ndarray:
+    """Points `float32[questions, dimension]` of embeddings of this shape.
+
+    Args:
+        similarity: {"layer", "config"}, as in a `LightNetwork`'s description.
+        embeddings: `float32[questions, dimension]`.
+    """
+    return normalised(embeddings) if similarity["layer"] in UNIT else embeddings
+
+
+def radius(similarity: dict[str, Any], threshold: float) -> float | None:
+    """The distance that the points of two questions have at most if their similarity reaches the threshold.
+
+    Args:
+        similarity: as in `points`.
+        threshold: a similarity; at 0 and below the radius is infinite.
+
+    Returns:
+        None for a similarity that knows no such distance; negative if none is small enough.
+
+    >>> radius({"layer": "Euclidean", "config": {"scale": 2.0}}, threshold=0.5)
+    2.0
+    """
+    if similarity["layer"] not in ("Cosine", "Euclidean"):
+        return None
+    if threshold <= 0:
+        return float("inf")
+    if threshold > 1:
+        return -1.0
+    if similarity["layer"] == "Cosine":
+        return float(2 * np.sqrt(1 - threshold**0.25))
+    return float(similarity["config"]["scale"] * (1 - threshold) / threshold)
+
+
+def stored(points: np.ndarray) -> np.ndarray:
+    """Points as `float32[points, dimension + 1]`, of which those with the greatest inner product are the nearest.
+
+    The inner product of [p, 1] and [q, -|q|² / 2] is (|p|² - |p - q|²) / 2.
+    """
+    return np.column_stack([points, np.einsum("nd,nd->n", points, points) / -2])
+
+
+def asked(points: np.ndarray) -> np.ndarray:
+    """Points as the queries that go with `stored`, `float32[points, dimension + 1]`."""
+    return np.column_stack([points, np.ones(len(points), np.float32)])

@@ -1,0 +1,104 @@
+"""Neighbours: the nearest of all points to each of them, and the pairs that they make."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from siamese import geometry
+from siamese.approximate_index import ApproximateIndex
+from siamese.light.network import LightNetwork
+from siamese.light.threads import cores, side_by_side
+from siamese.near_pairs import Score, ScoredPairs, products, scored
+
+ROWS, COLUMNS = 512, 8_192  # of a tile, 16 MB of distances
+TILE_ROWS_AT_ONCE = 16
+QUERIES_AT_ONCE = 1_000
+PAIRS_AT_ONCE = 2**16
+CELLS_PROBED = 16  # of an index; on 60,000 of Quora's questions 144 found no more than 0.1 % more duplicates
+SEARCHING = 0.9  # the share of the search in the work of `nearest_pairs`
+
+
+def nearest_pairs(
+    points: np.ndarray, neighbours: int, exact: bool, score: Score, threshold: float
+) -> Iterator[ScoredPairs]:
+    """All pairs of which one is among the nearest of the other and whose score reaches the threshold.
+
+    They come in the order of left, then right. Up to 16 bytes are kept for each neighbour of each point.
+
+    Args:
+        points: `float32[points, dimension]`.
+        neighbours: how many of each point, beside itself.
+        exact: whether to compare with all points, or with those of the nearest cells of an index.
+        score: of pairs of positions.
+        threshold: least score.
+    """
+    nothing = np.empty(0, np.int64)
+    keys = [nothing]
+    for itself, neighbour in _neighbours(points, min(neighbours + 1, len(points)), exact):
+        key = np.minimum(itself, neighbour) * len(points) + np.maximum(itself, neighbour)
+        keys.append(key[itself != neighbour])
+        yield ScoredPairs(nothing, nothing, np.empty(0, np.float32), SEARCHING * len(itself) / len(points))
+    distinct = np.unique(np.concatenate(keys))
+    for start in range(0, len(distinct), PAIRS_AT_ONCE):
+        some = distinct[start : start + PAIRS_AT_ONCE]
+        found = scored(*np.divmod(some, len(points)), score, threshold)
+        yield ScoredPairs(*found, (1 - SEARCHING) * len(some) / len(distinct))
+
+
+def most_similar(network: LightNetwork, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each question the k nearest others, the most similar first, as `retrieval_metrics` takes them.
+
+    Args:
+        network: its similarity orders them.
+        embeddings: `float32[questions, dimension]`.
+        k: how many; there are fewer if there are fewer questions.
+
+    Returns:
+        Positions `int64[questions, min(k, questions - 1)]` and similarities `float32` of the same shape.
+    """
+    points = geometry.points(network.description["similarity"], embeddings)
+    k = min(k, len(points) - 1)
+    positions, similarities = [], []
+    for itself, found in _neighbours(points, k + 1, exact=True):
+        # among many equal points a question need not be among its own nearest: then the last one goes
+        itself_last = np.argsort(found == itself, axis=1, kind="stable")
+        others = np.take_along_axis(found, itself_last, axis=1)[:, :k]
+        left = np.repeat(itself.ravel(), k)
+        similarity = network.similarity(embeddings[left], embeddings[others.ravel()]).reshape(others.shape)
+        best_first = np.lexsort((others, -similarity), axis=1)  # ties in the order of the questions
+        positions.append(np.take_along_axis(others, best_first, axis=1))
+        similarities.append(np.take_along_axis(similarity, best_first, axis=1))
+    return np.concatenate(positions), np.concatenate(similarities)
+
+
+def _neighbours(points: np.ndarray, k: int, exact: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Positions of some points, `int64[n, 1]`, and of the k nearest to each, `int64[n, k]`, until all had their turn."""
+    if exact:
+        nearest = _exact_neighbours(points, k)
+        starts = range(0, len(points), ROWS)
+        with side_by_side(cores()) as each:
+            for some in range(0, len(starts), TILE_ROWS_AT_ONCE):
+                yield from each(nearest, starts[some : some + TILE_ROWS_AT_ONCE])
+        return
+    index = ApproximateIndex.build(points, CELLS_PROBED, "euclidean")
+    for start in range(0, len(points), QUERIES_AT_ONCE):
+        found = index.search(points[start : start + QUERIES_AT_ONCE], k)[1]
+        yield np.arange(start, start + len(found))[:, None], found
+
+
+def _exact_neighbours(points: np.ndarray, k: int) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+    """A function: a multiple of ROWS -> as `_neighbours`, for the ROWS points from there on."""
+    left, right, _ = products(points, np.inf)
+
+    def nearest(start: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = left[start : start + ROWS]
+        nearness, found = np.empty((len(rows), 0), np.float32), np.empty((len(rows), 0), np.int64)
+        for first in range(0, len(points), COLUMNS):
+            product = rows @ right[first : first + COLUMNS].T
+            some = np.argpartition(product, -min(k, product.shape[1]), axis=1)[:, -k:]
+            nearness = np.concatenate([nearness, np.take_along_axis(product, some, axis=1)], axis=1)
+            found = np.concatenate([found, some + first], axis=1)
+        best = np.argpartition(nearness, -k, axis=1)[:, -k:]
+        return np.arange(start, start + len(rows))[:, None], np.take_along_axis(found, best, axis=1)
+
+    return nearest
