@@ -21,7 +21,7 @@ train: .venv/installed ## Train the default network on the shipped questions and
 	@$(RUN) -m experiments.train $(ARGS)
 
 test: .venv/installed ## Run all tests
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 ui: .venv/installed ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000; ARGS="port=5001" changes it
 	@$(RUN) -m experiments.ui $(ARGS)
