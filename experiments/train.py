@@ -4,12 +4,13 @@ python -m experiments.train tower=bilstm similarity=manhattan loss=contrastive d
 """
 
 import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+import json
 import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import hydra
 import keras
@@ -87,7 +88,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
         tracking.log_environment(cfg.seed)
 
-        source = build(cfg.data)()
+        source = _source(json.dumps(config["data"], sort_keys=True))
         splits = build(cfg.subset)(source, cfg.seed)
         course.track_data(splits, source.train)
         vectorizer = build(cfg.text)(splits.train.questions)
@@ -146,6 +147,12 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     course.show(reports, baselines, cfg.seed)
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
     return Trained(run_id, reports)
+
+
+@lru_cache(maxsize=1)
+def _source(data: str) -> PairSplits:
+    """The pairs of a data config, JSON; the cells of a study, one after the other, read them once."""
+    return instantiate(OmegaConf.create(json.loads(data)), _convert_="all")()
 
 
 def _name(config: dict) -> str:

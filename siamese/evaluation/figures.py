@@ -39,7 +39,7 @@ def learning_curves(
     epochs: Sequence[int], loss: Sequence[float], dev: Mapping[str, Sequence[float]], best: int
 ) -> Figure:
     """Training loss and dev metrics over the epochs, the best epoch marked."""
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    figure = _figure(8, 3.6)
     left, right = figure.subplots(1, 2)
     left.plot(epochs, loss, marker="o", color=NEUTRAL)
     left.set(xlabel="epoch", ylabel="training loss")
@@ -53,7 +53,7 @@ def learning_curves(
 
 def level_areas(areas: Mapping[str, float]) -> Figure:
     """ROC AUC on dev of the cosine at each level of a tower, from the word embedding to the output."""
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    figure = _figure(6, 3.6)
     axes = figure.subplots()
     *levels, output = areas.items()
     axes.plot(*zip(*levels, strict=True), marker="o", color=DUPLICATE, label="level")
@@ -105,7 +105,7 @@ def _reliability(label: np.ndarray, probability: np.ndarray) -> Figure:
 
 
 def _similarity_histogram(label: np.ndarray, similarity: np.ndarray, threshold: float) -> Figure:
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = _figure(6, 4)
     axes = figure.subplots()
     edges = np.linspace(0, 1, 41).tolist()
     for mask, color, name in ((label, DUPLICATE, "duplicate"), (~label, DIFFERENT, "not duplicate")):
@@ -126,10 +126,20 @@ def _confusion_matrix(label: np.ndarray, verdict: np.ndarray) -> Figure:
         dark = count > counts.max() / 2
         axes.text(said, truth, f"{count:,}", ha="center", va="center", color="white" if dark else "black")
     names = ["not duplicate", "duplicate"]
-    axes.set(xlabel="verdict", ylabel="label", xticks=[0, 1], yticks=[0, 1], xticklabels=names, yticklabels=names)
+    axes.set(xlabel="verdict", ylabel="label")
+    axes.set_xticks([0, 1], names)
+    axes.set_yticks([0, 1], names, rotation=90, va="center")
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches. Margins that fit all of these take half the time of a layout worked out for each."""
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(left=0.8 / width, right=1 - 0.15 / width, bottom=0.55 / height, top=1 - 0.35 / height)
+    figure.subplots_adjust(wspace=0.3)
     return figure
 
 
 def _square():
-    figure = Figure(figsize=(5, 4.6), layout="constrained")
+    figure = _figure(5, 4.6)
     return figure, figure.subplots()
