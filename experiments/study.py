@@ -215,20 +215,20 @@ def _train_cell(parent: str, study: str, varied: tuple[str, ...], cells: int, be
     option = " ".join(each for each in overrides if each.split("=")[0] in varied) or "the only one"
     tags = {"study": study, "option": option, "experiment": study}
     started = time.time()
+    outcome = "interrupted"  # unless what follows says otherwise
     try:
         with Path(os.devnull).open("w") as screen, redirect_stdout(screen):
             again = [*overrides, "hydra.mode=RUN"]  # the study's file alone would run the whole grid
             trained = train.run(cfg, train.Job(again, f"{option} seed={cfg.seed}", parent, tags))
-        figures = ", ".join(f"{split} ROC AUC {each.metrics['roc_auc']:.4f}" for split, each in trained.reports.items())
-        outcome = f"{figures} ({time.time() - started:.0f} s"
+        outcome = ", ".join(f"{split} ROC AUC {each.metrics['roc_auc']:.4f}" for split, each in trained.reports.items())
     except Exception as problem:
-        outcome = f"FAILED, {problem} ({time.time() - started:.0f} s"
+        outcome = f"FAILED, {problem}"
         raise
     finally:
-        left = (time.time() - begun) / number * (cells - number)
-        print(
-            f"{number:>3} of {cells}  {option} seed={cfg.seed}: {outcome}; about {left / 60:.0f} min left)", flush=True
-        )
+        now = time.time()
+        left = (now - begun) / number * (cells - number) / 60
+        times = f"({now - started:.0f} s; about {left:.0f} min left)"
+        print(f"{number:>3} of {cells}  {option} seed={cfg.seed}: {outcome} {times}", flush=True)
 
 
 def _introduction(name: str, overrides: Sequence[str]) -> str:

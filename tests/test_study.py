@@ -116,6 +116,20 @@ def test_a_study_that_is_killed_again_and_again_ends_with_each_cell_once(tmp_pat
     assert parent.info.status == "FINISHED"
 
 
+def test_an_interrupted_study_ends_at_once_and_is_marked_killed(tmp_path):
+    process = launch(tmp_path, "name=towers", "tower=dense", "similarity=cosine", "seed=0,1,2,3,4,5", *TINY)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("  1 of 6"):
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    [parent] = runs(tmp_path, "study")
+    assert parent.info.status == "KILLED"
+    assert len(runs(tmp_path, "model")) < 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
