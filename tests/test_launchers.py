@@ -75,8 +75,9 @@ def serial(tmp_path_factory) -> dict[str, tuple]:
     folder = tmp_path_factory.mktemp("serial")
     with pytest.MonkeyPatch.context() as patch, initialize_config_dir(str(study.CONF), version_base="1.3"):
         patch.chdir(folder)
+        store = f"tracking.uri=sqlite:///{folder}/mlflow.db"  # MLflow remembers a relative one with its first folder
         for similarity in SIMILARITIES:
-            train.run(compose("config", ["experiment=towers", f"similarity={similarity}", "seed=1", *TINY]))
+            train.run(compose("config", ["experiment=towers", f"similarity={similarity}", "seed=1", store, *TINY]))
         return {run.params["similarity"]: figures(run) for run in find(folder, "model")}
 
 

@@ -36,7 +36,7 @@ def measure(runs: int, pairs: int, repeats: int) -> Result:
         repeats: processes.
     """
     with tempfile.TemporaryDirectory() as folder, chdir(folder):  # MLflow keeps a SQLite store's artifacts here
-        tracking.connect("sqlite:///mlflow.db", "duplicate-questions")
+        tracking.connect(f"sqlite:///{folder}/mlflow.db", "duplicate-questions")
         _track(runs, pairs)
 
         def compare() -> None:
