@@ -229,8 +229,8 @@ def test_blocks_and_forgotten_chunks_change_nothing(monkeypatch, kind):
     options = {"kind": kind, "min_frequency": 1, "vocabulary_size": 120}
     whole = Vectorizer.fit(TRAINING, **options)
     expected = whole.encode(TRAINING + STRANGE)
-    monkeypatch.setattr("siamese.text.vectorizer.BLOCK", 2)
-    monkeypatch.setattr("siamese.text.vectorizer.CHUNKS_KEPT", 3)
+    monkeypatch.setattr("siamese.text.chunks.BLOCK", 2)
+    monkeypatch.setattr("siamese.text.chunks.CHUNKS_KEPT", 3)
     in_blocks = Vectorizer.fit(TRAINING, **options)
     assert in_blocks.to_json() == whole.to_json()
     found = in_blocks.encode(TRAINING + STRANGE)

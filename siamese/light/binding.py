@@ -23,10 +23,12 @@ class RowLayer:
     Attributes:
         width: of its output.
         compute: its inputs, `float32[n, width]` each -> `float32[n, width]`.
+        additive: whether it gives to a sum of rows the sum of what it gives to each.
     """
 
     width: int
     compute: Callable[..., np.ndarray]
+    additive: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,15 @@ class QuestionLayer:
         tabulate: `float32[n, width]` -> tables; what depends on one vector alone.
         compute: tables, the row of each token in them (`int64[tokens]`; None for 0, 1, 2, …), packing ->
             `float32[tokens or questions, width]`.
+        shares: as `compute` -> `float32[tokens, width]`, what each token adds to the row of its question; None where
+            it has no share of its own.
     """
 
     width: int
     table_width: int
     tabulate: Callable[[np.ndarray], Tables]
     compute: Callable[[Tables, np.ndarray | None, Packing], np.ndarray]
+    shares: Callable[[Tables, np.ndarray, Packing], np.ndarray] | None = None
 
 
 def bind_layer(
@@ -78,14 +83,15 @@ def bind_layer(
         case "ReLU":
             return RowLayer(width, partial(layers.relu, in_place=in_place))
         case "Concatenate":
-            return RowLayer(width, layers.concatenate)
+            return RowLayer(width, layers.concatenate, additive=True)
         case "NGrams":
             return _ngrams(take, width, **config)
         case "BidirectionalLSTM":
             return _bidirectional_lstm(take, width, **config)
         case "Pool":
-            compute = partial(layers.pool, pooling=config["pooling"])
-            return QuestionLayer(len(config["pooling"]) * width, width, layers.pool_tables, compute)
+            pooling = config["pooling"]
+            compute, shares = partial(layers.pool, pooling=pooling), partial(layers.pool_shares, pooling=pooling)
+            return QuestionLayer(len(pooling) * width, width, layers.pool_tables, compute, shares)
     raise ValueError(f"{name} is a layer of the unknown kind {layer}")
 
 

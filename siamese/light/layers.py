@@ -218,3 +218,30 @@ def pool(
     if "mean" in pooling:
         pooled[:, list(pooling).index("mean")] /= np.maximum(packing.length, 1).astype(np.float32)[:, None]
     return pooled.reshape(questions, -1)
+
+
+def pool_shares(
+    tables: Sequence[np.ndarray], source: np.ndarray, packing: Packing, pooling: Sequence[str]
+) -> np.ndarray:
+    """What each token adds to its question's row of `pool`.
+
+    To a mean it adds its vector divided by the number of words; a maximum comes whole from the first word that
+    reaches it.
+
+    Args:
+        tables, source, packing, pooling: as in `pool`.
+
+    Returns:
+        `float32[tokens, len(pooling) * width]`; over a question's tokens they sum to its row, up to rounding.
+    """
+    vectors = tables[0][source]
+    shares = np.zeros((len(vectors), len(pooling), vectors.shape[1]), np.float32)
+    for question in range(len(packing.length)):
+        tokens = np.flatnonzero(packing.question == question)
+        for column, way in enumerate(pooling):
+            if way == "mean":
+                shares[tokens, column] = vectors[tokens] / np.float32(len(tokens))
+            else:
+                highest, width = vectors[tokens].argmax(axis=0), np.arange(vectors.shape[1])
+                shares[tokens[highest], column, width] = vectors[tokens[highest], width]
+    return shares.reshape(len(vectors), -1)

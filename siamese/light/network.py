@@ -38,6 +38,7 @@ class LightNetwork:
     Attributes:
         vocabulary: number of token ids.
         dimension: width of an embedding.
+        comparison: what compares two embeddings: Cosine, Euclidean, Manhattan or Learned.
 
     Raises:
         ValueError: a layer is unknown, or an array is missing, superfluous or not of the shape it should have.
@@ -48,6 +49,7 @@ class LightNetwork:
         unused = dict(arrays)
         self._plan = Plan(description["tower"], unused)
         self.vocabulary, self.dimension = self._plan.vocabulary, self._plan.dimension
+        self.comparison: str = description["similarity"]["layer"]
         self._similarity = bind_similarity(**description["similarity"], dimension=self.dimension, arrays=unused)
         if unused:
             raise ValueError(f"no layer has the arrays {', '.join(sorted(unused))}")
@@ -89,6 +91,22 @@ class LightNetwork:
 
         tokens = max(1, min(CHUNK_TOKENS, CHUNK_NUMBERS // max(1, self._plan.widest)))
         each(encode_chunk, _chunks(token_ids.lengths, tokens))
+
+    def token_shares(self, token_ids: np.ndarray) -> np.ndarray | None:
+        """What each token adds to the embedding of one question.
+
+        Args:
+            token_ids: `int32[tokens]`, of one question.
+
+        Returns:
+            `float32[tokens, dimension]`, which sum to the question's embedding up to rounding; None where
+            words look at each other, so that an embedding is no sum over them (conv1d and bilstm towers).
+        """
+        if not self._plan.additive:
+            return None
+        words, word_row = _distinct(token_ids, self.vocabulary)
+        question = TokenIds(token_ids, np.array([0, len(token_ids)]))
+        return self._plan.shares(self._plan.tabulate(words), Packing.of(question, np.zeros(1, np.int64), word_row))
 
     def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Similarities `float32[pairs]` in [0, 1] of embeddings, `float32[pairs, dimension]` each."""

@@ -25,6 +25,7 @@ class Plan:
         dimension: width of an embedding.
         table_width: numbers kept for each distinct word.
         widest: numbers in the widest vector of a token, 0 if tokens have no vectors of their own.
+        additive: whether an embedding is a sum of one share for each word, see `shares`.
 
     Raises:
         ValueError: a layer is unknown, or an array is missing or not of the shape it should have.
@@ -65,6 +66,11 @@ class Plan:
             raise ValueError(f"{self._output}, the last step of the tower, gives no row for each question")
         self.dimension = width[self._output]
         self.widest = max((width[name] for name in rows if rows[name] == "tokens"), default=0)
+        self.additive = all(
+            layer.additive if isinstance(layer, RowLayer) else layer.shares is not None
+            for layer in self._behind.values()
+        )
+        self.additive &= not self.widest  # a token's own vector depends on its neighbours
 
     def tabulate(self, words: np.ndarray) -> dict[str, Tables]:
         """All that depends on words alone, `int64[words]`: name of a step that looks at questions -> its tables."""
@@ -88,4 +94,18 @@ class Plan:
                 values[name] = layer.compute(tables[name], packing.word, packing)
             else:
                 values[name] = layer.compute(layer.tabulate(values[self._inputs[name][0]]), None, packing)
+        return values[self._output]
+
+    def shares(self, tables: dict[str, Tables], packing: Packing) -> np.ndarray:
+        """What each token adds to the embedding of its question, `float32[tokens, dimension]`; for additive towers.
+
+        For one question they sum to what `embed` gives, up to rounding.
+        """
+        values: dict[str, np.ndarray] = {}
+        for name, layer in self._behind.items():
+            if isinstance(layer, RowLayer):
+                values[name] = layer.compute(*(values[each] for each in self._inputs[name]))
+            else:
+                assert layer.shares is not None, "the tower is not additive"
+                values[name] = layer.shares(tables[name], packing.word, packing)
         return values[self._output]

@@ -1,34 +1,20 @@
 """Vectorizer: text -> token ids. Fitted on training questions only, saved with the model as JSON."""
 
 import json
-import math
 import zlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
-import pyarrow.compute as pc
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from siamese.data.texts import Texts
+from siamese.text import chunks
+from siamese.text.vocabulary import learn
 
 PADDING, UNKNOWN = 0, 1
-SPECIAL = ["[PAD]", "[UNK]"]
 FORMAT_VERSION = 1
-BLOCK = 2**16  # questions worked on at once: bounds the memory of what lies between texts and ids
-CHUNKS_KEPT = 2**18  # distinct chunks remembered while questions are encoded or counted, about 40 MB
-
-# A French elision (l', qu'), an English 's, a word with its inner apostrophes (don't, aujourd'hui),
-# a number with its separators, or any single other sign with its modifiers (emoji).
-WORD = (
-    r"\b(?i:[cdjlmnst]|(?:jus|lors|puis|quoi|quel)?qu)'(?=\p{L})"
-    r"|'[sS]\b"
-    r"|\p{L}[\p{L}\p{M}]*(?:'(?![sS]\b)\p{L}[\p{L}\p{M}]*)*"
-    r"|\p{N}+(?:[.,]\p{N}+)*"
-    r"|[^\s\p{L}\p{N}][\p{M}\x{200D}\x{FE0F}]*"
-)
 
 
 @dataclass(frozen=True)
@@ -67,11 +53,6 @@ class Vectorizer:
     Ids: 0 padding, 1 unknown, then the vocabulary, then `oov_buckets` ids that words outside the
     vocabulary share by a hash of their letters, so that two questions about the same unknown word
     still meet in it.
-
-    A question is cut at its spaces (U+0020) into chunks, and each distinct chunk is tokenised once: of
-    half a million questions 100,000 chunks remain. The tokens are those of the whole question, since a
-    space composes with no character in NFKC and is part of no token; other white space stays in its
-    chunk, for the tokeniser to judge.
     """
 
     def __init__(self, tokenizer: Tokenizer, oov_buckets: int, max_length: int):
@@ -119,41 +100,8 @@ class Vectorizer:
         ):
             if value < least:
                 raise ValueError(f"text.{name} must be at least {least}, got {value}")
-        model: models.Model
-        trainer: trainers.Trainer | None
-        if kind == "word":
-            model, trainer = models.WordLevel(unk_token="[UNK]"), None
-        elif kind == "unigram":
-            model = models.Unigram()
-            trainer = trainers.UnigramTrainer(
-                vocab_size=vocabulary_size, special_tokens=SPECIAL, unk_token="[UNK]", show_progress=False
-            )
-        elif kind == "bpe":
-            model = models.BPE(unk_token="[UNK]")
-            trainer = trainers.BpeTrainer(
-                vocab_size=vocabulary_size, min_frequency=min_frequency, special_tokens=SPECIAL, show_progress=False
-            )
-        else:
-            raise ValueError(f"text.kind must be one of word, unigram, bpe; got {kind!r}")
-        tokenizer = Tokenizer(model)
-        steps = [normalizers.NFKC(), normalizers.Replace(Regex("[\u2018\u2019\u02bc\uff07]"), "'")]
-        tokenizer.normalizer = normalizers.Sequence(steps + ([normalizers.Lowercase()] if lowercase else []))
-        if trainer is None:
-            tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), behavior="removed", invert=True)
-            counts = _word_counts(tokenizer, questions)
-            frequent = [word for word, count in counts.items() if count >= min_frequency]
-            frequent.sort(key=lambda word: (-counts[word], word))
-            vocabulary = SPECIAL + frequent[: vocabulary_size - len(SPECIAL)]
-            tokenizer.model = models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="[UNK]")
-            return cls(tokenizer, oov_buckets, max_length)
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
-        )
-        tokenizer.decoder = decoders.Metaspace()
-        tokenizer.train_from_iterator(_blocks(questions), trainer)
-        if kind == "unigram":
-            tokenizer = _canonical_unigram(tokenizer, questions)
-        return cls(tokenizer, 0, max_length)
+        tokenizer = learn(questions, kind, vocabulary_size, min_frequency, lowercase)
+        return cls(tokenizer, oov_buckets if kind == "word" else 0, max_length)
 
     @property
     def vocabulary(self) -> list[str]:
@@ -171,16 +119,42 @@ class Vectorizer:
         vocabulary = self.vocabulary
         return [vocabulary[token] for token in self._tokenizer.encode(question).ids[: self.max_length]]
 
+    def words(self, question: str) -> tuple[np.ndarray, np.ndarray]:
+        """Where the words of one question stand in it, and which of its token ids belong to each.
+
+        Words are what the tokeniser cuts a text into before it looks at its vocabulary: those of "word",
+        and for subwords whatever stands between white space. Words behind `max_length` are not among them.
+
+        Returns:
+            `int64[words, 2]`, word i is `question[start:end]`; and `int64[tokens]`, the word of each token that
+            `encode` gives, ascending. Both are empty if the question has no token.
+
+        >>> vectorizer = Vectorizer.fit(["Où est l'eau ?"], min_frequency=1)
+        >>> question = "L’eau\u00a0où ?"
+        >>> spans, word = vectorizer.words(question)
+        >>> [question[start:end] for start, end in spans], word.tolist()
+        (['L’', 'eau', 'où', '?'], [0, 1, 2, 3])
+        """
+        encoding = self._tokenizer.encode(question)
+        token_spans = np.array(encoding.offsets, np.int64).reshape(-1, 2)[: self.max_length]
+        is_first = np.diff(np.array(encoding.word_ids, np.int64)[: self.max_length], prepend=-1) != 0
+        first = np.flatnonzero(is_first)
+        if len(first) == 0:
+            return token_spans, first
+        starts, ends = token_spans.T
+        spans = np.stack([np.minimum.reduceat(starts, first), np.maximum.reduceat(ends, first)], axis=1)
+        return spans, np.cumsum(is_first) - 1
+
     def encode(self, questions: Sequence[str]) -> TokenIds:
         """Token ids of `questions`; a question without any token becomes the unknown token."""
-        number = _Numbering()
+        number = chunks.Numbering()
         chunk_ids, chunk_ends = np.empty(0, np.int32), np.zeros(1, np.int64)  # what `number` has, in its order
         values, lengths = bytearray(), bytearray()  # int32 and int64; they grow without a second copy
-        for block in Texts.of(questions).blocks(BLOCK):
-            if len(number) > CHUNKS_KEPT:
+        for block in Texts.of(questions).blocks(chunks.BLOCK):
+            if len(number) > chunks.CHUNKS_KEPT:
                 number.clear()
                 chunk_ids, chunk_ends = chunk_ids[:0], chunk_ends[:1]
-            distinct, which, question_ends = _chunks(block, self._cut)
+            distinct, which, question_ends = chunks.distinct_chunks(block, self._cut)
             known = len(number)
             which = np.fromiter(map(number.__getitem__, distinct), np.int64, len(distinct))[which]
             new_ids, new_counts = self._tokenize(list(islice(number, known, None)))
@@ -200,13 +174,13 @@ class Vectorizer:
         offsets = np.concatenate([[0], np.cumsum(np.frombuffer(lengths, np.int64))])
         return TokenIds(np.frombuffer(values, np.int32), offsets)
 
-    def _tokenize(self, chunks: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The token ids of the chunks one after another, `int32[tokens]`, and how many each has, `int64[chunks]`."""
+    def _tokenize(self, new: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The token ids of new chunks one after another, `int32[tokens]`, and how many each has, `int64[chunks]`."""
         if self._ids is None:
-            encodings = self._tokenizer.encode_batch_fast(chunks)
+            encodings = self._tokenizer.encode_batch_fast(new)
             lists = [encoding.ids for encoding in encodings]
             return np.fromiter(chain.from_iterable(lists), np.int32), np.fromiter(map(len, lists), np.int64)
-        words, counts = _words(self._tokenizer, chunks)
+        words, counts = chunks.words_of(self._tokenizer, new)
         ids = self._ids
         return np.fromiter((ids.get(word) or self._outside(word) for word in words), np.int32, len(words)), counts
 
@@ -236,80 +210,3 @@ class Vectorizer:
                 "use a newer version of the project"
             )
         return cls(Tokenizer.from_str(json.dumps(state["tokenizer"])), state["oov_buckets"], state["max_length"])
-
-
-def _canonical_unigram(tokenizer: Tokenizer, questions: Sequence[str]) -> Tokenizer:
-    """The same subwords with scores and ids that depend on the questions alone.
-
-    The trainer sums in an order that changes from run to run, so its scores differ in the last digits
-    and its ids are permuted. Counting the subwords of the best segmentations settles both.
-    """
-    state = json.loads(tokenizer.to_str())
-    special, subwords = state["model"]["vocab"][:2], state["model"]["vocab"][2:]
-    counts = Counter({token: 0 for token, _ in subwords})
-    for block in _blocks(questions):
-        for encoding in tokenizer.encode_batch_fast(block):
-            counts.update(token for token in encoding.tokens if token in counts)
-    total = sum(counts.values()) + len(counts)
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    state["model"]["vocab"] = special + [[token, math.log((count + 1) / total)] for token, count in ordered]
-    return Tokenizer.from_str(json.dumps(state))
-
-
-class _Numbering(dict[str, int]):
-    """Numbers whatever it is asked for, from 0 in the order of the first asking."""
-
-    def __missing__(self, key: str) -> int:
-        self[key] = len(self)
-        return self[key]
-
-
-def _blocks(questions: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(questions), BLOCK):
-        yield list(questions[start : start + BLOCK])
-
-
-def _chunks(texts: Texts, cut: bool) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The chunks of texts cut at each space, or the whole texts.
-
-    Returns:
-        The distinct chunks; `int32[chunks]`, which of them each text has, one text after another; and
-        `int64[texts + 1]`, text i has the chunks from its entry to the next.
-    """
-    if cut:
-        lists = pc.split_pattern(texts.utf8, " ")
-        every, ends = lists.flatten(), np.from_dlpack(lists.offsets)
-    else:
-        every, ends = texts.utf8, np.arange(len(texts) + 1)
-    coded = every.dictionary_encode()
-    return [chunk.decode() for chunk in coded.dictionary.to_pylist()], np.from_dlpack(coded.indices), ends
-
-
-def _words(tokenizer: Tokenizer, chunks: list[str]) -> tuple[list[str], np.ndarray]:
-    """The words of the chunks one after another, in or outside the vocabulary; how many each has, `int64[chunks]`."""
-    normalized = [tokenizer.normalizer.normalize_str(chunk) for chunk in chunks]
-    ends = np.cumsum(np.fromiter(map(len, normalized), np.int64) + 1)
-    words = tokenizer.pre_tokenizer.pre_tokenize_str(" ".join(normalized))  # one call is faster than one a chunk
-    starts = np.fromiter((start for _, (start, _) in words), np.int64, len(words))
-    return [word for word, _ in words], np.bincount(np.searchsorted(ends, starts, "right"), minlength=len(chunks))
-
-
-def _word_counts(tokenizer: Tokenizer, questions: Sequence[str]) -> Counter[str]:
-    """How often each word occurs in the questions."""
-    of_word: Counter[str] = Counter()
-    of_chunk: Counter[str] = Counter()
-
-    def settle() -> None:
-        words, counts = _words(tokenizer, list(of_chunk))
-        for word, count in zip(words, np.repeat(list(of_chunk.values()), counts).tolist(), strict=True):
-            of_word[word] += count
-        of_chunk.clear()
-
-    for block in Texts.of(questions).blocks(BLOCK):
-        distinct, which, _ = _chunks(block, cut=True)
-        for chunk, count in zip(distinct, np.bincount(which).tolist(), strict=True):
-            of_chunk[chunk] += count
-        if len(of_chunk) > CHUNKS_KEPT:
-            settle()
-    settle()
-    return of_word

@@ -1,0 +1,113 @@
+"""Vocabulary: the words or subwords of training questions, as a tokenizer that finds them."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from siamese.data.texts import Texts
+from siamese.text import chunks
+
+SPECIAL = ("[PAD]", "[UNK]")  # of the ids 0 and 1
+
+# A French elision (l', qu'), an English 's, a word with its inner apostrophes (don't, aujourd'hui),
+# a number with its separators, or any single other sign with its modifiers (emoji).
+WORD = (
+    r"\b(?i:[cdjlmnst]|(?:jus|lors|puis|quoi|quel)?qu)'(?=\p{L})"
+    r"|'[sS]\b"
+    r"|\p{L}[\p{L}\p{M}]*(?:'(?![sS]\b)\p{L}[\p{L}\p{M}]*)*"
+    r"|\p{N}+(?:[.,]\p{N}+)*"
+    r"|[^\s\p{L}\p{N}][\p{M}\x{200D}\x{FE0F}]*"
+)
+
+
+def learn(questions: Sequence[str], kind: str, vocabulary_size: int, min_frequency: int, lowercase: bool) -> Tokenizer:
+    """A tokenizer with the vocabulary of training questions; the arguments are those of `Vectorizer.fit`."""
+    if kind == "word":
+        return _words(questions, vocabulary_size, min_frequency, lowercase)
+    options: dict[str, Any] = {
+        "vocab_size": vocabulary_size,
+        "special_tokens": list(SPECIAL),
+        "show_progress": False,
+    }
+    trainer: trainers.Trainer
+    if kind == "unigram":
+        tokenizer = _tokenizer(models.Unigram(), lowercase)
+        trainer = trainers.UnigramTrainer(unk_token=SPECIAL[1], **options)
+    elif kind == "bpe":
+        tokenizer = _tokenizer(models.BPE(unk_token=SPECIAL[1]), lowercase)
+        trainer = trainers.BpeTrainer(min_frequency=min_frequency, **options)
+    else:
+        raise ValueError(f"text.kind must be one of word, unigram, bpe; got {kind!r}")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.train_from_iterator(_blocks(questions), trainer)
+    return _canonical_unigram(tokenizer, questions) if kind == "unigram" else tokenizer
+
+
+def _tokenizer(model: models.Model, lowercase: bool) -> Tokenizer:
+    """A tokenizer that knows how a text is normalised, and nothing else yet."""
+    tokenizer = Tokenizer(model)
+    steps = [normalizers.NFKC(), normalizers.Replace(Regex("[\u2018\u2019\u02bc\uff07]"), "'")]
+    tokenizer.normalizer = normalizers.Sequence(steps + ([normalizers.Lowercase()] if lowercase else []))
+    return tokenizer
+
+
+def _words(questions: Sequence[str], vocabulary_size: int, min_frequency: int, lowercase: bool) -> Tokenizer:
+    """The most frequent words, frequent ones first, equals by their letters."""
+    tokenizer = _tokenizer(models.WordLevel(unk_token=SPECIAL[1]), lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), behavior="removed", invert=True)
+    counts = _word_counts(tokenizer, questions)
+    frequent = [word for word, count in counts.items() if count >= min_frequency]
+    frequent.sort(key=lambda word: (-counts[word], word))
+    vocabulary = [*SPECIAL, *frequent[: vocabulary_size - len(SPECIAL)]]
+    tokenizer.model = models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=SPECIAL[1])
+    return tokenizer
+
+
+def _word_counts(tokenizer: Tokenizer, questions: Sequence[str]) -> Counter[str]:
+    """How often each word occurs in the questions."""
+    of_word: Counter[str] = Counter()
+    of_chunk: Counter[str] = Counter()
+
+    def settle() -> None:
+        words, counts = chunks.words_of(tokenizer, list(of_chunk))
+        for word, count in zip(words, np.repeat(list(of_chunk.values()), counts).tolist(), strict=True):
+            of_word[word] += count
+        of_chunk.clear()
+
+    for block in Texts.of(questions).blocks(chunks.BLOCK):
+        distinct, which, _ = chunks.distinct_chunks(block, cut=True)
+        for chunk, count in zip(distinct, np.bincount(which).tolist(), strict=True):
+            of_chunk[chunk] += count
+        if len(of_chunk) > chunks.CHUNKS_KEPT:
+            settle()
+    settle()
+    return of_word
+
+
+def _canonical_unigram(tokenizer: Tokenizer, questions: Sequence[str]) -> Tokenizer:
+    """The same subwords with scores and ids that depend on the questions alone.
+
+    The trainer sums in an order that changes from run to run, so its scores differ in the last digits
+    and its ids are permuted. Counting the subwords of the best segmentations settles both.
+    """
+    state = json.loads(tokenizer.to_str())
+    special, subwords = state["model"]["vocab"][:2], state["model"]["vocab"][2:]
+    counts = Counter({token: 0 for token, _ in subwords})
+    for block in _blocks(questions):
+        for encoding in tokenizer.encode_batch_fast(block):
+            counts.update(token for token in encoding.tokens if token in counts)
+    total = sum(counts.values()) + len(counts)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    state["model"]["vocab"] = special + [[token, math.log((count + 1) / total)] for token, count in ordered]
+    return Tokenizer.from_str(json.dumps(state))
+
+
+def _blocks(questions: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(questions), chunks.BLOCK):
+        yield list(questions[start : start + chunks.BLOCK])
