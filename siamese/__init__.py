@@ -5,7 +5,8 @@ Read it in this order, which is the way of the data:
     data/texts.py        many texts in one piece of memory
     data/pairs.py        what a labelled pair is; data/sources.py brings them, data/splits.py parts them;
                          data/records.py streams unlabelled ones, leaving none out
-    text/vectorizer.py   text -> token ids; text/word_vectors.py starts the embedding table
+    text/vectorizer.py   text -> token ids: vocabulary.py learns the words, chunks.py finds each distinct one once;
+                         text/word_vectors.py starts the embedding table
     text/batches.py      pairs -> length-bucketed batches in which every question stands once
     model/layers.py      the towers' own layers, which compute each distinct word once and no padding; lstm.py
     model/towers.py      token ids -> embedding
@@ -19,6 +20,7 @@ Read it in this order, which is the way of the data:
     light/               a trained network in NumPy alone, as fast as two cores allow; export.py makes it
     model_folder.py      where MLflow keeps a model, as a folder
     detector.py          what a trained run leaves behind: text in, verdict out, without TensorFlow
+    why.py               which words carry a verdict; heat_map.py draws them
     newest.py            which detector was trained last, told in milliseconds
     geometry.py          where similar questions lie near each other, whatever the similarity
     search.py            the most similar of many embeddings, exactly; approximate_index.py: of millions, by faiss

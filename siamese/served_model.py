@@ -10,6 +10,7 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel
 
 from siamese.detector import Detector
+from siamese.serving import answers
 
 
 class ServedDetector(PythonModel):
@@ -21,15 +22,7 @@ class ServedDetector(PythonModel):
 
     def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
         """Columns question1, question2 -> similarity, probability, duplicate, in the same order."""
-        pairs = list(zip(model_input["question1"], model_input["question2"], strict=True))
-        similarity = self.detector.similarity(pairs)
-        return pd.DataFrame(
-            {
-                "similarity": similarity.astype("float64"),
-                "probability": self.detector.probability(similarity),
-                "duplicate": self.detector.calibration.duplicate(similarity),
-            }
-        )
+        return answers(self.detector, model_input)
 
 
 mlflow.models.set_model(ServedDetector())
