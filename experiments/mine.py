@@ -19,9 +19,9 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from experiments.predict import load
 from experiments.program import explain_mistakes
 from experiments.settings import command_line
+from experiments.trained import chosen
 from siamese.clusters import Cluster, ClusterBuilder
 from siamese.data.files import QuestionRows
 from siamese.data.question_files import read_questions
@@ -46,8 +46,7 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
     file = read_questions(settings["collection"], settings["column"])
     if file.bad_rows:
         _tell(f"{len(file.bad_rows):,} bad rows were left out; the first: {file.bad_rows[0]}")
-    detector = load(settings["run"], settings["tracking.uri"], settings["tracking.experiment"])
-    detector = detector.at(settings["threshold"], None if settings["prior"] is None else float(settings["prior"]))
+    detector = chosen(settings)
     texts = DistinctTexts.of(detector, file.texts[0])
     threshold = _threshold(detector, texts, settings["most"] if settings["threshold"] is None else None)
     clusters, pairs = ClusterBuilder(len(file.rows)), 0

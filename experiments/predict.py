@@ -24,13 +24,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-import yaml
 
 from experiments.program import explain_mistakes
-from siamese import newest
+from experiments.settings import command_line
+from experiments.trained import chosen, load  # noqa: F401
 from siamese.detector import Detector
 
-CONFIG = Path(__file__).parent.parent / "conf" / "predict.yaml"
 STDIN = "-"
 READ_AT_ONCE = 2**20  # bytes
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".txt": "text"}
@@ -54,27 +53,9 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
             f"give two questions in quotes, or pairs=FILE; got {len(questions)} questions and pairs={settings['pairs']}"
         )
     form(settings)
-    prior = _share(settings["prior"])
-    detector = load(settings["run"], settings["tracking.uri"], settings["tracking.experiment"])
-    if settings["threshold"] is not None or prior is not None:
-        detector = detector.at(settings["threshold"], prior)
-        print(detector.threshold_note(), file=sys.stderr)
+    detector = chosen(settings, tell=True)
     left, right = settings["left"], settings["right"]
     return (answer(detector, block, left, right) for block in _records(settings, questions))
-
-
-def load(wanted: str | None, uri: str, experiment: str) -> Detector:
-    """The detector of a folder, of a run or a registry URI of a tracking store, or (None) its newest one."""
-    if wanted is None:
-        noted = newest.find(uri)
-        if noted is not None:
-            return Detector.load(noted[1])
-    elif Path(wanted).expanduser().is_dir():
-        return Detector.load(wanted)
-    from siamese import model_store, tracking  # they start MLflow, which takes seconds
-
-    tracking.connect(uri, experiment)
-    return model_store.load_detector(wanted)[0]
 
 
 def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, right: str) -> list[Row]:
@@ -92,35 +73,6 @@ def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, ri
         scored = (None, None, None) if error else next(scores)
         rows.append(values | dict(zip(ANSWERS, (*scored, error), strict=True)))
     return rows
-
-
-def command_line(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Split the words of a command line into settings (key=value) and questions.
-
-    >>> settings, questions = command_line(["run=abc", "Is 1+1=2?", "What is 1+1?"])
-    >>> settings["run"], questions
-    ('abc', ['Is 1+1=2?', 'What is 1+1?'])
-    """
-    settings = _dotted(yaml.safe_load(CONFIG.read_text(encoding="utf-8")))
-    groups = {name.partition(".")[0] for name in settings}
-    questions = []
-    for word in words:
-        key, equals, value = word.partition("=")
-        if key in settings and equals:
-            settings[key] = value or None
-        elif key.partition(".")[0] in groups and equals:
-            raise ValueError(f"there is no setting {key}; the settings are {', '.join(settings)}")
-        else:
-            questions.append(word)
-    return settings, questions
-
-
-def _dotted(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return flat
 
 
 def form(settings: dict[str, Any]) -> str:
@@ -191,7 +143,7 @@ def destination(output: str | None) -> Iterator[TextIO]:
 def main() -> None:
     """Print or write the verdicts on two questions, a file of pairs or lines of standard input."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop early, as `head` does
-    settings, questions = command_line(sys.argv[1:])
+    settings, questions = command_line("predict", sys.argv[1:])
     blocks = run(settings, questions)
     with destination(settings["output"]) as file:
         count = write(blocks, file, form(settings))
@@ -220,13 +172,6 @@ def _records(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[lis
         for block in records.read_file(settings["pairs"], left, right):
             yield block
             progress.update(len(block))
-
-
-def _share(given: str | None) -> float | None:
-    try:
-        return None if given is None else float(given)
-    except ValueError:
-        raise ValueError(f"prior must be a share of duplicates such as 0.01, got {given!r}") from None
 
 
 def _short(values: np.ndarray) -> list[float]:

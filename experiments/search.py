@@ -19,9 +19,9 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from experiments.predict import load
 from experiments.program import explain_mistakes
 from experiments.settings import command_line
+from experiments.trained import chosen
 from siamese.collection import Collection
 from siamese.data.question_files import read_question_table
 from siamese.detector import Detector
@@ -39,8 +39,7 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
         settings: as `command_line` gives them.
     """
     _check(settings)
-    detector = load(settings["run"], settings["tracking.uri"], settings["tracking.experiment"])
-    detector = detector.at(settings["threshold"], None if settings["prior"] is None else float(settings["prior"]))
+    detector = chosen(settings)
     kept = Path(settings["index"]).expanduser()
     if kept.is_dir():
         collection = Collection.load(kept, detector)

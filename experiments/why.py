@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.predict import load
 from experiments.program import explain_mistakes
 from experiments.settings import command_line
+from experiments.trained import chosen
 from siamese.why import Explanation, WordEffects, why
 
 HEAT_MAPS = (".png", ".html")
@@ -35,8 +35,7 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
     output = None if settings["output"] is None else Path(settings["output"]).expanduser()
     if output is not None and output.suffix not in HEAT_MAPS:
         raise ValueError(f"output must end in {' or '.join(HEAT_MAPS)}, got {output}")
-    detector = load(settings["run"], settings["tracking.uri"], settings["tracking.experiment"])
-    detector = detector.at(settings["threshold"], None if settings["prior"] is None else float(settings["prior"]))
+    detector = chosen(settings)
     explanation = why(detector, *questions)
     if output is not None:
         from siamese import heat_map  # starts matplotlib, which takes a second

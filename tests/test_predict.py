@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from experiments import predict
+from experiments.settings import command_line
 from siamese import newest
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
@@ -76,7 +77,7 @@ def written(rows: list[dict], form: str) -> str:
 
 
 def settings(*words: str) -> dict:
-    return predict.command_line(words)[0]
+    return command_line("predict", words)[0]
 
 
 @pytest.mark.parametrize("way", ["run", "newest"])
@@ -246,7 +247,7 @@ def test_an_error_leaves_what_was_there_before(tmp_path):
 
 
 def test_the_settings_of_a_command_line():
-    given, questions = predict.command_line(["left=q1", "tracking.uri=sqlite:///x.db", "Why is a=b?", "output="])
+    given, questions = command_line("predict", ["left=q1", "tracking.uri=sqlite:///x.db", "Why is a=b?", "output="])
     assert questions == ["Why is a=b?"]
     assert given == {
         "run": None,
@@ -267,7 +268,7 @@ def test_a_misspelt_setting_is_named(word):
     with pytest.raises(
         ValueError, match=f"there is no setting {word[:-2]}; the settings are run, pairs, .*tracking.uri"
     ):
-        predict.command_line([word])
+        command_line("predict", [word])
 
 
 @pytest.mark.parametrize(
