@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := PYTHONPATH=. $(BIN)/python
 
-.PHONY: help train test ui server pictures benchmark lint clean
+.PHONY: help train test ui serve demo server pictures benchmark lint clean
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -25,6 +25,12 @@ test: .venv/installed ## Run all tests
 
 ui: .venv/installed ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000; ARGS="port=5001" changes it
 	@$(RUN) -m experiments.ui $(ARGS)
+
+serve: .venv/installed ## Answer programs over HTTP on 127.0.0.1:5002 with the promoted model; ARGS="run=ID" serves another
+	@$(RUN) -m experiments.serve $(ARGS)
+
+demo: .venv/installed ## Open a page to try the newest detector on http://127.0.0.1:5003; ARGS="index=faq.csv" searches your own questions
+	@$(RUN) -m experiments.demo $(ARGS)
 
 server: .venv/installed ## Serve runs of several machines; needs STORE=postgresql://user@host/database ARTIFACTS=folder
 	@test -n "$(STORE)" -a -n "$(ARTIFACTS)" || { echo "error: say where runs and artifacts lie: make server STORE=postgresql://user@host/database ARTIFACTS=/folder/that/all/machines/see"; exit 1; }

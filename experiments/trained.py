@@ -27,8 +27,10 @@ def chosen(settings: dict[str, Any], tell: bool = False) -> Detector:
     return detector
 
 
-def load(wanted: str | None, uri: str, experiment: str) -> Detector:
+def load(wanted: str | None, uri: str | None, experiment: str) -> Detector:
     """The detector of a folder, of a run or a registry URI of a tracking store, or (None) its newest one."""
+    if uri is None:
+        raise ValueError("tracking.uri is empty; give the address of a store, such as sqlite:///mlflow.db")
     if wanted is None:
         noted = newest.find(uri)
         if noted is not None:

@@ -18,6 +18,7 @@ import numpy as np
 from experiments.program import explain_mistakes
 from experiments.settings import command_line
 from experiments.trained import chosen
+from siamese import heat_map
 from siamese.why import Explanation, WordEffects, why
 
 HEAT_MAPS = (".png", ".html")
@@ -38,8 +39,6 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
     detector = chosen(settings)
     explanation = why(detector, *questions)
     if output is not None:
-        from siamese import heat_map  # starts matplotlib, which takes a second
-
         if output.suffix == ".html":
             output.write_text(heat_map.page(explanation), encoding="utf-8")
         else:

@@ -5,12 +5,14 @@ the largest effect in the picture.
 """
 
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
 from siamese.why import Explanation, WordEffects
+
+if TYPE_CHECKING:  # a page does without matplotlib, which takes a second to start
+    from matplotlib.figure import Figure
 
 SAME, DIFFERENT = (33, 113, 181), (217, 95, 14)  # red, green, blue
 DEEPEST = 0.75  # share of the colour behind the strongest word, so that its letters can be read
@@ -51,8 +53,11 @@ def page(explanation: Explanation) -> str:
     )
 
 
-def figure(explanation: Explanation) -> Figure:
+def figure(explanation: Explanation) -> "Figure":
     """Both questions as bars of their words' effects, beside the matrix of contributions if there is one."""
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+
     left, right, parts = explanation.left, explanation.right, explanation.contributions
     most = max(len(left.words), len(right.words), 1)
     drawing = Figure(figsize=(4.5 if parts is None else 5.5 + CELL * len(right.words), max(3.0, 1.5 + CELL * most)))

@@ -106,7 +106,9 @@ class LightNetwork:
             return None
         words, word_row = _distinct(token_ids, self.vocabulary)
         question = TokenIds(token_ids, np.array([0, len(token_ids)]))
-        return self._plan.shares(self._plan.tabulate(words), Packing.of(question, np.zeros(1, np.int64), word_row))
+        packing = Packing.of(question, np.zeros(1, np.int64), word_row)
+        with side_by_side(1):
+            return self._plan.shares(self._plan.tabulate(words), packing)
 
     def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Similarities `float32[pairs]` in [0, 1] of embeddings, `float32[pairs, dimension]` each."""

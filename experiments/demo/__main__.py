@@ -1,0 +1,81 @@
+"""Open a page on which two questions are compared and a collection is searched.
+
+python -m experiments.demo                                  # the run that finished last, the shipped English questions
+python -m experiments.demo run=models:/duplicate-questions@champion index=faq.csv threshold=precision@0.9
+
+Neither TensorFlow nor, unless a run id or a registry URI is given, MLflow is started.
+"""
+
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from uvicorn import Config, Server
+
+from experiments.demo.server import application
+from experiments.program import explain_mistakes
+from experiments.settings import command_line
+from experiments.trained import chosen
+from siamese.collection import Collection
+from siamese.data.question_files import read_question_table
+from siamese.data.sources import CORPORA
+from siamese.detector import Detector
+
+ANY = "0.0.0.0"  # every address of this machine
+LOCAL = ("127.0.0.1", "localhost")
+
+
+def run(settings: dict[str, Any]) -> None:
+    """Serve the page until Ctrl-C.
+
+    Args:
+        settings: as `command_line` gives them.
+
+    Raises:
+        ValueError, OSError: detector or collection cannot be read, or the port is taken.
+    """
+    host = settings["host"]
+    with _listen(host, settings["port"]) as listener:
+        detector = chosen(settings)
+        index = Path(settings["index"] or CORPORA / "en.tsv").expanduser()
+        collection = _collection(detector, index, settings["column"])
+        # a page of another site could otherwise ask under a name of its own that leads here (DNS rebinding)
+        names = ["*"] if host == ANY else [*LOCAL, host]
+        app = application(detector, collection, index.name, settings["candidates"], names)
+        address = f"http://{LOCAL[0] if host == ANY else host}:{listener.getsockname()[1]}/"
+        print(f"open {address} (Ctrl-C ends it)", flush=True)
+        Server(Config(app, log_level="warning", lifespan="off", server_header=False)).run([listener])
+
+
+def _collection(detector: Detector, index: Path, column: str | None) -> Collection:
+    if index.is_dir():
+        return Collection.load(index, detector)
+    questions, bad_rows = read_question_table(index, column)
+    if bad_rows:
+        print(f"note: {len(bad_rows):,} bad rows of {index} were left out; the first: {bad_rows[0]}", file=sys.stderr)
+    print(f"encoding {len(questions):,} questions of {index.name}", file=sys.stderr)
+    return Collection.build(detector, questions)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections from now on; they are answered when all is loaded."""
+    try:
+        return socket.create_server((host, port))
+    except (OSError, OverflowError) as problem:
+        raise ValueError(
+            f"cannot listen on {host}, port {port}: {problem}; give another port, as in port=5004"
+        ) from None
+
+
+def main() -> None:
+    """Serve the page with the settings of the command line."""
+    settings, others = command_line("demo", sys.argv[1:])
+    if others:
+        raise ValueError(f"{others[0]!r} is no setting; the settings are {', '.join(settings)}, given as key=value")
+    run(settings)
+
+
+if __name__ == "__main__":
+    with explain_mistakes():
+        main()

@@ -1,0 +1,155 @@
+"""The demo's server: its page, and what the page asks for, as JSON.
+
+    POST /compare   {"left", "right"}   -> similarity, probability, verdict, threshold, and the words that carry it
+    POST /search    {"question", "top"} -> the most similar questions of the collection
+    GET  /about     what is searched and by which threshold
+
+What is wrong with a request is said in a sentence: {"error": "…"} with a status of 4xx. One request is answered
+after the other, for each takes but a moment.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from experiments.search import answers
+from siamese.collection import Collection
+from siamese.detector import Detector
+from siamese.heat_map import html
+from siamese.why import why
+
+PAGE = Path(__file__).parent / "page"
+MAX_BODY = 2**16  # bytes
+MAX_TOP = 100
+WHICH = {"left": "the first question", "right": "the second question", "question": "the question"}
+JSON = "application/json"  # a page of another site cannot send it here without asking first, which is refused
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "style-src-attr": "'unsafe-inline'",  # the colours of the heat map; an attribute can load nothing
+    "img-src": "'self'",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+
+
+def application(
+    detector: Detector, collection: Collection, name: str, candidates: int, hosts: Sequence[str]
+) -> Starlette:
+    """The server as an ASGI application.
+
+    Args:
+        detector: answers.
+        collection: is searched.
+        name: of the collection, for the reader.
+        candidates: how many nearest embeddings the whole network scores in a search.
+        hosts: by which this machine may be called; "*" for any.
+    """
+    note = detector.threshold_note()
+
+    async def compare(request: Request) -> Response:
+        asked = await _read(request)
+        explanation = why(detector, _question(asked, "left"), _question(asked, "right"))
+        return JSONResponse(
+            {
+                "similarity": float(explanation.similarity),
+                "probability": float(explanation.probability),
+                "duplicate": bool(explanation.duplicate),
+                "threshold": detector.calibration.threshold,
+                "note": note,
+                "html": html(explanation),
+            }
+        )
+
+    async def search(request: Request) -> Response:
+        asked = await _read(request)
+        settings = {"top": _top(asked), "where": {}, "candidates": candidates}
+        return JSONResponse({"rows": answers(detector, collection, _question(asked, "question"), settings)})
+
+    async def about(request: Request) -> Response:
+        return JSONResponse({"collection": name, "questions": len(collection), "note": note})
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    return Starlette(
+        routes=[
+            Route("/compare", compare, methods=["POST"]),
+            Route("/search", search, methods=["POST"]),
+            Route("/about", about),
+            Route("/health", health),
+            Mount("/", StaticFiles(directory=PAGE, html=True)),
+        ],
+        middleware=[
+            Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
+            Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
+        ],
+        exception_handlers={HTTPException: _refuse},
+    )
+
+
+async def _read(request: Request) -> dict[str, Any]:
+    """The JSON object that was sent."""
+    if request.headers.get("Content-Type", "").partition(";")[0].strip() != JSON:
+        raise HTTPException(415, f"send JSON, with the header Content-Type: {JSON}")
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY:
+            raise HTTPException(413, f"that is too long; a request may have up to {MAX_BODY:,} bytes")
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError) as problem:
+        raise HTTPException(400, f"this is no JSON in UTF-8: {problem}") from None
+    if not isinstance(asked, dict):
+        raise HTTPException(400, f"send a JSON object, got {type(asked).__name__}")
+    return asked
+
+
+def _question(asked: dict[str, Any], name: str) -> str:
+    question = asked.get(name, "")
+    if not isinstance(question, str):
+        raise HTTPException(400, f"{name!r} must be a text, got {type(question).__name__}")
+    if not question.strip():
+        raise HTTPException(400, f"{WHICH[name]} is empty; write one")
+    # half a surrogate pair, which JSON can spell, is no character
+    return question.strip().encode("utf-8", "replace").decode("utf-8")
+
+
+def _top(asked: dict[str, Any]) -> int:
+    top = asked.get("top", 10)
+    if type(top) is not int or not 1 <= top <= MAX_TOP:
+        raise HTTPException(400, f"'top' must be a whole number from 1 to {MAX_TOP}, got {json.dumps(top)[:40]}")
+    return top
+
+
+async def _refuse(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, HTTPException)
+    return JSONResponse({"error": problem.detail}, problem.status_code, problem.headers)
+
+
+async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    response = await call_next(request)
+    response.headers.update(HEADERS)
+    return response
