@@ -18,12 +18,10 @@ def chosen(settings: dict[str, Any], tell: bool = False) -> Detector:
     Raises:
         ValueError: there is no such detector, or it cannot serve this purpose.
     """
-    threshold, prior = settings["threshold"], _share(settings["prior"])
-    detector = load(settings["run"], settings["tracking.uri"], settings["tracking.experiment"])
-    if threshold is not None or prior is not None:
-        detector = detector.at(threshold, prior)
-        if tell:
-            print(detector.threshold_note(), file=sys.stderr)
+    purpose = settings["threshold"], share(settings["prior"])
+    detector = load(settings["run"], settings["tracking.uri"], settings["tracking.experiment"]).at(*purpose)
+    if tell and purpose != (None, None):
+        print(detector.threshold_note(), file=sys.stderr)
     return detector
 
 
@@ -43,7 +41,12 @@ def load(wanted: str | None, uri: str | None, experiment: str) -> Detector:
     return model_store.load_detector(wanted)[0]
 
 
-def _share(given: str | None) -> float | None:
+def share(given: str | None) -> float | None:
+    """The share of duplicates that `prior` names, None where it names none.
+
+    Raises:
+        ValueError: it is no number.
+    """
     try:
         return None if given is None else float(given)
     except ValueError:

@@ -18,6 +18,7 @@ Read it in this order, which is the way of the data:
     evaluation/          thresholds for a purpose and calibration from dev, metrics, figures, baselines;
                          comparison.py tells whether a difference is more than chance
     light/               a trained network in NumPy alone, as fast as two cores allow; export.py makes it
+    export/              a detector for other programs and languages: ONNX, SavedModel, tokenizer.json
     model_folder.py      where MLflow keeps a model, as a folder
     detector.py          what a trained run leaves behind: text in, verdict out, without TensorFlow
     why.py               which words carry a verdict; heat_map.py draws them

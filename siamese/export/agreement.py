@@ -1,0 +1,71 @@
+"""Agreement: how far what was exported is from the network that it came from, and what that costs."""
+
+import numpy as np
+
+from siamese.evaluation import comparison
+from siamese.evaluation.comparison import Estimate
+from siamese.evaluation.metrics import Weighted, pair_metrics
+
+TOLERANCE = 1e-5  # most that a format which keeps float32 may be off
+
+
+def difference(given: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, of numbers above 1 as a share of the largest of them.
+
+    Args:
+        given, expected: `float32[...]` of the same shape: similarities, or embeddings.
+
+    Returns:
+        NaN if any number is none.
+
+    >>> difference(np.float32([3, 40]), np.float32([3, 50])), difference(np.float32([0.25]), np.float32([0.5]))
+    (0.2, 0.25)
+    """
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    return round(float(np.abs(given.astype(np.float64) - expected).max(initial=0)) / scale, 9)
+
+
+def check(file: str, difference: dict[str, float], exact: bool) -> None:
+    """Refuse a model that is further off than it may be.
+
+    Args:
+        file: of the model.
+        difference: from each implementation of the network, see `difference`.
+        exact: whether it may be off by TOLERANCE only; others need only give numbers.
+
+    Raises:
+        ValueError: it is.
+    """
+    for name, value in difference.items():
+        if not (value <= TOLERANCE if exact else np.isfinite(value)):
+            allowed = f"at most {TOLERANCE:g}" if exact else "a number"
+            raise ValueError(
+                f"{file} differs from {name} by {value:.2g}, which should be {allowed}; nothing was written. "
+                "This is an error of the export: please report it with the run's config"
+            )
+
+
+def roc_auc(label: np.ndarray, similarity: np.ndarray) -> float:
+    """The ROC AUC of similarities `float32[pairs]`; `label` is `bool[pairs]`."""
+    return float(_roc_auc(label, similarity)(np.ones((1, len(label))))[0])
+
+
+def roc_auc_loss(label: np.ndarray, before: np.ndarray, after: np.ndarray, seed: int = 0) -> Estimate:
+    """By how much the ROC AUC is lower than it was, of the same pairs, with a paired bootstrap over them.
+
+    Args:
+        label: `bool[pairs]`, true for duplicates; both kinds are there.
+        before, after: `float32[pairs]`, similarities.
+        seed: of the resampling.
+
+    Returns:
+        The loss and its 95 % interval for new pairs, for this one network; below 0 where the ROC AUC rose.
+    """
+    drawn = comparison.resamples(len(label), seed)
+    resampled = [comparison.resampled(_roc_auc(label, scores), drawn)[None] for scores in (before, after)]
+    values = [np.array([roc_auc(label, scores)]) for scores in (before, after)]
+    return comparison.difference(values[0], values[1], resampled[0], resampled[1])
+
+
+def _roc_auc(label: np.ndarray, similarity: np.ndarray) -> Weighted:
+    return pair_metrics(label, similarity, similarity, 0.5)["roc_auc"]

@@ -1,0 +1,57 @@
+"""Do two questions ask the same thing? Needs onnxruntime and tokenizers, and nothing of what trained the network.
+
+python example.py "How do I reset my PIN?" "I forgot my PIN"
+"""
+
+import json
+import math
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+FOLDER = Path(__file__).parent
+
+
+def token_ids(question: str, tokenizer: Tokenizer, text: dict[str, Any]) -> list[int]:
+    """The ids of a question; `text` is that part of export.json."""
+    if text["oov_buckets"]:
+        words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(question))
+        ids = [word_id(word, tokenizer, text) for word, _ in words]
+    else:
+        ids = tokenizer.encode(question).ids
+    return ids[: text["max_length"]] or [text["unknown"]]
+
+
+def word_id(word: str, tokenizer: Tokenizer, text: dict[str, Any]) -> int:
+    """The id of a word; those outside the vocabulary share some ids by a hash."""
+    known = tokenizer.token_to_id(word)
+    return text["first_bucket"] + zlib.crc32(word.encode()) % text["oov_buckets"] if known is None else known
+
+
+def probability(similarity: float, verdict: dict[str, Any]) -> float:
+    """The calibrated probability of "duplicate"; `verdict` is that part of export.json."""
+    clipped = min(max(similarity, 1e-6), 1 - 1e-6)
+    logit = math.log(clipped / (1 - clipped))
+    return 1 / (1 + math.exp((verdict["offset"] - logit) / verdict["temperature"]))
+
+
+def main() -> None:
+    """Print similarity, probability and verdict of the two questions of the command line."""
+    if len(sys.argv) != 3:
+        sys.exit('usage: python example.py "question" "question"')
+    export = json.loads((FOLDER / "export.json").read_text(encoding="utf-8"))
+    tokenizer = Tokenizer.from_file(str(FOLDER / export["text"]["tokenizer"]))
+    network = onnxruntime.InferenceSession(FOLDER / "network.onnx", providers=["CPUExecutionProvider"])
+    left, right = (np.array([token_ids(each, tokenizer, export["text"])], np.int32) for each in sys.argv[1:])
+    similarity = float(network.run(["similarity"], {"left": left, "right": right})[0][0])
+    verdict = "duplicate" if similarity >= export["verdict"]["threshold"] else "not duplicate"
+    print(f"{verdict}  similarity {similarity:.6f}, probability {probability(similarity, export['verdict']):.6f}")
+
+
+if __name__ == "__main__":
+    main()

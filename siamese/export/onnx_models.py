@@ -1,0 +1,51 @@
+"""ONNX models of a light network: the tower alone, and the whole network with both questions.
+
+The batch and the lengths are free; a batch has at least one column. Neither padding nor the other questions
+of a batch change anything beyond rounding. ONNX and NumPy are all that is needed here.
+"""
+
+import onnx
+from onnx import TensorProto, helper
+
+from siamese.export import onnx_nodes
+from siamese.export.onnx_graph import Graph
+from siamese.light.network import LightNetwork
+
+TOKENS = "token ids, zeros behind the last token of each question"
+
+
+def tower_model(network: LightNetwork, precision: str = "float32") -> onnx.ModelProto:
+    """`questions int32[batch, length]` -> `embedding float32[batch, dimension]`.
+
+    Args:
+        network: a trained network.
+        precision: in which its weights are stored, see `onnx_graph`.
+
+    Raises:
+        ValueError: the precision or a layer is unknown, or a weight too large for the precision.
+    """
+    graph = Graph(precision)
+    embedding = onnx_nodes.embed(graph, network, "questions")
+    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", network.dimension])
+    return graph.model("tower", [_tokens("questions", "length")], [(embedding, output)])
+
+
+def network_model(network: LightNetwork, precision: str = "float32") -> onnx.ModelProto:
+    """`left int32[batch, left_length]`, `right int32[batch, right_length]` -> `similarity float32[batch]` in [0, 1].
+
+    Args:
+        network, precision: as in `tower_model`. Both sides read the same arrays.
+
+    Raises:
+        ValueError: as `tower_model` does.
+    """
+    graph = Graph(precision)
+    sides = [onnx_nodes.embed(graph, network, side) for side in ("left", "right")]
+    similarity = onnx_nodes.compare(graph, network, *sides)
+    output = helper.make_tensor_value_info("similarity", TensorProto.FLOAT, ["batch"])
+    inputs = [_tokens(side, f"{side}_length") for side in ("left", "right")]
+    return graph.model("network", inputs, [(similarity, output)])
+
+
+def _tokens(name: str, length: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", length], doc_string=TOKENS)

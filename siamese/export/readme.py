@@ -1,0 +1,99 @@
+"""README: what stands in an exported folder for those who use it in another program."""
+
+from typing import Any
+
+SIMILARITIES = {
+    "Cosine": "((1 + cos(u, v)) / 2)⁴",
+    "Euclidean": "1 / (1 + |u - v|₂ / {scale})",
+    "Manhattan": "exp(-|u - v|₁), |·|₁ being the sum of absolute values",
+    "Learned": "made by layers of its own, which only `network*.onnx` has",
+}
+COLUMNS = ("file", "MB", "difference", "ROC AUC", "ROC AUC lost, 95 % interval", "speed")
+BUCKETS = """   A word that is not in the vocabulary has the id {first_bucket} + CRC-32 of its UTF-8 bytes modulo {oov_buckets}
+   (the CRC-32 of zlib and PNG). So take the words themselves: normalise the question with the tokenizer's
+   normaliser, cut it with its pre-tokeniser, and look each word up. Its own `encode` gives these words {unknown}.
+"""
+NO_BUCKETS = "   `encode` gives the ids; what is in no vocabulary has the id {unknown}.\n"
+SAVED_MODEL = """
+`tower/` and `network/` are TensorFlow SavedModels whose signature `serving_default` has the same inputs and outputs:
+
+    network = tensorflow.saved_model.load("network")
+    network.signatures["serving_default"](left=left, right=right)["similarity"]
+"""
+
+
+def readme(head: dict[str, Any]) -> str:
+    """The text, in Markdown.
+
+    Args:
+        head: what export.json holds, see experiments/export.py.
+    """
+    text, verdict, data, similarity = (head[name] for name in ("text", "verdict", "measured_on", "similarity"))
+    return f"""# Do two questions ask the same thing?
+
+A trained detector, exported from {head["source"]}. Two questions through `example.py`:
+
+    pip install onnxruntime=={head["versions"]["onnxruntime"]} tokenizers=={head["versions"]["tokenizers"]}
+    python example.py "How do I reset my PIN?" "I forgot my PIN"
+
+## From text to token ids
+
+1. `tokenizer.json` is read by every binding of Hugging Face's tokenizers (Rust, Python, Node and others).
+{(BUCKETS if text["oov_buckets"] else NO_BUCKETS).format(**text)}\
+2. The first {text["max_length"]} ids count. A question without any token becomes the one id {text["unknown"]}.
+3. In a batch {text["padding"]} stands behind the last id of the shorter questions. Neither padding nor the other questions
+   of a batch change anything beyond rounding.
+
+## Models
+
+| file | input | output |
+|---|---|---|
+| `tower*.onnx` | `questions` int32[batch, length] | `embedding` float32[batch, {head["dimension"]}] |
+| `network*.onnx` | `left` int32[batch, left_length], `right` int32[batch, right_length] | `similarity` float32[batch] |
+
+Batch and lengths are free, from 1 on. Ids lie in [0, {head["token_ids"]}). The similarity of two embeddings u, v is
+{SIMILARITIES[similarity["layer"]].format(**similarity["config"])}. It lies in [0, 1] and does not depend on their order.
+The ONNX models use standard operators of opset {head["opset"]}. All compute in float32; in `*_float16` and `*_int8` the
+weights are stored smaller.
+{SAVED_MODEL if "tensorflow" in head["versions"] else ""}
+## Verdict
+
+"Duplicate" from similarity {verdict["threshold"]:.6g} on (chosen for: {verdict["purpose"] or "not noted"}). The probability of
+"duplicate" is sigmoid((log(s / (1 - s)) - offset) / temperature), with the similarity s kept inside [1e-6, 1 - 1e-6],
+offset {verdict["offset"]:.6g} and temperature {verdict["temperature"]:.6g}. Both may be written for another purpose or another
+share of duplicates: `threshold=` and `prior=` of the program that exported this.
+
+## Measured
+
+On {data["pairs"]:,} pairs, {data["duplicates"]:,} of them duplicates: {data["name"]}. {data["note"]}
+
+{table(head)}
+
+"difference" is the largest one from {" and from ".join(head["compared_with"])}, of embeddings above 1 as a share of the
+largest number; "ROC AUC lost" is against `network.onnx` on the same pairs, with the interval of a paired bootstrap;
+"speed" is against the float32 ONNX model, in processor time of one thread.
+
+`export.json` holds all this for programs, with the SHA-256 of each file.
+"""
+
+
+def table(head: dict[str, Any]) -> str:
+    """What was measured of each model, in Markdown; `head` as in `readme`."""
+    rows = [list(COLUMNS)] + [_row(file, model) for file, model in head["models"].items()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    )
+
+
+def _row(file: str, model: dict[str, Any]) -> list[str]:
+    lost = model.get("roc_auc_lost")
+    return [
+        file,
+        f"{model['bytes'] / 1e6:.2f}",
+        f"{max(model['difference'].values()):.1e}",
+        f"{model['roc_auc']:.4f}" if "roc_auc" in model else "",
+        f"{lost['value']:+.5f} [{lost['low']:+.5f}, {lost['high']:+.5f}]" if lost else "",
+        f"{model['speed']:.2f}" if "speed" in model else "",
+    ]

@@ -1,0 +1,51 @@
+"""Runners: what was exported, ready to run on token ids.
+
+A runner takes `int32[batch, length]` once (a tower) or twice (a network, whose lengths may differ) and gives
+`float32[batch, dimension]` or `float32[batch]`.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from tqdm import tqdm
+
+from siamese.text.vectorizer import TokenIds
+
+INPUTS = {"tower": ("questions",), "network": ("left", "right")}
+OUTPUT = {"tower": "embedding", "network": "similarity"}
+BATCH = 64
+
+Runner = Callable[..., np.ndarray]
+
+
+def onnx_runner(model: Path | bytes) -> Runner:
+    """An ONNX model of this project, a file or its content, on the thread that calls it.
+
+    So the processor time of this thread is that of the model, whatever else the machine does.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    content = model if isinstance(model, bytes) else str(model)
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
+    return lambda *questions: session.run(None, dict(zip(names, questions, strict=True)))[0]
+
+
+def batches(token_ids: TokenIds, *rows: np.ndarray) -> list[list[np.ndarray]]:
+    """A runner's arguments, batch by batch, each padded to its own longest question.
+
+    Args:
+        token_ids: of some questions.
+        rows: `int[n]` for a tower, positions among them; for a network two, those of the left and the right questions.
+    """
+    starts = range(0, len(rows[0]), BATCH)
+    return [[token_ids.padded(each[start : start + BATCH]) for each in rows] for start in starts]
+
+
+def run(runner: Runner, arguments: list[list[np.ndarray]], title: str = "") -> np.ndarray:
+    """What a runner gives for all batches, with a bar on stderr if that is a terminal."""
+    shown = tqdm(arguments, desc=title, unit="batch", leave=False, disable=not sys.stderr.isatty())
+    return np.concatenate([runner(*each) for each in shown])
