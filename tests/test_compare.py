@@ -222,6 +222,25 @@ def test_options_of_one_name_are_told_apart_by_what_differs(store, track):
     assert {option.name for option in group.options} == {"a tower (tower.units=100)", "a tower (tower.units=300)"}
 
 
+def test_what_a_kind_settles_is_not_told_beside_it(store, track):
+    """All three kinds have a length of their own; two of them the same dropout."""
+    for kind, length, dropout in (
+        ("word", "64", "0.1"),
+        ("unigram", "96", "0.1"),
+        ("bpe", "80", "0.1"),
+        ("bpe", "80", "0.2"),
+    ):
+        params = {"text.kind": kind, "text.max_length": length, "text.dropout": dropout, "tower.length": length}
+        track("a tower", 0, 1.0, tags={"config_digest": f"{kind} {dropout}"}, params=params)
+    [group] = group_runs(find_runs("tags.kind = 'model'"), [], "roc_auc")
+    assert {option.name for option in group.options} == {
+        "a tower (text.kind=word text.dropout=0.1 tower.length=64)",
+        "a tower (text.kind=unigram text.dropout=0.1 tower.length=96)",
+        "a tower (text.kind=bpe text.dropout=0.1 tower.length=80)",
+        "a tower (text.kind=bpe text.dropout=0.2 tower.length=80)",
+    }
+
+
 def test_data_without_a_test_part_is_tested_on_dev_and_says_so(store, track):
     digests = {name: digest for name, digest in DIGESTS.items() if name != "test"}
     track("good tower", 0, 1.0, digests=digests)

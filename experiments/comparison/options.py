@@ -178,9 +178,21 @@ def _names(runs: Sequence[TrackedRun]) -> list[str]:
     names = list(plain)
     for name in dict.fromkeys(plain):
         places = [place for place, own in enumerate(plain) if own == name]
-        differing = varied([runs[place] for place in places])
+        differing = _without_followers(varied([runs[place] for place in places]), [runs[place] for place in places])
         for place in places if len(places) > 1 else ():
             run = runs[place]
             choices = [f"{param}={run.params[param]}" for param in differing if param in run.params]
             names[place] = f"{name} ({' '.join(choices) or 'seed=' + run.tags.get('seed', '')})"
     return [f"{name} {run.id[:8]}" if names.count(name) > 1 else name for name, run in zip(names, runs, strict=True)]
+
+
+def _without_followers(names: Sequence[str], runs: Sequence[TrackedRun]) -> list[str]:
+    """Parameters but for those that a `kind` beside them settles: text.kind=bpe tells text.max_length, too."""
+    followers = set()
+    for kind in (name for name in names if name.endswith(".kind")):
+        group = kind.removesuffix("kind")
+        for name in names:
+            values = {(run.params.get(kind), run.params.get(name)) for run in runs}
+            if name != kind and name.startswith(group) and len(values) == len({value for value, _ in values}):
+                followers.add(name)
+    return [name for name in names if name not in followers]

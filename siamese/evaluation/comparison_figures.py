@@ -1,6 +1,7 @@
 """Comparison figures: options side by side. Each function gives a matplotlib Figure."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,6 +11,7 @@ from siamese.evaluation.comparison import Estimate, pareto_front
 from siamese.evaluation.figures import DIFFERENT, DUPLICATE, NEUTRAL
 
 SPLIT_COLORS = {"dev": NEUTRAL, "test": DUPLICATE}
+WIDEST_NAME = 40  # characters in a line
 
 
 def forest(names: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], metric: str) -> Figure:
@@ -20,7 +22,9 @@ def forest(names: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], me
         estimates: by split, one for each option.
         metric: in words.
     """
-    figure = Figure(figsize=(9, 1.4 + 0.3 * len(names)), layout="constrained")
+    figure = Figure(
+        figsize=(9, 1.4 + sum(0.15 + 0.15 * len(_wrapped(name).splitlines()) for name in names)), layout="constrained"
+    )
     axes = figure.subplots()
     rows = np.arange(len(names))
     for place, (split, found) in enumerate(estimates.items()):
@@ -29,7 +33,7 @@ def forest(names: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], me
         height = rows + 0.24 * (place - (len(estimates) - 1) / 2)
         axes.errorbar(value, height, xerr=reach, fmt="o", color=SPLIT_COLORS[split], capsize=2, ms=4, label=split)
     axes.set(yticks=rows, xlabel=f"{metric}, mean and 95 % interval", ylim=(len(names) - 0.4, -0.6))
-    axes.set_yticklabels(names, fontsize=8)
+    axes.set_yticklabels(map(_wrapped, names), fontsize=8)
     axes.grid(axis="x", alpha=0.3)
     figure.legend(fontsize=8, loc="outside upper right", ncols=2)
     return figure
@@ -50,7 +54,7 @@ def curves(histories: Mapping[str, Sequence[Sequence[float]]], metric: str) -> F
         for row, seed in enumerate(seeds):
             table[row, : len(seed)] = seed
         epochs = np.arange(1, longest + 1)
-        [line] = axes.plot(epochs, np.nanmean(table, axis=0), marker="o", ms=3, label=name)
+        [line] = axes.plot(epochs, np.nanmean(table, axis=0), marker="o", ms=3, label=_wrapped(name))
         low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
         axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.15)
     axes.set(xlabel="epoch", ylabel=f"dev {metric}")
@@ -77,7 +81,7 @@ def cost(names: Sequence[str], seconds: Sequence[float], values: Sequence[float]
     axes.plot(spent[order], reached[order], "-", color=DIFFERENT, label="Pareto front")
     for number, place in enumerate(order, start=1):
         point = (spent[place], reached[place])
-        axes.plot(*point, "o", color=DIFFERENT, label=f"{number}  {names[place]}")
+        axes.plot(*point, "o", color=DIFFERENT, label=_wrapped(f"{number}  {names[place]}"))
         axes.annotate(str(number), point, (-5, 5), textcoords="offset points", ha="right", fontsize=8)
     axes.set(xlabel="seconds of training", ylabel=f"dev {metric}")
     axes.margins(x=0.1, y=0.1)
@@ -100,7 +104,7 @@ def growth(lines: Mapping[str, Mapping[int, Sequence[float]]], dashed: Sequence[
         sizes = sorted(points)
         style = ":" if name in dashed else "-"
         means = [float(np.mean(points[size])) for size in sizes]
-        [line] = axes.plot(sizes, means, style, marker="o", ms=4, label=name)
+        [line] = axes.plot(sizes, means, style, marker="o", ms=4, label=_wrapped(name))
         low, high = [min(points[size]) for size in sizes], [max(points[size]) for size in sizes]
         axes.fill_between(sizes, low, high, color=line.get_color(), alpha=0.15)
     axes.set(xlabel="training pairs", ylabel=metric, xscale="log")
@@ -120,3 +124,8 @@ def importance(shares: Mapping[str, float], metric: str, chance: str) -> Figure:
     axes.set(xlabel=f"share of the variance of {metric}", xlim=(0, 1))
     axes.invert_yaxis()
     return figure
+
+
+def _wrapped(name: str) -> str:
+    """A name in lines that leave room for the drawing beside them."""
+    return fill(name, WIDEST_NAME)
