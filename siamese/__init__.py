@@ -28,6 +28,6 @@ Read it in this order, which is the way of the data:
     near_pairs.py        all near pairs of many points; neighbours.py: the nearest of each
     mining.py            all duplicates in a collection; clusters.py: what hangs together
     collection.py        questions kept in a folder, to search, add to and take from
-    tracking/            runs in MLflow; model_store.py keeps and finds their detectors, served_model.py
-                         is what MLflow loads: only these know it
+    tracking/            runs in MLflow; model_store.py keeps and finds their detectors, serving.py puts one behind
+                         MLflow's scoring server, served_model.py is what MLflow loads: only these know it
 """

@@ -13,13 +13,12 @@ import pandas as pd
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
-from mlflow.types import ColSpec, Schema
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from siamese import newest
 from siamese.detector import Detector
 from siamese.model_folder import MODELS, model_uri
+from siamese.serving import SIGNATURE
 from siamese.tracking import whole_write
 
 if TYPE_CHECKING:
@@ -40,11 +39,6 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
     from siamese.light.export import save_keras  # brings in TensorFlow, which only training has
 
     frame = pd.DataFrame(example, columns=["question1", "question2"])
-    output = Schema(
-        [ColSpec("double", "similarity"), ColSpec("double", "probability"), ColSpec("boolean", "duplicate")]
-    )
-    signature = infer_signature(frame)
-    signature.outputs = output
     package = Path(__file__).parent
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder) / "detector")
@@ -54,7 +48,7 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
             python_model=str(package / "served_model.py"),
             artifacts={"detector": str(Path(folder) / "detector")},
             code_paths=[str(package)],
-            signature=signature,
+            signature=SIGNATURE,
             input_example=frame,
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES],
         )

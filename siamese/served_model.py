@@ -10,7 +10,7 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel
 
 from siamese.detector import Detector
-from siamese.serving import answers
+from siamese.serving import ANSWERS, answers
 
 
 class ServedDetector(PythonModel):
@@ -22,7 +22,7 @@ class ServedDetector(PythonModel):
 
     def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
         """Columns question1, question2 -> similarity, probability, duplicate, in the same order."""
-        return answers(self.detector, model_input)
+        return pd.DataFrame(answers(self.detector, model_input), columns=list(ANSWERS))
 
 
 mlflow.models.set_model(ServedDetector())

@@ -28,11 +28,16 @@ class Served:
 
     Attributes:
         address: such as "http://127.0.0.1:5000/".
-        links: what it printed, the name of a view -> its link.
+        told: what it printed before it answered.
     """
 
     address: str
-    links: dict[str, str]
+    told: str
+
+    @property
+    def links(self) -> dict[str, str]:
+        """The name of a view -> its link."""
+        return dict(line.strip().rsplit(maxsplit=1) for line in self.told.splitlines() if "#/" in line)
 
 
 @contextmanager
@@ -52,7 +57,7 @@ def serving(target: str, arguments: str = "", **variables: str) -> Iterator[Serv
             output.seek(0)
             told = output.read()
             assert answered, told
-            yield Served(address, dict(line.strip().rsplit(maxsplit=1) for line in told.splitlines() if "#/" in line))
+            yield Served(address, told)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)

@@ -1,6 +1,10 @@
 """The benchmark: its statistics and counts by hand, the pairs that it makes, and each cheap part once, small."""
 
 import json
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +12,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from experiments.benchmark import __main__ as program
-from experiments.benchmark import fresh_process, machine, search
+from experiments.benchmark import fresh_process, machine, search, serving
 from experiments.benchmark.growth import straight_line
 from experiments.benchmark.limit import flops_per_pair
+from experiments.benchmark.load import Load, load, post
 from experiments.benchmark.pairs import read_or_make, words, write_file
 from experiments.benchmark.result import Line, Result
 from experiments.benchmark.timing import in_turn, ratios, spread
@@ -186,6 +191,70 @@ def test_search_embeddings_are_clustered():
     similarity = vectors @ vectors.T - 2 * np.eye(len(vectors))
     assert similarity.max(axis=1).mean() > 0.8  # each has neighbours
     assert abs(similarity.mean()) < 0.1  # most are strangers
+
+
+def test_load_by_hand():
+    seen = Load(np.array([0.001, 0.002, 0.003, 0.101]), np.array([200, 200, 200, 500]), seconds=0.5)
+    assert seen.per_second == 8
+    assert seen.milliseconds(50) == pytest.approx(2.5)
+    assert seen.milliseconds(100) == pytest.approx(101)
+
+
+@contextmanager
+def slow_server(seconds: float):
+    """The address of a server that takes so long for each answer, and the bodies that it got by connection."""
+    bodies: dict[tuple, list[bytes]] = {}
+
+    class Slow(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            bodies.setdefault(self.client_address, []).append(body)
+            time.sleep(seconds)
+            self.send_response(400 if body == b"bad" else 200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/path", bodies
+        server.shutdown()
+
+
+def test_clients_ask_at_the_same_time_and_keep_their_connections():
+    with slow_server(0.05) as (address, bodies):
+        seen = load(address, [post(address, body) for body in (b"a", b"bb", b"bad")], clients=3, seconds=0.5)
+    assert len(bodies) == 3
+    assert sum(map(len, bodies.values())) == len(seen.latencies)
+    assert [got[:4] for got in sorted(bodies.values())] == [
+        [b"a", b"bb", b"bad", b"a"],
+        [b"bad", b"a", b"bb", b"bad"],
+        [b"bb", b"bad", b"a", b"bb"],
+    ]
+    assert seen.latencies.min() >= 0.05
+    assert seen.latencies.sum() == pytest.approx(
+        3 * seen.seconds, rel=0.2
+    )  # each client always has a request under way
+    assert (seen.statuses == 400).sum() == sum(got.count(b"bad") for got in bodies.values())
+
+
+def test_serving_is_measured_and_no_answer_is_lost():
+    small = {"vocabulary": 2_000, "width": 8, "clients": [1, 3], "seconds": 0.3, "batch": 20, "bad_requests": 16}
+    result = serving.measure(tower="dense_mean", pairs_file=None, repeats=2, **small)
+    found = {line.subject: line.figures for line in result.lines}
+    assert list(found) == ["clients 1", "clients 3", "requests of 20 pairs", "16 bad requests between"]
+    assert found["16 bad requests between"] == {"good ones answered right": [1.0]}
+    many = found["requests of 20 pairs"]
+    assert many["pairs per second"] == [20 * each for each in many["requests per second"]]
+    for subject in ("clients 1", "clients 3"):
+        assert len(found[subject]["99th percentile ms"]) == 2
+        for middle, end in zip(*(found[subject][f"{n}th percentile ms"] for n in (50, 99)), strict=True):
+            assert 0 < middle <= end
 
 
 def test_config_composes_and_refuses_a_part_that_there_is_none_of(tmp_path):

@@ -12,7 +12,7 @@ from experiments.benchmark.result import Result
 from experiments.program import explain_mistakes, plain
 from siamese import tracking
 
-PARTS = ("training", "encoding", "search", "preparing", "overhead", "growth", "comparing")
+PARTS = ("training", "encoding", "search", "preparing", "overhead", "growth", "comparing", "serving")
 
 
 def run(cfg: DictConfig) -> dict[str, Result]:
