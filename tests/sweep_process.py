@@ -66,12 +66,22 @@ def opened(plan: Plan) -> tuple[optuna.Study, str]:
         return own, trials.sweep_run(own, plan)
 
 
-def sweep(folder: str, count: int, started=None) -> None:
-    """Work on a sweep in `folder` until none of `count` trials is left; `started` is set when the work begins."""
+def sweep(folder: str, count: int, started=None, together=None) -> None:
+    """Work on a sweep in `folder` until none of `count` trials is left.
+
+    `started`, an event, is set when the work begins; at `together`, a barrier, the first training waits for others.
+    """
     os.chdir(folder)
     own = plan(count)
     storage, parent = opened(own)
     if started is not None:
         started.set()
+    meetings = [] if together is None else [together]
+
+    def train_together(*arguments, **options):
+        if meetings:
+            meetings.pop().wait(60)
+        return train(*arguments, **options)
+
     with Path("screen.txt").open("a") as screen, redirect_stdout(screen):
-        trials.work(storage, own, parent, study.lock_of(own, "trials"), train)
+        trials.work(storage, own, parent, study.lock_of(own, "trials"), train_together)

@@ -312,7 +312,8 @@ def test_killed_five_times_a_sweep_ends_as_if_it_had_not_been(forkserver, empty_
 
 
 def test_three_processes_share_a_sweep_on_a_fresh_store(forkserver, tmp_path):
-    workers = [forkserver.Process(target=sweep_process.sweep, args=(str(tmp_path), 6)) for _ in range(3)]
+    arguments = (str(tmp_path), 6, None, forkserver.Barrier(3))
+    workers = [forkserver.Process(target=sweep_process.sweep, args=arguments) for _ in range(3)]
     for each in workers:
         each.start()
     for each in workers:
@@ -321,7 +322,7 @@ def test_three_processes_share_a_sweep_on_a_fresh_store(forkserver, tmp_path):
     assert [ordinal for ordinal, *_ in summary_of(tmp_path)] == list(range(6))
     runs = tracked(tmp_path, "tags.kind = 'trial'")
     assert sorted(int(each.data.tags["trial"]) for each in runs) == list(range(6))
-    assert len({each.data.tags["process"] for each in runs}) > 1
+    assert len({each.data.tags["process"] for each in runs}) == 3
     (parent,) = tracked(tmp_path, "tags.kind = 'sweep'")
     assert {each.data.tags["mlflow.parentRunId"] for each in runs} == {parent.info.run_id}
 
