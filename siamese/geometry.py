@@ -19,6 +19,9 @@ import numpy as np
 from siamese.search import normalised
 
 UNIT = ("Cosine", "Learned")  # the similarities that care for directions most
+AXES = 256  # that are kept where points only propose candidates
+AXES_FROM = 20_000  # points from which they are found
+ROWS = 4_096  # that are projected at once
 
 
 def points(similarity: dict[str, Any], embeddings: np.ndarray) -> np.ndarray:
@@ -53,6 +56,33 @@ def radius(similarity: dict[str, Any], threshold: float) -> float | None:
     if similarity["layer"] == "Cosine":
         return float(2 * np.sqrt(1 - threshold**0.25))
     return float(similarity["config"]["scale"] * (1 - threshold) / threshold)
+
+
+def principal(similarity: dict[str, Any], embeddings: np.ndarray, axes: int = AXES) -> np.ndarray:
+    """Points of embeddings, in the directions in which they differ most (principal components: Pearson 1901).
+
+    Distances shrink, the less the more of the variance those directions hold. Candidates are found by them several
+    times as fast: on 40,000 of Quora's questions, from 1,800 dimensions to 256, 97.4 % of the known duplicates were
+    among the 50 nearest of each other instead of 98.0 %, 99.0 % among the 100 nearest instead of 99.4 %.
+
+    Args:
+        similarity: as in `points`.
+        embeddings: `float32[questions, dimension]`.
+        axes: to keep.
+
+    Returns:
+        `float32[questions, axes]`, or as `points` if there are no more dimensions.
+    """
+    if embeddings.shape[1] <= axes:
+        return points(similarity, embeddings)
+    sample = points(similarity, embeddings[:: -(-len(embeddings) // AXES_FROM)])
+    sample = sample - sample.mean(axis=0)
+    directions = np.ascontiguousarray(np.linalg.eigh(sample.T @ sample).eigenvectors[:, -axes:])
+    projected = np.empty((len(embeddings), axes), np.float32)
+    for start in range(0, len(embeddings), ROWS):  # all points at once would take as much memory as the embeddings
+        part = slice(start, start + ROWS)
+        projected[part] = points(similarity, embeddings[part]) @ directions
+    return projected
 
 
 def stored(points: np.ndarray) -> np.ndarray:

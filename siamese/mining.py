@@ -23,7 +23,7 @@ from siamese.neighbours import nearest_pairs
 from siamese.text.vectorizer import TokenIds
 
 SAMPLE, SAMPLE_OTHERS = 500, 20_000  # texts from which the number of pairs above a threshold is estimated
-PAIRS_AT_ONCE = 1_024  # whose embeddings are in a core's cache
+PAIRS_AT_ONCE = 256  # whose embeddings are in a core's cache
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,10 @@ def _near_duplicates(
         return iter(())
     similarity = network.description["similarity"]
     radius = geometry.radius(similarity, threshold)
-    points = geometry.points(similarity, embeddings)
-    exact = len(points) <= exact_up_to
+    exact = len(embeddings) <= exact_up_to
     if radius is not None and exact:
-        return pairs_within(points, radius, score, threshold)
-    return nearest_pairs(points, neighbours, exact, score, threshold)
+        return pairs_within(geometry.points(similarity, embeddings), radius, score, threshold)
+    return nearest_pairs(geometry.principal(similarity, embeddings), neighbours, exact, score, threshold)
 
 
 def affordable_threshold(network: LightNetwork, embeddings: np.ndarray, threshold: float, most: int) -> float:

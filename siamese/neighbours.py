@@ -10,12 +10,15 @@ from siamese.light.network import LightNetwork
 from siamese.light.threads import cores, side_by_side
 from siamese.near_pairs import Score, ScoredPairs, products, scored
 
-ROWS, COLUMNS = 512, 8_192  # of a tile, 16 MB of distances
+ROWS, COLUMNS = 512, 2_048  # of a tile, 4 MB of distances
 TILE_ROWS_AT_ONCE = 16
 QUERIES_AT_ONCE = 1_000
-PAIRS_AT_ONCE = 2**16
+PAIRS_AT_ONCE, PARTS_AT_ONCE = (
+    2**14,
+    8,
+)  # pairs that a core scores, and parts that all cores score, before they are given
 CELLS_PROBED = 16  # of an index; on 60,000 of Quora's questions 144 found no more than 0.1 % more duplicates
-SEARCHING = 0.9  # the share of the search in the work of `nearest_pairs`
+SEARCHING = 0.5  # the share of the search in the work of `nearest_pairs`
 
 
 def nearest_pairs(
@@ -38,11 +41,19 @@ def nearest_pairs(
         key = np.minimum(itself, neighbour) * len(points) + np.maximum(itself, neighbour)
         keys.append(key[itself != neighbour])
         yield ScoredPairs(nothing, nothing, np.empty(0, np.float32), SEARCHING * len(itself) / len(points))
-    distinct = np.unique(np.concatenate(keys))
-    for start in range(0, len(distinct), PAIRS_AT_ONCE):
+    distinct = np.concatenate(keys)
+    distinct.sort()  # ten times as fast as `np.unique`
+    distinct = distinct[np.diff(distinct, prepend=-1) > 0]
+
+    def score_some(start: int) -> ScoredPairs:
         some = distinct[start : start + PAIRS_AT_ONCE]
         found = scored(*np.divmod(some, len(points)), score, threshold)
-        yield ScoredPairs(*found, (1 - SEARCHING) * len(some) / len(distinct))
+        return ScoredPairs(*found, (1 - SEARCHING) * len(some) / len(distinct))
+
+    starts = range(0, len(distinct), PAIRS_AT_ONCE)
+    with side_by_side(cores()) as each:
+        for first in range(0, len(starts), PARTS_AT_ONCE):
+            yield from each(score_some, starts[first : first + PARTS_AT_ONCE])
 
 
 def most_similar(network: LightNetwork, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,10 +106,36 @@ def _exact_neighbours(points: np.ndarray, k: int) -> Callable[[int], tuple[np.nd
         nearness, found = np.empty((len(rows), 0), np.float32), np.empty((len(rows), 0), np.int64)
         for first in range(0, len(points), COLUMNS):
             product = rows @ right[first : first + COLUMNS].T
-            some = np.argpartition(product, -min(k, product.shape[1]), axis=1)[:, -k:]
-            nearness = np.concatenate([nearness, np.take_along_axis(product, some, axis=1)], axis=1)
-            found = np.concatenate([found, some + first], axis=1)
-        best = np.argpartition(nearness, -k, axis=1)[:, -k:]
-        return np.arange(start, start + len(rows))[:, None], np.take_along_axis(found, best, axis=1)
+            if nearness.shape[1] < k:
+                row, column = np.divmod(np.arange(product.size), product.shape[1])
+            else:  # only what is nearer than the last of the best so far, which soon is little
+                row, column = np.divmod(np.flatnonzero(product > nearness.min(axis=1)[:, None]), product.shape[1])
+            nearness, found = _best(nearness, found, row, product[row, column], column + first, k)
+        return np.arange(start, start + len(rows))[:, None], found
 
     return nearest
+
+
+def _best(
+    nearness: np.ndarray, found: np.ndarray, row: np.ndarray, nearness_of_more: np.ndarray, more: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k best of each row, in no order, of those found so far and of more.
+
+    Args:
+        nearness, found: `float32[rows, n]` and `int64[rows, n]`, so far.
+        row: `int64[m]`, ascending; the row that each of the others belongs to.
+        nearness_of_more, more: `float32[m]`, `int64[m]`.
+        k: how many; all, where there are fewer.
+
+    Returns:
+        As the first two, with at most k columns.
+    """
+    count = np.bincount(row, minlength=len(found))
+    place = found.shape[1] + np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+    columns = found.shape[1] + int(count.max(initial=0))
+    wide_nearness = np.full((len(found), columns), -np.inf, np.float32)
+    wide_found = np.zeros((len(found), columns), np.int64)
+    wide_nearness[:, : found.shape[1]], wide_found[:, : found.shape[1]] = nearness, found
+    wide_nearness[row, place], wide_found[row, place] = nearness_of_more, more
+    best = np.argpartition(wide_nearness, -min(k, columns), axis=1)[:, -min(k, columns) :]
+    return np.take_along_axis(wide_nearness, best, axis=1), np.take_along_axis(wide_found, best, axis=1)

@@ -60,3 +60,29 @@ def test_the_greatest_product_is_the_nearest():
     """Of 1, 5 and 100 the nearest to 4 is 5: products 4 - 0.5, 20 - 12.5 and 400 - 5000."""
     product = geometry.asked(np.float32([[4]])) @ geometry.stored(np.float32([[1], [5], [100]])).T
     np.testing.assert_allclose(product, [[3.5, 7.5, -4600]])
+
+
+def test_principal_axes_keep_distances_that_lie_in_them(monkeypatch):
+    """Points of a plane in ten dimensions need two axes; blocks and samples change nothing."""
+    monkeypatch.setattr(geometry, "ROWS", 7)
+    monkeypatch.setattr(geometry, "AXES_FROM", 30)
+    generator = np.random.default_rng(0)
+    plane = generator.normal(size=(100, 2)) @ np.linalg.qr(generator.normal(size=(10, 2)))[0].T
+    flat = geometry.principal(EUCLIDEAN, (plane + 5).astype(np.float32), axes=2)
+    assert (flat.shape, flat.dtype) == ((100, 2), np.float32)
+    apart = [np.linalg.norm(each[:, None].astype(np.float64) - each, axis=2) for each in (plane, flat)]
+    np.testing.assert_allclose(*apart, atol=1e-5)
+
+
+def test_principal_axes_are_those_of_the_points():
+    """Those of directions, for a similarity that cares for directions: here all vary on one circle."""
+    angle = np.linspace(0, 2, 50)
+    embeddings = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(50)]) * np.linspace(1, 9, 50)[:, None]
+    flat = geometry.principal(COSINE, embeddings.astype(np.float32), axes=2)
+    apart = np.linalg.norm(flat[:, None] - flat, axis=2)
+    np.testing.assert_allclose(apart, 2 * np.sin(np.abs(angle[:, None] - angle) / 2), atol=1e-5)
+
+
+def test_few_dimensions_stay_as_they_are():
+    embeddings = np.random.default_rng(0).normal(size=(20, 6)).astype(np.float32)
+    np.testing.assert_array_equal(geometry.principal(COSINE, embeddings), geometry.points(COSINE, embeddings))

@@ -43,13 +43,15 @@ def learned(
         ceiling: c, `float32[]`.
     """
     difference = left - right
-    x = np.concatenate([np.abs(difference), left * right], axis=-1)
-    for kernel, bias in hidden:
-        x = x @ kernel
+    dimension = left.shape[1]
+    (kernel, bias), *others = *hidden, output
+    x = np.abs(difference) @ kernel[:dimension]  # as the product of |u - v| and u·v side by side, without the copy
+    x += (left * right) @ kernel[dimension:]
+    x += bias
+    for kernel, bias in others:
+        x = np.maximum(x, 0, out=x) @ kernel
         x += bias
-        np.maximum(x, 0, out=x)
-    kernel, bias = output
-    below = np.logaddexp(np.float32(0), ceiling - (x @ kernel + bias)[:, 0])  # softplus
+    below = np.logaddexp(np.float32(0), ceiling - x[:, 0])  # softplus
     r = _norm(difference) / (_norm(left) + _norm(right) + np.sqrt(EPSILON))
     return (1 + np.tanh((ceiling - below * np.tanh(5 * r)) / 2)) / 2  # sigmoid(x) = (1 + tanh(x / 2)) / 2
 
