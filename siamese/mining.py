@@ -5,7 +5,8 @@ are near points (siamese/geometry.py, near_pairs.py), and the network's own simi
 
 How complete it is: with the cosine and the Euclidean similarity, and up to `exact_up_to` different texts, every pair
 that reaches the threshold is found. With the other similarities, and of more texts, those are found of which one
-is among the `neighbours` nearest points of the other; of more texts, most of these.
+is among the `neighbours` nearest points of the other, in the directions in which points differ most; of more
+texts, most of these.
 """
 
 from collections.abc import Iterator, Sequence
