@@ -106,7 +106,8 @@ def test_a_killed_worker_of_joblib_costs_only_its_launch(tmp_path, serial, monke
     assert code == 1
     assert "the launcher gave up: TerminatedWorkerError" in err
     assert "Traceback" not in err
-    assert "cells failed (see the tag `error` of each), were killed or did not begin" in err.splitlines()[-1]
+    # not in the last line: joblib may add what a killed worker left behind
+    assert "cells failed (see the tag `error` of each), were killed or did not begin" in err
     assert f"similarity={victims[0].params['similarity']} seed=1" in err
 
     code, out, err = ended(launch(tmp_path, "hydra/launcher=workers"))
