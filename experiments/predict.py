@@ -27,7 +27,7 @@ import numpy as np
 
 from experiments.program import explain_mistakes
 from experiments.settings import command_line
-from experiments.trained import chosen, load  # noqa: F401
+from experiments.trained import chosen
 from siamese.detector import Detector
 
 STDIN = "-"
