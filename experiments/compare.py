@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments import settings as program_settings
-from experiments.comparison.options import METRICS, group_runs
-from experiments.comparison.page import Page, write_page
-from experiments.comparison.paired import ALL, BEST
-from experiments.program import explain_mistakes
 from siamese import tracking
-from siamese.tracking.pages import log_to_run
+from siamese.commands import arguments as program_settings
+from siamese.commands.errors import report_user_errors
+from siamese.comparison.options import METRICS, group_runs
+from siamese.comparison.page import Page, write_page
+from siamese.comparison.paired_tests import ALL, BEST
+from siamese.tracking.logs import log_to_run
 from siamese.tracking.queries import TrackedRun, find_runs, tracked
 
 PROGRAM = "compare"
@@ -82,8 +82,8 @@ def choose(settings: dict[str, Any], study: str | None) -> list[TrackedRun]:
 def command_line(words: Sequence[str]) -> dict[str, Any]:
     """The settings of conf/compare.yaml with those that the words change.
 
-    >>> settings = command_line(["study=towers", "tag.data=corpus en", "tested=4"])
-    >>> settings["study"], settings["tag"], settings["tested"]
+    >>> settings = command_line(["study=towers", "tag.data=corpus en", "max_options=4"])
+    >>> settings["study"], settings["tag"], settings["max_options"]
     ('towers', {'data': 'corpus en'}, 4)
     """
     words = [f"readme={README}" if word == "--readme" else word for word in words]
@@ -92,8 +92,8 @@ def command_line(words: Sequence[str]) -> dict[str, Any]:
         raise ValueError(f"there is no setting {others[0]!r}; give key=value, of {', '.join(settings)}, or --readme")
     if settings["metric"] not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {settings['metric']!r}")
-    if not isinstance(settings["tested"], int) or settings["tested"] < 1:
-        raise ValueError(f"tested must be a number of options, at least 1; got {settings['tested']!r}")
+    if not isinstance(settings["max_options"], int) or settings["max_options"] < 1:
+        raise ValueError(f"max_options must be a number of options, at least 1; got {settings['max_options']!r}")
     return settings
 
 
@@ -116,7 +116,9 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
 
     command = f"python -m experiments.{PROGRAM} {words}".strip()
     with tempfile.TemporaryDirectory() as folder:
-        page = write_page(groups, settings["metric"], settings["against"], settings["tested"], command, Path(folder))
+        page = write_page(
+            groups, settings["metric"], settings["against"], settings["max_options"], command, Path(folder)
+        )
         log_to_run(page_run, Path(folder), "comparison", page.summary)
         if settings["output"]:
             shutil.copytree(folder, settings["output"], dirs_exist_ok=True)
@@ -147,7 +149,7 @@ def main() -> None:
     """Compare; or write the results in the README anew."""
     settings = command_line(sys.argv[1:])
     if settings["readme"]:
-        from experiments.comparison.readme import rebuild  # brings in Hydra, which only this needs
+        from experiments.readme_results import rebuild  # brings in Hydra, which only this needs
 
         tracking.connect(settings["tracking.uri"], settings["tracking.experiment"])
         rebuild(Path(settings["readme"]))
@@ -156,5 +158,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with explain_mistakes():
+    with report_user_errors():
         main()

@@ -8,31 +8,36 @@ import numpy as np
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments.program import explain_mistakes, plain
-from siamese import model_store, tracking
+from siamese import tracking
+from siamese.commands.errors import plain, report_user_errors
 from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.detector import Detector
 from siamese.evaluation.report import Report, report, summary
+from siamese.registry.locate import locate
 
 
 def run(cfg: DictConfig) -> Report:
     """Load a detector and a pair set, measure, and track it as an evaluation of the detector's run."""
     config = plain(cfg)
     tracking.connect(**config["tracking"])
-    detector, source = model_store.load_detector(cfg.run)
+    found = locate(cfg.run, cfg.tracking.uri, cfg.tracking.experiment)
+    detector = Detector.load(found.folder)
     splits = instantiate(cfg.data, _convert_="all")()
     pairs = choose(splits, cfg.split)
     similarity = detector.score(pairs)
     measured = report(pairs, similarity, detector.calibration, cfg.seed, cfg.bootstrap_repeats)
-    with tracking.tracked_run(f"{splits.name} {cfg.split}", "evaluation", parent=model_store.parent_of(source)):
+    with tracking.tracked_run(f"{splits.name} {cfg.split}", "evaluation", parent=found.run_id):
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
         tracking.log_environment(cfg.seed)
         tracking.log_data(splits, {})
-        tracking.set_tags({"evaluated": source, "split": cfg.split})
+        tracking.set_tags({"evaluated": found.source, "split": cfg.split})
         tracking.log_calibration(detector.calibration)
         tracking.log_report(measured, cfg.split, detector.calibration)
     if cfg.predictions is not None:
         measured.predictions.to_csv(cfg.predictions, index=False)
-    print(f"{source} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {pairs.duplicate.mean():.1%} duplicates")
+    print(
+        f"{found.source} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {pairs.duplicate.mean():.1%} duplicates"
+    )
     print(f"threshold {detector.calibration.threshold:.4f} as chosen in training\n\n{summary({cfg.split: measured})}")
     return measured
 
@@ -56,7 +61,7 @@ def choose(splits: PairSplits, split: str) -> QuestionPairs:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
 def main(cfg: DictConfig) -> None:
     """Evaluate once."""
-    with explain_mistakes():
+    with report_user_errors():
         run(cfg)
 
 

@@ -14,7 +14,7 @@ import hydra
 from omegaconf import DictConfig
 from playwright.sync_api import Page, sync_playwright
 
-from experiments.program import explain_mistakes, plain
+from siamese.commands.errors import plain, report_user_errors
 from siamese.tracking.queries import find_runs
 from siamese.tracking.stores import connect
 from siamese.tracking.views import OBJECTIVE, save_view_of
@@ -122,7 +122,7 @@ def _save(page: Page, file: Path) -> None:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="ui")
 def main(cfg: DictConfig) -> None:
     """Take the pictures of the UI that runs with the same settings."""
-    with explain_mistakes():
+    with report_user_errors():
         run(**plain(cfg))
 
 

@@ -7,16 +7,17 @@ python -m experiments.predict run=models:/duplicate-questions@champion "â€¦" "â€
 import hydra
 from omegaconf import DictConfig
 
-from experiments.program import explain_mistakes, plain
-from siamese import model_store, tracking
-from siamese.model_store import Version
+from siamese import tracking
+from siamese.commands.errors import plain, report_user_errors
+from siamese.registry import publish
+from siamese.registry.publish import Version
 
 
 def run(cfg: DictConfig) -> Version:
     """Promote, and say what that replaces; gives the version that has the alias now."""
     config = plain(cfg)
     tracking.connect(**config["tracking"])
-    promoted, replaced = model_store.promote(cfg.run, cfg.name, cfg.alias)
+    promoted, replaced = publish.promote(cfg.run, cfg.name, cfg.alias)
     print(f"models:/{cfg.name}@{cfg.alias} is now {_in_words(promoted, cfg.metric)}")
     if replaced is not None:
         print(f"it replaces {_in_words(replaced, cfg.metric)}")
@@ -33,7 +34,7 @@ def _in_words(version: Version, metric: str) -> str:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="promote")
 def main(cfg: DictConfig) -> None:
     """Promote once."""
-    with explain_mistakes():
+    with report_user_errors():
         run(cfg)
 
 

@@ -4,7 +4,7 @@ python -m experiments.study                     lists the studies and what each 
 python -m experiments.study name=towers         runs one; launched again after a kill, it goes on
 python -m experiments.study name=towers data=corpus_fr seed=0,1,2,3,4 hydra/launcher=workers
 
-A study is a file of conf/experiment/ with a Hydra grid. fresh=true starts it anew. retake=true also runs the cells
+A study is a file of conf/study/ with a Hydra grid. restart=true starts it anew. take_over=true also runs the cells
 that other hosts seem to be at: for jobs of a cluster that were killed, since nobody here can see that.
 """
 
@@ -32,13 +32,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments.compare import compare_study
-from experiments.program import explain_mistakes, plain
 from siamese import tracking
-from siamese.tracking.nested import children, end_as_killed
+from siamese.commands.arguments import CONF
+from siamese.commands.errors import plain, report_user_errors
+from siamese.evaluation.metrics import METRICS_VERSION
+from siamese.tracking.child_runs import children, end_as_killed
 from siamese.tracking.queries import find_runs
 from siamese.tracking.views import save_view_of
 
-CONF = Path(__file__).parents[1] / "conf"
 QUIET = ("hydra/hydra_logging=none", "hydra/job_logging=none")  # each cell has a line of its own
 
 
@@ -55,14 +56,14 @@ class Cell:
     key: tuple[str, str]
 
 
-def run(name: str, overrides: Sequence[str], fresh: bool = False, retake: bool = False) -> None:
+def run(name: str, overrides: Sequence[str], restart: bool = False, take_over: bool = False) -> None:
     """Train the cells that have not finished, compare all of them, and say which failed.
 
     Args:
-        name: of a study in conf/experiment/.
+        name: of a study in conf/study/.
         overrides: of every cell; those with several values replace or extend the axes of the grid.
-        fresh: start a new study even if there is one to go on with.
-        retake: take it that the processes of other hosts have died.
+        restart: start a new study even if there is one to go on with.
+        take_over: take it that the processes of other hosts have died.
 
     Raises:
         ValueError: there is no such study, or another process is at it.
@@ -76,13 +77,12 @@ def run(name: str, overrides: Sequence[str], fresh: bool = False, retake: bool =
         tags = {
             "study": name,
             "config_digest": tracking.config_digest(config),
-            "evaluation_code": tracking.evaluation_code(),
         }
-        known = None if fresh else _known_study(tags, retake)
+        known = None if restart else _known_study(tags, take_over)
         varied = [axis for axis, values in axes.items() if len(values) > 1 and axis != "seed"]
         with tracking.tracked_run(name, "study", _introduction(name, overrides), tags=tags, resume=known) as parent:
             tracking.log_environment(config["seed"])
-            missing, busy = _unfinished(cells, parent, retake)
+            missing, busy = _unfinished(cells, parent, take_over)
             finished = len(cells) - len(missing) - len(busy)
             print(f"{name}: {len(cells)} cells, {finished} of them finished before", flush=True)
             complaint = ""
@@ -100,9 +100,9 @@ def run(name: str, overrides: Sequence[str], fresh: bool = False, retake: bool =
 
 def studies() -> dict[str, str]:
     """What each study asks, by name."""
-    files = sorted((CONF / "experiment").glob("*.yaml"))
+    files = sorted((CONF / "study").glob("*.yaml"))
     texts = {file.stem: file.read_text(encoding="utf-8") for file in files}
-    return {name: text.splitlines()[1].removeprefix("# ") for name, text in texts.items() if "sweeper:" in text}
+    return {name: text.splitlines()[1].removeprefix("# ") for name, text in texts.items()}
 
 
 def _grid(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, list[str]]]:
@@ -114,9 +114,9 @@ def _grid(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, li
         raise ValueError(f"name must be one of the studies {', '.join(studies())}; got {name!r}")
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     fixed = [each for each in overrides if not parser.parse_override(each).is_sweep_override()]
-    master = compose("config", [f"experiment={name}", *QUIET, *fixed], return_hydra_config=True)
+    master = compose("config", [f"study={name}", *QUIET, *fixed], return_hydra_config=True)
     params = [f"{key}={values}" for key, values in master.hydra.sweeper.params.items()]
-    axes: dict[str, list[str]] = {"experiment": [f"experiment={name}"]}
+    axes: dict[str, list[str]] = {"study": [f"study={name}"]}
     for each in parser.parse_overrides([*params, *overrides]):
         key = each.get_key_element()
         if each.key_or_group.startswith("hydra"):
@@ -141,21 +141,21 @@ def _cells(master: DictConfig, axes: dict[str, list[str]]) -> list[Cell]:
     return cells
 
 
-def _known_study(tags: dict[str, str], retake: bool) -> str | None:
+def _known_study(tags: dict[str, str], take_over: bool) -> str | None:
     """The newest study of these tags, to go on with."""
     found = find_runs(" and ".join(f"tags.`{name}` = '{value}'" for name, value in {"kind": "study", **tags}.items()))
-    if not found:
+    newest = next((run for run in found if tracking.metrics_version(run.tags) == METRICS_VERSION), None)
+    if newest is None:
         return None
-    newest = found[0]
-    if newest.status == "RUNNING" and not tracking.has_died(newest.tags["process"], elsewhere=retake):
+    if newest.status == "RUNNING" and not tracking.process_is_dead(newest.tags["process"], elsewhere=take_over):
         raise ValueError(
             f"the study {tags['study']} is being run by process {newest.tags['process']} (host, pid, start); "
-            "wait for it, or start another one with fresh=true; if it has died on another host, go on with retake=true"
+            "wait for it, or start another one with restart=true; if it has died on another host, go on with take_over=true"
         )
     return newest.id
 
 
-def _unfinished(cells: Sequence[Cell], parent: str, retake: bool = False) -> tuple[list[Cell], list[Cell]]:
+def _unfinished(cells: Sequence[Cell], parent: str, take_over: bool = False) -> tuple[list[Cell], list[Cell]]:
     """The cells that nobody trains or has trained, and those that a living process is at.
 
     Runs whose process died are marked KILLED on the way.
@@ -165,7 +165,7 @@ def _unfinished(cells: Sequence[Cell], parent: str, retake: bool = False) -> tup
         key = child.tags.get("config_digest", ""), child.tags.get("seed", "")
         if child.status == "FINISHED":
             done.add(key)
-        elif child.status == "RUNNING" and tracking.has_died(child.tags["process"], elsewhere=retake):
+        elif child.status == "RUNNING" and tracking.process_is_dead(child.tags["process"], elsewhere=take_over):
             end_as_killed(child.run_id)
         elif child.status == "RUNNING":
             busy.add(key)  # a worker that outlived its study finishes its cell
@@ -178,7 +178,7 @@ def _what_is_left(missing: Sequence[Cell], busy: Sequence[Cell], cells: int) -> 
     if busy:
         lines.append(
             f"{len(busy)} of {cells} cells, the first above, are still being trained by other processes; "
-            "if those died on another host, launch again with retake=true."
+            "if those died on another host, launch again with take_over=true."
         )
     if missing:
         lines.append(
@@ -242,14 +242,14 @@ def _choices(cfg: DictConfig) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read the command line: name=, fresh=, retake=, and overrides of the config."""
-    own = dict(each.split("=", 1) for each in sys.argv[1:] if each.split("=")[0] in ("name", "fresh", "retake"))
+    """Read the command line: name=, restart=, take_over=, and overrides of the config."""
+    own = dict(each.split("=", 1) for each in sys.argv[1:] if each.split("=")[0] in ("name", "restart", "take_over"))
     overrides = [each for each in sys.argv[1:] if each.split("=")[0] not in own]
     if "name" not in own:
         print(__doc__.strip() + "\n")
         print("\n".join(f"{name:<16}{question}" for name, question in studies().items()))
         sys.exit(0 if sys.argv[1:] in ([], ["--help"]) else 2)
-    with explain_mistakes():
+    with report_user_errors():
         name = own.pop("name")
         for option, value in own.items():
             if value not in ("true", "false"):

@@ -3,7 +3,7 @@
 python -m experiments.train tower=bilstm similarity=manhattan loss=contrastive data=qqp training.epochs=5
 """
 
-import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
 import json
 import shlex
 import tempfile
@@ -19,18 +19,19 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import course
-from experiments.program import explain_mistakes, plain
-from siamese import model_store, tracking
+from experiments import train_logging
+from siamese import tracking
+from siamese.commands.errors import plain, report_user_errors
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
-from siamese.devices import is_first_host
 from siamese.evaluation.report import Report
-from siamese.light.export import light_network
+from siamese.inference.from_keras import numpy_network
 from siamese.model.network import siamese_network, word_embedding
-from siamese.neighbours import most_similar
+from siamese.registry import publish
+from siamese.retrieval.nearest_pairs import most_similar
 from siamese.text.vectorizer import Vectorizer
-from siamese.training import Epoch, fit
+from siamese.training.devices import is_chief
+from siamese.training.loop import Epoch, fit
 
 NEIGHBOURS = 100  # of each question, that retrieval is measured on
 EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
@@ -76,7 +77,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     keras.utils.clear_session()  # so that a run leaves nothing in memory for the next one of this process
     strategy = build(cfg.devices)  # several hosts find each other before TensorFlow's first operation
     keras.utils.set_random_seed(cfg.seed)
-    if is_first_host(strategy):
+    if is_chief(strategy):
         tracking.connect(**config["tracking"])
     else:  # it helps to train; what it tracks goes when its folder goes
         job, folder = Job(job.overrides, trial=True), tempfile.TemporaryDirectory()
@@ -90,7 +91,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
 
         source = _source(json.dumps(config["data"], sort_keys=True))
         splits = build(cfg.subset)(source, cfg.seed)
-        course.track_data(splits, source.train)
+        train_logging.track_data(splits, source.train)
         vectorizer = build(cfg.text)(splits.train.questions)
         vectors = build(cfg.vectors)(vectorizer.vocabulary, vectorizer.size, cfg.seed)
         with strategy.scope():
@@ -106,7 +107,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         # by the light network, so that what is reported is what the detector will answer, to the bit
         evaluate = partial(
             build(cfg.evaluation),
-            lambda pairs: light_network(network).score(token_ids(pairs), pairs.left, pairs.right),
+            lambda pairs: numpy_network(network).score(token_ids(pairs), pairs.left, pairs.right),
             seed=cfg.seed,
         )
         history = fit(
@@ -118,33 +119,33 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             build(cfg.weighting)(splits.train),
             cfg.seed,
             lambda: evaluate({"dev": splits.dev}, bootstrap_repeats=0, retrieval=False)[1]["dev"].metrics,
-            partial(course.track_epoch, after_epoch),
+            partial(train_logging.track_epoch, after_epoch),
             **config["training"],
         )
-        course.track_history(history, config["training"]["monitor"])
+        train_logging.track_history(history, config["training"]["monitor"])
 
         calibration, reports = evaluate(
-            {"dev": splits.dev} if job.trial else course.held_out(splits),
+            {"dev": splits.dev} if job.trial else train_logging.held_out(splits),
             nearest=partial(_nearest, network, vectorizer),
         )
-        course.track_reports(reports, calibration)
+        train_logging.track_reports(reports, calibration)
         if job.trial:
             return Trained(run_id, reports)
         detector = Detector.from_network(network, vectorizer, calibration, reports["dev"].scores())
         print(detector.threshold_note(), flush=True)
-        course.track_identity(
+        train_logging.track_identity(
             detector.network.score(token_ids(splits.dev), splits.dev.left, splits.dev.left), reports["dev"]
         )
-        course.track_levels(network, token_ids(splits.dev), splits.dev)
-        course.track_cost(detector, token_ids(splits.dev))
-        model_store.log_detector(detector, network, _pairs_of(reports)[:EXAMPLE_PAIRS])
-    model_store.note_newest(run_id)
+        train_logging.track_levels(network, token_ids(splits.dev), splits.dev)
+        train_logging.track_cost(detector, token_ids(splits.dev))
+        publish.log_detector(detector, network, _pairs_of(reports)[:EXAMPLE_PAIRS])
+    publish.note_newest(run_id)
 
     baselines = {
         name: _run_baseline(name, fit_baseline, splits, source.train, cfg)
         for name, fit_baseline in build(cfg.baselines).items()
     }
-    course.show(reports, baselines, cfg.seed)
+    train_logging.show(reports, baselines, cfg.seed)
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
     return Trained(run_id, reports)
 
@@ -173,7 +174,7 @@ def _pairs_of(reports: dict[str, Report]) -> list[tuple[str, str]]:
 
 def _nearest(network: keras.Model, vectorizer: Vectorizer, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Positions and similarities of the nearest others of each question, as `evaluate` takes them."""
-    light = light_network(network)
+    light = numpy_network(network)
     return most_similar(light, light.encode(vectorizer.encode(questions)), NEIGHBOURS)
 
 
@@ -181,7 +182,7 @@ def _run_baseline(
     name: str, fit_baseline, splits: PairSplits, drawn_from: QuestionPairs, cfg: DictConfig
 ) -> dict[str, float]:
     """Metrics of a baseline on this data, "split/name" -> value; measured once for each data and code."""
-    tags = {"baseline": name, "evaluation_code": tracking.evaluation_code()}
+    tags = {"baseline": name}
     tags |= {f"data_digest.{split}": pairs.digest() for split, pairs in splits.parts().items()}
     known = tracking.find_metrics({**tags, "kind": "baseline"})
     if known is not None:
@@ -192,9 +193,9 @@ def _run_baseline(
         tracking.set_tags(tags)
         score = fit_baseline(splits.train)
         calibration, reports = instantiate(cfg.evaluation, _convert_="all")(
-            score, course.held_out(splits), seed=cfg.seed
+            score, train_logging.held_out(splits), seed=cfg.seed
         )
-        course.track_reports(reports, calibration)
+        train_logging.track_reports(reports, calibration)
     return {f"{split}/{metric}": value for split, report in reports.items() for metric, value in report.metrics.items()}
 
 
@@ -203,7 +204,7 @@ def main(cfg: DictConfig) -> None:
     """Train once; with --multirun, once for each choice."""
     hydra_config = HydraConfig.get()
     tags = {"experiment": hydra_config.runtime.choices.get("experiment") or ""}
-    with explain_mistakes():
+    with report_user_errors():
         run(cfg, Job(hydra_config.overrides.task, tags=tags))
 
 

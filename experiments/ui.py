@@ -11,7 +11,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from experiments.program import explain_mistakes, plain
+from siamese.commands.errors import plain, report_user_errors
 from siamese.tracking.stores import connect
 from siamese.tracking.views import save_missing_views
 
@@ -40,7 +40,7 @@ def run(tracking: dict[str, Any], host: str, port: int) -> None:
 @hydra.main(version_base="1.3", config_path="../conf", config_name="ui")
 def main(cfg: DictConfig) -> None:
     """Serve until it is ended."""
-    with explain_mistakes():
+    with report_user_errors():
         run(**plain(cfg))
 
 

@@ -1,79 +1,8 @@
-"""Which words carry a verdict?
+"""python -m experiments.why: see siamese/commands/why.py."""
 
-python -m experiments.why "How do I reset my PIN?" "I forgot my PIN"
-python -m experiments.why "How do I reset my PIN?" "I forgot my PIN" output=why.html
-
-For each word: how far the similarity falls without it and, where the network's cosine is a sum over words (the
-dense tower with cosine), what the word adds to that sum. Neither TensorFlow nor, unless a run id or a registry URI
-is given, MLflow is started.
-"""
-
-import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-
-from experiments.program import explain_mistakes
-from experiments.settings import command_line
-from experiments.trained import chosen
-from siamese import heat_map
-from siamese.why import Explanation, WordEffects, why
-
-HEAT_MAPS = (".png", ".html")
-
-
-def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
-    """Explain the verdict on two questions and, if `output` is set, draw it.
-
-    Args:
-        settings: as `command_line` gives them.
-        questions: two.
-    """
-    if len(questions) != 2:
-        raise ValueError(f"give two questions in quotes, got {len(questions)}")
-    output = None if settings["output"] is None else Path(settings["output"]).expanduser()
-    if output is not None and output.suffix not in HEAT_MAPS:
-        raise ValueError(f"output must end in {' or '.join(HEAT_MAPS)}, got {output}")
-    detector = chosen(settings)
-    explanation = why(detector, *questions)
-    if output is not None:
-        if output.suffix == ".html":
-            output.write_text(heat_map.page(explanation), encoding="utf-8")
-        else:
-            heat_map.figure(explanation).savefig(output, dpi=150)
-    return explanation
-
-
-def lines(explanation: Explanation) -> Iterator[str]:
-    """The explanation as text: the verdict, then a line for each word."""
-    verdict = "duplicate" if explanation.duplicate else "not duplicate"
-    yield f"{verdict}  similarity {explanation.similarity:.4f}, probability {explanation.probability:.1%}"
-    added = (None, None)
-    if explanation.contributions is not None:
-        added = explanation.contributions.sum(axis=1), explanation.contributions.sum(axis=0)
-    for side, of_cosine in zip((explanation.left, explanation.right), added, strict=True):
-        yield ""
-        yield from _table(side, of_cosine, explanation.cosine)
-
-
-def _table(side: WordEffects, of_cosine: np.ndarray | None, cosine: float | None) -> Iterator[str]:
-    width = max(map(len, [side.question, *side.words]))
-    part_of = "" if cosine is None else f"part of the cosine {cosine:.3f}"
-    yield f"{side.question:<{width}}  {'without it':>10}  {part_of}".rstrip()
-    for number, (word, effect) in enumerate(zip(side.words, side.effect, strict=True)):
-        part = "" if of_cosine is None else f"{of_cosine[number]:>+{len(part_of)}.4f}"
-        yield f"{word:<{width}}  {-effect:>+10.4f}  {part}".rstrip()
-
-
-def main() -> None:
-    """Explain one verdict."""
-    settings, questions = command_line("why", sys.argv[1:])
-    for line in lines(run(settings, questions)):
-        print(line)
-
+from siamese.commands.errors import report_user_errors
+from siamese.commands.why import main
 
 if __name__ == "__main__":
-    with explain_mistakes():
+    with report_user_errors():
         main()

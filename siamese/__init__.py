@@ -15,7 +15,7 @@ Read it in this order, which is the way of the data:
     model/losses.py      how wrong that is; model/network.py puts tower and similarity together
     devices.py           one device, several, or several hosts: each encodes a share of the batch
     optimizer.py         how fast to learn, and when; training.py: batches in, weights of the best epoch out
-    evaluation/          thresholds for a purpose and calibration from dev, metrics, figures, baselines;
+    evaluation/          thresholds for a criterion and calibration from dev, metrics, figures, baselines;
                          comparison.py tells whether a difference is more than chance
     light/               a trained network in NumPy alone, as fast as two cores allow; export.py makes it
     export/              a detector for other programs and languages: ONNX, SavedModel, tokenizer.json

@@ -2,7 +2,7 @@
 
 A folder of plain files: `light.json` and `light.npz` (the network that answers), `vectorizer.json`,
 `detector.json` (format version, threshold, temperature, offset) and `dev_scores.npz` (what dev's pairs scored,
-so that a threshold can be chosen for another purpose later). Training adds `network.keras` for those who go on
+so that a threshold can be chosen for another criterion later). Training adds `network.keras` for those who go on
 in Keras; it is never read here. Nothing in the folder is code, and loading runs none.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.calibration import Calibration
-from siamese.evaluation.thresholds import DevScores, parsed_purpose
-from siamese.light.network import LightNetwork
+from siamese.evaluation.thresholds import DevScores, parse_criterion
+from siamese.inference.network import NumpyNetwork
 from siamese.text.vectorizer import Vectorizer
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ FORMAT_VERSION = 3
 OLDEST_FORMAT = 2  # without dev scores: its threshold cannot be chosen anew
 FILES = ("detector.json", "vectorizer.json", "light.json", "light.npz")
 DEV_SCORES = "dev_scores.npz"
+NAME_ON_DISK = {"criterion": "purpose"}  # of a field of Calibration; the name in detector.json since format 3
 
 
 class Detector:
@@ -48,7 +49,7 @@ class Detector:
     """
 
     def __init__(
-        self, network: LightNetwork, vectorizer: Vectorizer, calibration: Calibration, dev: DevScores | None = None
+        self, network: NumpyNetwork, vectorizer: Vectorizer, calibration: Calibration, dev: DevScores | None = None
     ):
         self.network = network
         self.vectorizer = vectorizer
@@ -60,9 +61,9 @@ class Detector:
         cls, network: "keras.Model", vectorizer: Vectorizer, calibration: Calibration, dev: DevScores | None = None
     ) -> "Detector":
         """The detector that a trained Keras network makes, with a copy of its weights."""
-        from siamese.light.export import light_network  # brings in TensorFlow, which only training has
+        from siamese.inference.from_keras import numpy_network  # brings in TensorFlow, which only training has
 
-        return cls(light_network(network), vectorizer, calibration, dev)
+        return cls(numpy_network(network), vectorizer, calibration, dev)
 
     def encode(self, questions: Sequence[str]) -> np.ndarray:
         """Embeddings `float32[questions, dimension]` of texts.
@@ -96,7 +97,7 @@ class Detector:
         return self.calibration.duplicate(self.similarity(pairs))
 
     def at(self, threshold: str | float | None = None, prior: float | None = None) -> "Detector":
-        """The same network with its threshold and probabilities for another purpose or another share of duplicates.
+        """The same network with its threshold and probabilities for another criterion or another share of duplicates.
 
         It answers, and can be saved, as any other detector. Nothing is retrained: the threshold is chosen on
         the dev scores that training left.
@@ -108,7 +109,7 @@ class Detector:
                 (after training that of dev).
 
         Raises:
-            ValueError: no threshold on dev serves the purpose, or no dev scores were kept.
+            ValueError: no threshold on dev serves the criterion, or no dev scores were kept.
 
         >>> detector = Detector.load("tests/fixtures/detector_format_3")
         >>> careful = detector.at("precision@0.95")
@@ -122,9 +123,9 @@ class Detector:
             return self
         if self.dev is not None:
             calibration = self.calibration.at(self.dev, threshold, prior)
-        elif prior is None and threshold is not None and parsed_purpose(threshold)[0] == "number":
+        elif prior is None and threshold is not None and parse_criterion(threshold)[0] == "number":
             given = float(threshold)
-            calibration = replace(self.calibration, threshold=given, purpose=str(given), precision=None, recall=None)
+            calibration = replace(self.calibration, threshold=given, criterion=str(given), precision=None, recall=None)
         else:
             raise ValueError(
                 f"this detector was saved without dev scores, so that threshold={threshold}, prior={prior} cannot be "
@@ -139,7 +140,7 @@ class Detector:
         threshold=recall@0.5: 0.929994, at 20 % duplicates precision 0.7647, recall 0.5417 (120 dev pairs, false alarms: 4 of 96)
         """
         chosen = self.calibration
-        note = f"threshold={chosen.purpose}: {chosen.threshold:.6g}"
+        note = f"threshold={chosen.criterion}: {chosen.threshold:.6g}"
         if self.dev is None or chosen.prior is None:
             return note
         alarms = chosen.duplicate(self.dev.similarity[~self.dev.duplicate])
@@ -157,41 +158,44 @@ class Detector:
         if self.dev is not None:
             dev = {"pairs": len(self.dev), "duplicates": int(self.dev.duplicate.sum())}
             np.savez(folder / DEV_SCORES, similarity=self.dev.similarity, duplicate=self.dev.duplicate)
-        state = {"format_version": FORMAT_VERSION, "calibration": asdict(self.calibration), "dev": dev}
+        calibration = {NAME_ON_DISK.get(name, name): value for name, value in asdict(self.calibration).items()}
+        state = {"format_version": FORMAT_VERSION, "calibration": calibration, "dev": dev}
         (folder / "detector.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, source: str | Path) -> "Detector":
         """Read a detector that training left or `save` wrote.
 
-        >>> Detector.load("tests/fixtures/detector_format_3").calibration.purpose
+        >>> Detector.load("tests/fixtures/detector_format_3").calibration.criterion
         'best_accuracy'
 
         Args:
-            source: a folder (one that `save` wrote, or that of an MLflow model that keeps one); or, as str, a run
-                id or a registry URI such as models:/duplicate-questions@champion, which are looked up in MLflow's
-                current tracking store. Only these two start MLflow.
+            source: a folder that `save` wrote, or that of an MLflow model that keeps one. For a run id or a registry
+                URI see `siamese.registry.locate.load`.
 
         Raises:
-            ValueError: there is no such folder, run or model; or the folder is no detector, is of another
-                format, or its files do not fit together.
+            ValueError: the folder is not there, is no detector, is of another format, or its files do not fit
+                together.
         """
         folder = Path(source).expanduser()
-        if isinstance(source, str) and not folder.is_dir():
-            from siamese.model_folder import model_folder  # starts MLflow, which takes seconds
-
-            folder = model_folder(source)
-        inside = folder / "artifacts" / "detector"
-        folder = inside if inside.is_dir() else folder
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is no folder; for a run or a registry URI use siamese.registry.locate.load")
+        folder = detector_folder(folder)
         calibration, dev = _read_choice(folder)
         vectorizer = Vectorizer.from_json((folder / "vectorizer.json").read_text(encoding="utf-8"))
-        network = LightNetwork.load(folder)
+        network = NumpyNetwork.load(folder)
         if vectorizer.size != network.vocabulary:
             raise ValueError(
                 f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, "
                 f"but the network {network.vocabulary}"
             )
         return cls(network, vectorizer, calibration, dev)
+
+
+def detector_folder(folder: Path) -> Path:
+    """The detector's own folder: `folder` itself, or the one inside an MLflow model that keeps a detector."""
+    inside = folder / "artifacts" / "detector"
+    return inside if inside.is_dir() else folder
 
 
 def _read_choice(folder: Path) -> tuple[Calibration, DevScores | None]:
@@ -208,7 +212,8 @@ def _read_choice(folder: Path) -> tuple[Calibration, DevScores | None]:
             raise ValueError(
                 f"{folder} has format {version}, this program reads formats {OLDEST_FORMAT} to {FORMAT_VERSION}; {remedy}"
             )
-        calibration = Calibration(**state["calibration"])
+        in_memory = {on_disk: name for name, on_disk in NAME_ON_DISK.items()}
+        calibration = Calibration(**{in_memory.get(name, name): value for name, value in state["calibration"].items()})
     except (KeyError, TypeError, json.JSONDecodeError) as problem:
         raise ValueError(f"{folder / 'detector.json'} holds no calibration: {problem!r}") from None
     if missing:

@@ -1,6 +1,6 @@
 """What many tests share: a handful of questions, and networks small enough to build in a moment."""
 
-import experiments.quiet_tensorflow  # isort: skip  # noqa: F401 (before anything that brings TensorFlow in)
+import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401 (before anything that brings TensorFlow in)
 from collections.abc import Callable
 from itertools import combinations
 
@@ -15,10 +15,10 @@ from siamese.model.layers import PackWords
 from siamese.model.losses import BinaryCrossentropy
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
-from siamese.optimizer import adam, constant
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import random
-from siamese.training import fit
+from siamese.training.loop import fit
+from siamese.training.optimizers import adam, constant
 
 INTENTS = (
     ("how do i pay my bill", "where can i pay the bill ?", "what are the ways to pay a bill"),

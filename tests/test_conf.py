@@ -13,7 +13,7 @@ from siamese.data.pairs import QuestionPairs
 from siamese.model.network import siamese_network, word_embedding
 from siamese.text.word_vectors import random
 
-CONF = Path(__file__).parent.parent / "conf"
+CONF = Path(__file__).parents[1] / "conf"
 NO_CHOICE = ("experiment", "hydra", "sweep")
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_CHOICE)
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]

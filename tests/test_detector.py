@@ -15,7 +15,7 @@ from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError
 from siamese.model.similarity import Learned
 from siamese.text.vectorizer import Vectorizer
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 QUESTIONS = [("how do i pay my bill", "what are the ways to pay a bill"), ("rice", "Rice ?"), ("", "!")]
 CALIBRATION = Calibration(threshold=0.75, temperature=1.5, offset=0.25)
 DEV = DevScores(np.array([0.9, 0.8, 0.4, 0.2], np.float32), np.array([True, False, True, False]))
@@ -107,7 +107,7 @@ def test_the_threshold_is_written_with_what_it_gives_on_dev(detector, tmp_path):
     np.testing.assert_array_equal(again.dev.duplicate, DEV.duplicate)
 
 
-def test_another_purpose_and_prior(detector):
+def test_another_criterion_and_prior(detector):
     """The verdicts and probabilities are those of the calibration there; the detector itself stays as it was."""
     asked = Detector(detector.network, detector.vectorizer, CALIBRATION, DEV)
     other = asked.at("precision@0.6", prior=0.1)
@@ -138,7 +138,7 @@ def test_a_threshold_is_told_with_what_it_gives(detector):
 @pytest.mark.parametrize("threshold", [0.6, "0.6"])
 def test_without_dev_scores_only_a_number_can_be_set(detector, threshold):
     other = detector.at(threshold)
-    assert other.calibration == Calibration(0.6, 1.5, 0.25, purpose="0.6")
+    assert other.calibration == Calibration(0.6, 1.5, 0.25, criterion="0.6")
     assert other.threshold_note() == "threshold=0.6: 0.6"
     for arguments in ({"threshold": "best_f1"}, {"prior": 0.1}, {"threshold": threshold, "prior": 0.1}):
         with pytest.raises(ValueError, match=r"saved without dev scores, .* give the threshold as a number, or train"):

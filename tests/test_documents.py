@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiments.settings import CONF, command_line
+from siamese.commands.arguments import CONF, command_line
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "experiments/README.md", "experiments/help_desk.md", "siamese/data/corpora/README.md")
 WITH_HYDRA = {"train": "config", "evaluate": "evaluate", "promote": "promote", "benchmark": "benchmark"}
 WITH_SETTINGS = ("predict", "why", "search", "mine", "export", "serve", "demo")

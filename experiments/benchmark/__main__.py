@@ -9,8 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.benchmark import fresh_process, machine
 from experiments.benchmark.result import Result
-from experiments.program import explain_mistakes, plain
 from siamese import tracking
+from siamese.commands.errors import plain, report_user_errors
 
 PARTS = ("training", "encoding", "search", "preparing", "overhead", "growth", "comparing", "serving")
 
@@ -47,7 +47,7 @@ def _track(result: Result) -> None:
 @hydra.main(version_base="1.3", config_path="../../conf", config_name="benchmark")
 def main(cfg: DictConfig) -> None:
     """Measure once."""
-    with explain_mistakes():
+    with report_user_errors():
         run(cfg)
 
 

@@ -14,13 +14,13 @@ from tqdm import tqdm
 
 from experiments.benchmark.fresh_process import PROJECT, environment
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.timing import in_turn, seconds_of
-from experiments.program import plain
 from siamese import tracking
+from siamese.commands.errors import plain
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.report import report
-from siamese.tracking.pages import log_to_run
+from siamese.evaluation.timing import in_turn, seconds_of
+from siamese.tracking.logs import log_to_run
 
 EPOCHS, SEEDS = 5, 3
 WIDTHS, TOWERS = (64, 128, 256, 512), ("dense", "conv1d", "bilstm")

@@ -1,6 +1,6 @@
 """Encoding: questions per second, text in and vector out, against all-MiniLM-L6-v2 on the same texts."""
 
-import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,10 +10,10 @@ import numpy as np
 from experiments.benchmark import minilm
 from experiments.benchmark.pairs import read_or_make
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.timing import in_turn, ratios, seconds_of
 from experiments.benchmark.towers import measured
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.timing import in_turn, ratios, seconds_of
 from siamese.text.vectorizer import Vectorizer
 
 UNCALIBRATED = Calibration(threshold=0.5, temperature=1.0, offset=0.0)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.benchmark.pairs import read_or_make
-from siamese.text.batches import PairBatches
 from siamese.text.vectorizer import Vectorizer
+from siamese.training.batches import PairBatches
 
 PAIRS = 2_048
 BATCH = 256
@@ -21,11 +21,11 @@ def measure(tower: str, vocabulary: int, width: int) -> dict[str, float]:
     first, second, *_ = PairBatches(pairs, token_ids, group, weight, BATCH, seed=0).epoch(1)
 
     times = [time.perf_counter()]
-    import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+    import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
     from experiments.benchmark.towers import measured
     from siamese.model.losses import BinaryCrossentropy
-    from siamese.optimizer import adam, constant
-    from siamese.training import training_step
+    from siamese.training.loop import training_step
+    from siamese.training.optimizers import adam, constant
 
     times.append(time.perf_counter())
     network = measured(tower).network(vocabulary, width, seed=0)
@@ -47,7 +47,7 @@ def measure(tower: str, vocabulary: int, width: int) -> dict[str, float]:
 
 def save_detector(folder: str, tower: str, vocabulary: int, width: int) -> None:
     """A detector with random weights, as training leaves one."""
-    import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+    import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
     from experiments.benchmark.towers import measured
     from siamese.detector import Detector
     from siamese.evaluation.calibration import Calibration

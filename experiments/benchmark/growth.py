@@ -13,8 +13,8 @@ from experiments.benchmark import fresh_process
 from experiments.benchmark.pairs import write_file
 from experiments.benchmark.preparing import MEBIBYTE
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.timing import in_turn, spread
 from siamese.evaluation.figures import DIFFERENT, DUPLICATE, NEUTRAL
+from siamese.evaluation.timing import in_turn, spread
 
 
 @dataclass(frozen=True)

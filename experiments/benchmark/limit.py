@@ -5,8 +5,8 @@ from functools import partial
 
 import tensorflow as tf
 
-from experiments.benchmark.timing import seconds_of
 from experiments.benchmark.towers import MeasuredTower
+from siamese.evaluation.timing import seconds_of
 
 PASSES = 3  # forward, and backward once to the input and once to the weights, of the same size each
 

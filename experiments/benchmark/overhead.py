@@ -1,6 +1,6 @@
 """Overhead: what tracking and evaluation add to a bare loop over the same steps."""
 
-import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
 import contextlib
 import io
 import tempfile
@@ -18,14 +18,14 @@ from omegaconf import DictConfig
 from experiments import train
 from experiments.benchmark.pairs import write_file
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.timing import in_turn, ratios
-from siamese import newest, tracking
+from siamese import tracking
+from siamese.commands.arguments import CONF
 from siamese.data.splits import question_components
+from siamese.evaluation.timing import in_turn, ratios
 from siamese.model.network import siamese_network, word_embedding
-from siamese.text.batches import PairBatches
-from siamese.training import training_step
-
-CONF = Path(__file__).parents[2] / "conf"
+from siamese.registry import latest
+from siamese.training.batches import PairBatches
+from siamese.training.loop import training_step
 
 
 def measure(
@@ -133,7 +133,7 @@ def _tracked(cfg: DictConfig) -> _Run:
     with contextlib.redirect_stdout(io.StringIO()):
         train.run(cfg)
     wall = time.perf_counter() - started
-    noted = newest.find(cfg.tracking.uri)
+    noted = latest.find(cfg.tracking.uri)
     assert noted is not None, "a training run that finishes notes its detector"
     [pairs] = tracking.metric_history(noted[0], "data/train_pairs")
     speed = tracking.metric_history(noted[0], "epoch/pairs_per_second")

@@ -12,8 +12,8 @@ from experiments.benchmark import fresh_process
 from experiments.benchmark.machine import peak_memory
 from experiments.benchmark.pairs import write_file
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.timing import in_turn, seconds_of
 from siamese.data.sources import pair_file
+from siamese.evaluation.timing import in_turn, seconds_of
 from siamese.text.vectorizer import Vectorizer
 
 MEBIBYTE = 2**20

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from experiments.benchmark.timing import spread
+from siamese.evaluation.timing import spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # slow to import, and most parts draw nothing

@@ -13,9 +13,9 @@ import numpy as np
 from experiments.benchmark import fresh_process
 from experiments.benchmark.machine import cores, memory, peak_memory
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.timing import in_turn, ratios, seconds_of
-from siamese.approximate_index import ApproximateIndex
-from siamese.search import exact_top, normalised
+from siamese.evaluation.timing import in_turn, ratios, seconds_of
+from siamese.retrieval.approximate_index import ApproximateIndex
+from siamese.retrieval.exact_search import exact_top, normalised
 
 TOPICS = 500
 QUESTIONS_PER_INTENT = 50  # on average: some intents are asked often, most seldom

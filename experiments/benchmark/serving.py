@@ -15,9 +15,9 @@ from experiments.benchmark import fresh_process
 from experiments.benchmark.load import Load, ask, connect, load, post
 from experiments.benchmark.pairs import read_or_make
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.timing import in_turn
 from siamese.detector import Detector
-from siamese.serving import QUESTIONS, ROUTE
+from siamese.evaluation.timing import in_turn
+from siamese.serving.scoring_server import QUESTIONS, ROUTE
 
 Pair = tuple[str, str]
 WARM_SECONDS = 1.0

@@ -1,6 +1,6 @@
 """Training: pairs per second, against the usual script and against the limit of the machine."""
 
-import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from experiments.benchmark import usual_script
+from experiments.benchmark import keras_baseline
 from experiments.benchmark.limit import MatrixProduct, flops_per_pair
 from experiments.benchmark.pairs import read_or_make
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.timing import in_turn, ratios, seconds_of
 from experiments.benchmark.towers import MeasuredTower, measured
 from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import question_components
+from siamese.evaluation.timing import in_turn, ratios, seconds_of
 from siamese.model.losses import BinaryCrossentropy
-from siamese.optimizer import adam, constant
-from siamese.text.batches import PairBatches
 from siamese.text.vectorizer import TokenIds, Vectorizer
-from siamese.training import training_step
+from siamese.training.batches import PairBatches
+from siamese.training.loop import training_step
+from siamese.training.optimizers import adam, constant
 
 BATCH = 256
 LEARNING_RATE = 0.001
@@ -91,7 +91,7 @@ def measure(
             f"{len(few):,} of {len(every):,} {source}, {tokens:.1f} tokens a pair, batches of {BATCH}, width {width}.",
             "The limit counts the tower's products for every token, forward and twice backward, at the speed of a "
             "large matrix product. Words and questions that recur in a batch are computed once, so a share can pass 1.",
-            f"The usual script: Keras fit on arrays padded or cut to {usual_script.LENGTH} tokens, Adam.",
+            f"The usual script: Keras fit on arrays padded or cut to {keras_baseline.LENGTH} tokens, Adam.",
         ],
     )
 
@@ -128,8 +128,8 @@ def _usual(
     tower: MeasuredTower, pairs: QuestionPairs, token_ids: TokenIds, vocabulary: int, width: int, least: float
 ) -> Callable[[], float]:
     """Fits on as many batches as take about `least` seconds; gives pairs per second."""
-    network = usual_script.network(tower, vocabulary, width)
-    left, right = usual_script.padded(token_ids, pairs.left), usual_script.padded(token_ids, pairs.right)
+    network = keras_baseline.network(tower, vocabulary, width)
+    left, right = keras_baseline.padded(token_ids, pairs.left), keras_baseline.padded(token_ids, pairs.right)
     label = pairs.label[:, None]
 
     def fit(steps: int) -> float:

@@ -6,7 +6,6 @@ python -m experiments.demo run=models:/duplicate-questions@champion index=faq.cs
 Neither TensorFlow nor, unless a run id or a registry URI is given, MLflow is started.
 """
 
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ from typing import Any
 from uvicorn import Config, Server
 
 from experiments.demo.server import application
-from experiments.program import explain_mistakes
-from experiments.settings import command_line
-from experiments.trained import chosen
-from siamese.collection import Collection
-from siamese.data.question_files import read_question_table
+from siamese.commands.arguments import command_line
+from siamese.commands.detector import chosen
+from siamese.commands.errors import report_user_errors
+from siamese.commands.output import listen, note
+from siamese.data.files import read_question_table
 from siamese.data.sources import CORPORA
 from siamese.detector import Detector
+from siamese.retrieval.question_index import Collection
 
 ANY = "0.0.0.0"  # every address of this machine
 LOCAL = ("127.0.0.1", "localhost")
@@ -36,7 +36,7 @@ def run(settings: dict[str, Any]) -> None:
         ValueError, OSError: detector or collection cannot be read, or the port is taken.
     """
     host = settings["host"]
-    with _listen(host, settings["port"]) as listener:
+    with listen(host, settings["port"]) as listener:
         detector = chosen(settings)
         index = Path(settings["index"] or CORPORA / "en.tsv").expanduser()
         collection = _collection(detector, index, settings["column"])
@@ -53,19 +53,9 @@ def _collection(detector: Detector, index: Path, column: str | None) -> Collecti
         return Collection.load(index, detector)
     questions, bad_rows = read_question_table(index, column)
     if bad_rows:
-        print(f"note: {len(bad_rows):,} bad rows of {index} were left out; the first: {bad_rows[0]}", file=sys.stderr)
+        note(f"{len(bad_rows):,} bad rows of {index} were left out; the first: {bad_rows[0]}")
     print(f"encoding {len(questions):,} questions of {index.name}", file=sys.stderr)
     return Collection.build(detector, questions)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that takes connections from now on; they are answered when all is loaded."""
-    try:
-        return socket.create_server((host, port))
-    except (OSError, OverflowError) as problem:
-        raise ValueError(
-            f"cannot listen on {host}, port {port}: {problem}; give another port, as in port=5004"
-        ) from None
 
 
 def main() -> None:
@@ -77,5 +67,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with explain_mistakes():
+    with report_user_errors():
         main()

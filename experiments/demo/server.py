@@ -23,11 +23,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from experiments.search import answers
-from siamese.collection import Collection
 from siamese.detector import Detector
-from siamese.heat_map import html
-from siamese.why import why
+from siamese.explanation.heat_map import html
+from siamese.explanation.word_effects import why
+from siamese.retrieval.question_index import Collection, answers
 
 PAGE = Path(__file__).parent / "page"
 MAX_BODY = 2**16  # bytes
@@ -84,8 +83,8 @@ def application(
 
     async def search(request: Request) -> Response:
         asked = await _read(request)
-        settings = {"top": _top(asked), "where": {}, "candidates": candidates}
-        return JSONResponse({"rows": answers(detector, collection, _question(asked, "question"), settings)})
+        rows = answers(detector, collection, _question(asked, "question"), _top(asked), candidates=candidates)
+        return JSONResponse({"rows": rows})
 
     async def about(request: Request) -> Response:
         return JSONResponse({"collection": name, "questions": len(collection), "note": note})

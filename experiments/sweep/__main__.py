@@ -7,7 +7,7 @@ Started again with the same command after whatever stopped it, a sweep goes on w
 may work on one sweep.
 """
 
-import experiments.quiet_tensorflow  # isort: skip  # noqa: F401
+import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
 import io
 import subprocess
 import sys
@@ -22,13 +22,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import train
-from experiments.program import explain_mistakes, plain
-from experiments.sweep import report, trials
-from experiments.sweep import study as studies
+from experiments.sweep import report, trial_store, trials
 from experiments.sweep.plan import Plan, Settings, make_plan
 from experiments.sweep.winner import gains, retrain
 from siamese import tracking
-from siamese.training import Epoch
+from siamese.commands.errors import plain, report_user_errors
+from siamese.training.loop import Epoch
 
 
 def run(cfg: DictConfig, overrides: Sequence[str]) -> str:
@@ -41,9 +40,9 @@ def run(cfg: DictConfig, overrides: Sequence[str]) -> str:
     plan = make_plan(cfg, Settings(**instantiate(cfg.sweep, _convert_="all")), overrides)
     tracking.connect(**plain(cfg)["tracking"])
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    lock, train_quietly = studies.lock_of(plan, "trials"), partial(_train, plan)
+    lock, train_quietly = trial_store.lock_of(plan, "trials"), partial(_train, plan)
     with lock:
-        study = studies.open_study(plan)
+        study = trial_store.open_study(plan)
         parent = trials.sweep_run(study, plan)
     if plan.settings.workers == 0:
         trials.work(study, plan, parent, lock, train_quietly)
@@ -54,7 +53,7 @@ def run(cfg: DictConfig, overrides: Sequence[str]) -> str:
         tracking.log_environment(cfg.seed)
         with _helpers(plan.settings.workers - 1, overrides):
             trials.work(study, plan, parent, lock, train_quietly)
-        with studies.lock_of(plan, "report"):
+        with trial_store.lock_of(plan, "report"):
             _conclude(study, plan, parent, overrides, train_quietly)
     print(f"run {parent} in {cfg.tracking.uri}; look at it with: make ui")
     return parent
@@ -104,8 +103,8 @@ def _conclude(
     study: optuna.Study, plan: Plan, parent: str, overrides: Sequence[str], train_quietly: trials.Train
 ) -> None:
     """Train the winner and the default again, and write the report."""
-    over = studies.finished(study)
-    best = studies.best(study, over)
+    over = trial_store.finished(study)
+    best = trial_store.best(study, over)
     if best is None:
         raise ValueError(
             f"none of the {len(over)} trials of {plan.settings.name} is complete; trial 0 "
@@ -132,7 +131,7 @@ def _conclude(
 @hydra.main(version_base="1.3", config_path="../../conf", config_name="sweep")
 def main(cfg: DictConfig) -> None:
     """Sweep once."""
-    with explain_mistakes():
+    with report_user_errors():
         run(cfg, HydraConfig.get().overrides.task)
 
 

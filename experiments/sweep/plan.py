@@ -11,12 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, PartialFixedSampler
 
-from experiments.program import plain
 from experiments.sweep import space as spaces
 from experiments.sweep.overrides import plain_overrides
 from experiments.sweep.space import Space
+from siamese.commands.errors import plain
 from siamese.evaluation import metrics
 from siamese.tracking import config_digest, flatten
+from siamese.tracking.provenance import first_name
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Settings:
     seed: int
     workers: int
     storage: str
-    silence: float
+    heartbeat_timeout_s: float
     retrain_seeds: Sequence[int]
     space: Mapping[str, str]
     sampler: Callable[..., BaseSampler]
@@ -75,7 +76,7 @@ def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> 
         ValueError: the objective is no dev metric, the space does not fit the config or the sampler, or a number is
             out of range.
     """
-    from siamese.training import SMALLER_IS_BETTER  # brings in TensorFlow, which reading trials does not need
+    from siamese.training.loop import SMALLER_IS_BETTER  # brings in TensorFlow, which reading trials does not need
 
     for name, least in {"trials": 1, "workers": 0, "seed": 0}.items():
         if getattr(settings, name) < least:
@@ -87,7 +88,8 @@ def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> 
         )
     metric = _dev_metric(settings.objective)
     fixed = {each.key_or_group for each in OverridesParser.create().parse_overrides(list(overrides))}
-    space = spaces.parse({name: text for name, text in settings.space.items() if name not in fixed})
+    notation = {first_name(name): text for name, text in settings.space.items() if name not in fixed}
+    space = spaces.parse(notation)
     shared = plain_overrides("sweep", overrides, without="sweep")
     spaces.check(space, shared)
     # the last trial's sampler refuses what it cannot sample; a grid comes to the default by itself
@@ -99,7 +101,7 @@ def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> 
         "seed": settings.seed,
         "training_seed": cfg.seed,
         "config_digest": config_digest(plain(compose("config", overrides=shared))),
-        **{f"space.{name}": settings.space[name] for name in space},
+        **{f"space.{name}": notation[name] for name in space},
         **flatten({part: OmegaConf.to_container(cfg.sweep[part]) for part in ("sampler", "pruner")}),
     }
     return Plan(

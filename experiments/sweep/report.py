@@ -13,7 +13,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 
-from experiments.sweep import study as studies
+from experiments.sweep import trial_store
 from experiments.sweep.plan import Plan
 from experiments.sweep.space import as_overrides
 from experiments.sweep.trials import outcome
@@ -71,8 +71,8 @@ def page(
         retrained: from `winner.retrain`; empty if nothing was trained again.
         repeat: overrides that continue the sweep.
     """
-    over = studies.finished(study)
-    best = studies.best(study, over)
+    over = trial_store.finished(study)
+    best = trial_store.best(study, over)
     counts = {state: sum(trial.state == state for trial in over) for state in TrialState}
     parts = [
         f"{len(over)} of {plan.settings.trials} trials: {counts[TrialState.COMPLETE]} complete, "

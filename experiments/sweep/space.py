@@ -27,6 +27,7 @@ from optuna.distributions import (
 )
 
 from experiments.sweep.overrides import as_text
+from siamese.tracking.provenance import current_name
 
 Space = dict[str, BaseDistribution]
 MEASURING = ("data", "evaluation", "seed", "baselines", "tracking")
@@ -113,7 +114,7 @@ def default(space: Space, overrides: list[str]) -> dict[str, Any]:
     cfg = compose("config", overrides=overrides, return_hydra_config=True)
     parser, params = OverridesParser.create(), {}
     for name, distribution in space.items():
-        value = cfg.hydra.runtime.choices.get(name, OmegaConf.select(cfg, name))
+        value = cfg.hydra.runtime.choices.get(name, OmegaConf.select(cfg, current_name(name)))
         if isinstance(distribution, CategoricalDistribution):
             plain = OmegaConf.to_container(value) if isinstance(value, ListConfig) else value
             # in the spelling of the choices
@@ -134,7 +135,8 @@ def as_overrides(params: Mapping[str, Any]) -> list[str]:
     >>> as_overrides({"tower.units": "[300,300]", "optimizer.learning_rate": 0.00206193})
     ['tower.units=[300,300]', 'optimizer.learning_rate=0.002062']
     """
-    return [f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in params.items()]
+    texts = {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in params.items()}
+    return [f"{current_name(name)}={text}" for name, text in texts.items()]
 
 
 def cells(space: Space) -> int:

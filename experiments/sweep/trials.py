@@ -9,14 +9,14 @@ import optuna
 from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
-from experiments.sweep import study as studies
+from experiments.sweep import trial_store
 from experiments.sweep.plan import Plan
 from experiments.sweep.space import as_overrides
 from siamese import tracking
-from siamese.tracking import nested
+from siamese.tracking import child_runs
 
 if TYPE_CHECKING:  # it brings in TensorFlow
-    from siamese.training import Epoch
+    from siamese.training.loop import Epoch
 
 POLL_SECONDS = 1.0  # between two looks at the trials of other processes
 
@@ -52,7 +52,7 @@ def sweep_run(study: optuna.Study, plan: Plan) -> str:
         with tracking.tracked_run(plan.settings.name, "sweep", tags={"sweep": plan.settings.name}) as run_id:
             study.set_user_attr("run", run_id)
     run = study.user_attrs["run"]
-    if not nested.is_there(run):
+    if not child_runs.is_there(run):
         raise ValueError(
             f"the sweep {plan.settings.name} in {plan.settings.storage} is tracked as run {run}, which this tracking "
             "store and experiment do not have; give those it was started with (tracking.uri=…), or another sweep.name"
@@ -72,7 +72,7 @@ def work(study: optuna.Study, plan: Plan, parent: str, lock: FileLock, train: Tr
     waiting = False
     while True:
         with lock:
-            trial = studies.claim(study, plan)
+            trial = trial_store.claim(study, plan)
         if trial is not None:
             _run(study, trial, plan, parent, train)
             print(_progress(study, trial.number, plan), flush=True)
@@ -88,11 +88,11 @@ def work(study: optuna.Study, plan: Plan, parent: str, lock: FileLock, train: Tr
 def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, parent: str, train: Train) -> None:
     ordinal, overrides = str(trial.user_attrs["ordinal"]), as_overrides(trial.params)
     name, tags = f"trial {ordinal}", {"sweep": plan.settings.name, "trial": ordinal, "option": " ".join(overrides)}
-    for earlier in nested.children(parent, {"trial": ordinal}):  # half-done, or done when nobody could take note
-        nested.end_as_killed(earlier.run_id)
+    for earlier in child_runs.children(parent, {"trial": ordinal}):  # half-done, or done when nobody could take note
+        child_runs.end_as_killed(earlier.run_id)
 
     def after_epoch(epoch: "Epoch") -> None:
-        studies.show_life(trial)
+        trial_store.heartbeat(trial)
         trial.report(_objective(epoch.dev, plan.metric), epoch.number)
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -101,7 +101,7 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, parent: str, trai
         _, measured = train(overrides, name, parent, tags, trial=True, after_epoch=after_epoch)
         study.tell(trial, _objective(measured, plan.settings.objective))
     except optuna.TrialPruned:
-        nested.end_as_pruned(nested.children(parent, {"trial": ordinal})[-1].run_id, f"{name}, pruned")
+        child_runs.end_as_pruned(child_runs.children(parent, {"trial": ordinal})[-1].run_id, f"{name}, pruned")
         study.tell(trial, state=TrialState.PRUNED)
     except Exception as error:  # a diverged loss, memory, a choice that cannot be built: the others go on
         trial.set_user_attr("error", f"{type(error).__name__}: {error}")
@@ -120,9 +120,9 @@ def _objective(measured: dict[str, float], name: str) -> float:
 
 
 def _progress(study: optuna.Study, number: int, plan: Plan) -> str:
-    over = studies.finished(study)
+    over = trial_store.finished(study)
     trial = study.get_trials(deepcopy=False)[number]
-    best = studies.best(study, over)
+    best = trial_store.best(study, over)
     return (
         f"trial {trial.user_attrs['ordinal']}: {outcome(trial, plan)}"
         + (f"; best {best.values[0]:.4f} of trial {best.user_attrs['ordinal']}" if best else "")

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from experiments.sweep.plan import Plan
 from experiments.sweep.space import as_overrides
 from experiments.sweep.trials import Train
-from siamese.tracking import nested
+from siamese.tracking import child_runs
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def retrain(plan: Plan, parent: str, winner: FrozenTrial, train: Train) -> dict[
         train: trains one network.
     """
     ordinal = str(winner.user_attrs["ordinal"])
-    for child in nested.children(parent, {"option": "winner"}):
+    for child in child_runs.children(parent, {"option": "winner"}):
         if child.tags["trial"] != ordinal:  # it won until the sweep was given more trials
-            nested.retag(child.run_id, "option", "former winner")
+            child_runs.retag(child.run_id, "option", "former winner")
     contestants = {"winner": as_overrides(winner.params), "default": []}
     return {option: _retrain(plan, parent, option, own, ordinal, train) for option, own in contestants.items()}
 
@@ -55,11 +55,11 @@ def _retrain(plan: Plan, parent: str, option: str, overrides: list[str], ordinal
     compared = [f"dev/{plan.metric}", f"test/{plan.metric}"]
     runs, measured = [], []
     for seed in plan.settings.retrain_seeds:
-        before = nested.children(parent, {**tags, "seed": str(seed)})
+        before = child_runs.children(parent, {**tags, "seed": str(seed)})
         done = [child for child in before if child.status == "FINISHED"]
         for child in before:
             if child.status == "RUNNING":
-                nested.end_as_killed(child.run_id)
+                child_runs.end_as_killed(child.run_id)
         if done:
             run, values = done[0].run_id, done[0].metrics
         else:

@@ -114,7 +114,11 @@ def _parts_by_question(corpus: IntentQuestions, dev: float, test: float, generat
 
 
 def pairs_from_intents(
-    corpus: IntentQuestions, duplicates_per_question: float, duplicate_share: float, confusable_share: float, seed: int
+    corpus: IntentQuestions,
+    duplicates_per_question: float,
+    duplicate_share: float,
+    hard_negative_share: float,
+    seed: int,
 ) -> QuestionPairs:
     """Draw labelled pairs: duplicates within an intent, negatives across intents.
 
@@ -123,7 +127,7 @@ def pairs_from_intents(
         duplicates_per_question: each intent gives this many duplicate pairs per question of its own, or
             all it has.
         duplicate_share: duplicates among all pairs, in (0, 1].
-        confusable_share: negatives whose two intents share a topic, among all negatives, in [0, 1]; the
+        hard_negative_share: negatives whose two intents share a topic, among all negatives, in [0, 1]; the
             others come from anywhere.
         seed: of the draw; the same corpus and seed give the same pairs.
 
@@ -133,10 +137,10 @@ def pairs_from_intents(
     Raises:
         ValueError: a share is out of its range, or the corpus has one intent only, or no intent with two questions.
     """
-    if not (0 < duplicate_share <= 1 and 0 <= confusable_share <= 1 and duplicates_per_question > 0):
+    if not (0 < duplicate_share <= 1 and 0 <= hard_negative_share <= 1 and duplicates_per_question > 0):
         raise ValueError(
-            "expected data.duplicate_share in (0, 1], data.confusable_share in [0, 1] and data.duplicates_per_question "
-            f"above 0; got {duplicate_share}, {confusable_share} and {duplicates_per_question}"
+            "expected data.duplicate_share in (0, 1], data.hard_negative_share in [0, 1] and data.duplicates_per_question "
+            f"above 0; got {duplicate_share}, {hard_negative_share} and {duplicates_per_question}"
         )
     generator = np.random.default_rng(seed)
     left, right = _duplicates(corpus, duplicates_per_question, generator)
@@ -144,7 +148,7 @@ def pairs_from_intents(
         raise ValueError("pairs need at least two intents, one of them with two questions or more")
     wanted = round(len(left) * (1 - duplicate_share) / duplicate_share)
     known: set[tuple[int, int]] = set()
-    confusable = _negatives(corpus, round(wanted * confusable_share), True, known, generator)
+    confusable = _negatives(corpus, round(wanted * hard_negative_share), True, known, generator)
     anywhere = _negatives(corpus, wanted - len(confusable), False, known, generator)
     negatives = np.array(confusable + anywhere, np.int64).reshape(-1, 2)
     pairs = np.concatenate([np.stack([left, right], axis=1), negatives])

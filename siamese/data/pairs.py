@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from siamese.data.texts import Texts, TextsBuilder, numbered
+from siamese.data.texts import Texts, TextsBuilder, factorize
 
 DUPLICATE_FROM = 0.5  # a label from here on counts as "duplicate" where a yes or no is needed
 
@@ -71,7 +71,7 @@ class QuestionPairs:
         (['a?', 'b?', 'c?'], [0, 1], [1, 2])
         """
         columns = Texts.of(left), Texts.of(right)
-        numbers = numbered(*columns)
+        numbers = factorize(*columns)
         questions, known = TextsBuilder(), -1
         for column, number in zip(columns, numbers, strict=True):
             highest = np.maximum.accumulate(np.concatenate([[known], number]))  # rises where a text is new

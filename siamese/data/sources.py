@@ -26,7 +26,7 @@ def corpus(
     test: float | None,
     duplicates_per_question: float,
     duplicate_share: float,
-    confusable_share: float,
+    hard_negative_share: float,
     seed: int,
 ) -> PairSplits:
     """Pairs from the question corpora that ship with the project.
@@ -36,7 +36,7 @@ def corpus(
         split: "intent" or "question", as in `siamese.data.intents.split_intents`; or "pair", which lets
             parts share questions, to measure how much that flatters.
         dev, test: shares; test may be 0 or None.
-        duplicates_per_question, duplicate_share, confusable_share: as in `pairs_from_intents`.
+        duplicates_per_question, duplicate_share, hard_negative_share: as in `pairs_from_intents`.
         seed: of the split and of the pairs drawn in each part.
 
     Raises:
@@ -59,7 +59,7 @@ def corpus(
         pairs_from_intents,
         duplicates_per_question=duplicates_per_question,
         duplicate_share=duplicate_share,
-        confusable_share=confusable_share,
+        hard_negative_share=hard_negative_share,
     )
     return PairSplits(name, **_draw_parts(sorted_questions, split, dev, test or 0, draw, seed))
 
@@ -74,7 +74,7 @@ def intent_file(
     test: float | None,
     duplicates_per_question: float,
     duplicate_share: float,
-    confusable_share: float,
+    hard_negative_share: float,
     on_bad_row: str,
     seed: int,
 ) -> PairSplits:
@@ -96,7 +96,7 @@ def intent_file(
         pairs_from_intents,
         duplicates_per_question=duplicates_per_question,
         duplicate_share=duplicate_share,
-        confusable_share=confusable_share,
+        hard_negative_share=hard_negative_share,
     )
     return PairSplits(name, **_draw_parts(sorted_questions, split, dev, test or 0, draw, seed), bad_rows=bad_rows)
 

@@ -5,7 +5,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from siamese.data.pairs import QuestionPairs, question_key
-from siamese.data.texts import numbered
+from siamese.data.texts import factorize
 
 
 def question_components(pairs: QuestionPairs, only_duplicates: bool = False) -> np.ndarray:
@@ -31,7 +31,7 @@ def question_numbers(*tables: QuestionPairs) -> list[np.ndarray]:
     Returns:
         For each table `int32[questions]`, counting from 0.
     """
-    return numbered(*(map(question_key, pairs.questions) for pairs in tables))
+    return factorize(*(map(question_key, pairs.questions) for pairs in tables))
 
 
 def _components(pairs: QuestionPairs, number: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -102,13 +102,13 @@ class TextsBuilder:
         return Texts(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self._starts) // 8 - 1, buffers))
 
 
-def numbered(*columns: Iterable[str]) -> list[np.ndarray]:
+def factorize(*columns: Iterable[str]) -> list[np.ndarray]:
     """Number texts so that equal texts have the same number, in all columns.
 
     They are compared by 128 bits of BLAKE2b, 16 bytes a text however long it is; that two of a billion
     texts share theirs has probability 1e-21.
 
-    >>> [numbers.tolist() for numbers in numbered(["a", "b", "a"], ["c", "b"])]
+    >>> [numbers.tolist() for numbers in factorize(["a", "b", "a"], ["c", "b"])]
     [[0, 1, 0], [2, 1]]
 
     Returns:

@@ -22,7 +22,7 @@ class Calibration:
         threshold: from this similarity on, the verdict is "duplicate".
         temperature: above 0, so that the order of pairs never changes.
         offset: the logit of the similarity that means "as likely as not".
-        purpose: what the threshold was chosen for, as `choose_threshold` takes it. This and what follows is
+        criterion: what the threshold was chosen for, as `choose_threshold` takes it. This and what follows is
             None where nobody noted it.
         prior: the share of duplicates that probability, precision and choice are for: dev's own, or another.
         precision, recall: of the verdicts on dev, at that prior.
@@ -31,7 +31,7 @@ class Calibration:
     threshold: float
     temperature: float
     offset: float
-    purpose: str | None = None
+    criterion: str | None = None
     prior: float | None = None
     precision: float | None = None
     recall: float | None = None
@@ -45,28 +45,28 @@ class Calibration:
         return np.asarray(similarity) >= self.threshold
 
     def at(self, dev: DevScores, threshold: str | float | None = None, prior: float | None = None) -> "Calibration":
-        """The calibration for another purpose or where another share of the pairs are duplicates.
+        """The calibration for another criterion or where another share of the pairs are duplicates.
 
         By Bayes' rule a new prior multiplies the odds of every pair by the same factor, the ratio of the
         priors' odds (Saerens et al. 2002, equation 2.4): it moves the offset.
 
         Args:
             dev: the scores that this calibration was chosen on.
-            threshold: a purpose or a number, as `choose_threshold` takes it; None keeps the purpose.
+            threshold: a criterion or a number, as `choose_threshold` takes it; None keeps the criterion.
             prior: the share of duplicates, inside (0, 1); None keeps it.
 
         Raises:
             ValueError, PrecisionNotReachedError: as `choose_threshold` does.
 
         >>> dev = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
-        >>> even = Calibration(0.85, temperature=1.0, offset=0.0, purpose="best_accuracy", prior=0.5)
+        >>> even = Calibration(0.85, temperature=1.0, offset=0.0, criterion="best_accuracy", prior=0.5)
         >>> even.at(dev, prior=0.01).probability(np.array([0.99])).round(3)  # odds of 99 to 1, times 1/99
         array([0.5])
         """
-        purpose = next(each for each in (threshold, self.purpose, self.threshold) if each is not None)
+        criterion = next(each for each in (threshold, self.criterion, self.threshold) if each is not None)
         before = dev.share if self.prior is None else self.prior
         after = before if prior is None else prior
-        point = choose_threshold(dev, purpose, None if after == dev.share else after)
+        point = choose_threshold(dev, criterion, None if after == dev.share else after)
         moved = 0.0 if after == before else self.temperature * (_log_odds(after) - _log_odds(before))
         return replace(self, offset=self.offset - moved, **asdict(point))
 
@@ -80,7 +80,7 @@ def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float)
     Args:
         label: `float[pairs]` in [0, 1].
         similarity: `float[pairs]` in [0, 1].
-        threshold: a purpose or a number, as `choose_threshold` takes it.
+        threshold: a criterion or a number, as `choose_threshold` takes it.
 
     Raises:
         ValueError: as `choose_threshold` does.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
+METRICS_VERSION = "1"  # raise it when a value that any function here or a report gives for the same pairs changes
 CALIBRATION_BINS = 15
 BOOTSTRAP_DRAWS = 40_000_000  # resampled pairs at most; large sets get fewer repeats, their intervals are narrow anyway
 BOOTSTRAP_CHUNK = 2_000_000  # resampled pairs held in memory at once

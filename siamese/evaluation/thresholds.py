@@ -1,10 +1,10 @@
-"""Thresholds: from which similarity on to say "duplicate", for a purpose and a share of duplicates, chosen on dev."""
+"""Thresholds: from which similarity on to say "duplicate", for a criterion and a share of duplicates, chosen on dev."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-PURPOSES = "best_accuracy, best_f1, precision@0.95, recall@0.9 (any share) or a number in [0, 1]"
+CRITERIA = "best_accuracy, best_f1, precision@0.95, recall@0.9 (any share) or a number in [0, 1]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +46,14 @@ class OperatingPoint:
 
     Attributes:
         threshold: from this similarity on, the verdict is "duplicate".
-        purpose: what it was chosen for, as `choose_threshold` takes it.
+        criterion: what it was chosen for, as `choose_threshold` takes it.
         prior: the share of duplicates among the pairs that the precision is for.
         precision: of the verdicts on dev, at that prior; 0 where nothing is called a duplicate.
         recall: the share of dev's duplicates that are called so; no prior changes it.
     """
 
     threshold: float
-    purpose: str
+    criterion: str
     prior: float
     precision: float
     recall: float
@@ -64,32 +64,32 @@ class PrecisionNotReachedError(ValueError):
 
     def __init__(self, best: OperatingPoint):
         super().__init__(
-            f"{best.purpose} is not reached on dev at {best.prior:.3g} duplicates: the highest precision is "
+            f"{best.criterion} is not reached on dev at {best.prior:.3g} duplicates: the highest precision is "
             f"{best.precision:.4f}, at a recall of {best.recall:.4f} (threshold={best.threshold:.6g}); ask for less"
         )
         self.best = best
 
 
-def parsed_purpose(purpose: str | float) -> tuple[str, float]:
-    """A purpose as its kind and its number, which is nan where it has none.
+def parse_criterion(criterion: str | float) -> tuple[str, float]:
+    """A criterion as its kind and its number, which is nan where it has none.
 
-    >>> parsed_purpose("precision@0.95"), parsed_purpose("0.8"), parsed_purpose("best_f1")
+    >>> parse_criterion("precision@0.95"), parse_criterion("0.8"), parse_criterion("best_f1")
     (('precision', 0.95), ('number', 0.8), ('best_f1', nan))
     """
-    if purpose in ("best_accuracy", "best_f1"):
-        return str(purpose), float("nan")
-    kind, at, number = str(purpose).rpartition("@")
+    if criterion in ("best_accuracy", "best_f1"):
+        return str(criterion), float("nan")
+    kind, at, number = str(criterion).rpartition("@")
     try:
         wanted = float(number)
     except ValueError:
         wanted = float("nan")
     if not 0 <= wanted <= 1 or (kind, at) not in (("precision", "@"), ("recall", "@"), ("", "")):
-        raise ValueError(f"threshold must be {PURPOSES}; got {purpose!r}")
+        raise ValueError(f"threshold must be {CRITERIA}; got {criterion!r}")
     return kind or "number", wanted
 
 
-def choose_threshold(dev: DevScores, purpose: str | float, prior: float | None = None) -> OperatingPoint:
-    """The threshold that serves a purpose best on dev, half-way between the two scores that it separates.
+def choose_threshold(dev: DevScores, criterion: str | float, prior: float | None = None) -> OperatingPoint:
+    """The threshold that serves a criterion best on dev, half-way between the two scores that it separates.
 
     Another prior is reached by weights: each duplicate of dev counts prior / share times and each other pair
     (1 - prior) / (1 - share) times, so that precision = prior TPR / (prior TPR + (1 - prior) FPR), as Bayes
@@ -98,20 +98,20 @@ def choose_threshold(dev: DevScores, purpose: str | float, prior: float | None =
 
     Args:
         dev: the scored dev pairs.
-        purpose: "best_accuracy"; "best_f1"; "precision@P", the highest recall with at least that precision;
+        criterion: "best_accuracy"; "best_f1"; "precision@P", the highest recall with at least that precision;
             "recall@R", the highest precision with at least that recall; or the threshold itself, a number
             in [0, 1], which is then only measured.
         prior: the share of duplicates where the threshold will be used, inside (0, 1); None for that of dev.
 
     Raises:
-        ValueError: the purpose or the prior is not as described, or dev lacks the pairs to choose from.
+        ValueError: the criterion or the prior is not as described, or dev lacks the pairs to choose from.
         PrecisionNotReachedError: the precision is reached nowhere.
 
     >>> dev = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
     >>> choose_threshold(dev, "recall@1.0")
-    OperatingPoint(threshold=0.30000000000000004, purpose='recall@1.0', prior=0.5, precision=0.6666666666666666, recall=1.0)
+    OperatingPoint(threshold=0.30000000000000004, criterion='recall@1.0', prior=0.5, precision=0.6666666666666666, recall=1.0)
     """
-    kind, wanted = parsed_purpose(purpose)
+    kind, wanted = parse_criterion(criterion)
     duplicate_weight, other_weight = _weights(dev, prior)
     # cut k says "duplicate" to the said[k] highest scores; equal scores are never parted
     said = np.flatnonzero(np.concatenate([[True], np.diff(dev.similarity) != 0, [True]]))
@@ -125,7 +125,7 @@ def choose_threshold(dev: DevScores, purpose: str | float, prior: float | None =
     def point(cut: int) -> OperatingPoint:
         threshold = wanted if kind == "number" else _threshold(dev.similarity, said[cut])
         share = dev.share if prior is None else prior
-        return OperatingPoint(threshold, str(purpose), share, float(precision[cut]), float(recall[cut]))
+        return OperatingPoint(threshold, str(criterion), share, float(precision[cut]), float(recall[cut]))
 
     if kind == "best_accuracy":
         return point(_first_best(true - false))
@@ -138,7 +138,7 @@ def choose_threshold(dev: DevScores, purpose: str | float, prior: float | None =
         return point(_first_best(np.where(reached, recall, -1)))
     if kind == "recall":
         if not duplicates:
-            raise ValueError(f"{purpose} cannot be chosen: none of the {len(dev)} dev pairs is a duplicate")
+            raise ValueError(f"{criterion} cannot be chosen: none of the {len(dev)} dev pairs is a duplicate")
         return point(_last_best(np.where(recall >= wanted, precision, -1)))
     return point(0)
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from siamese.evaluation import comparison
-from siamese.evaluation.comparison import Estimate
+from siamese.evaluation import significance
 from siamese.evaluation.metrics import Weighted, pair_metrics
+from siamese.evaluation.significance import Estimate
 
 TOLERANCE = 1e-5  # most that a format which keeps float32 may be off
 
@@ -61,10 +61,10 @@ def roc_auc_loss(label: np.ndarray, before: np.ndarray, after: np.ndarray, seed:
     Returns:
         The loss and its 95 % interval for new pairs, for this one network; below 0 where the ROC AUC rose.
     """
-    drawn = comparison.resamples(len(label), seed)
-    resampled = [comparison.resampled(_roc_auc(label, scores), drawn)[None] for scores in (before, after)]
+    drawn = significance.resamples(len(label), seed)
+    resampled = [significance.resampled(_roc_auc(label, scores), drawn)[None] for scores in (before, after)]
     values = [np.array([roc_auc(label, scores)]) for scores in (before, after)]
-    return comparison.difference(values[0], values[1], resampled[0], resampled[1])
+    return significance.difference(values[0], values[1], resampled[0], resampled[1])
 
 
 def _roc_auc(label: np.ndarray, similarity: np.ndarray) -> Weighted:

@@ -9,12 +9,12 @@ from onnx import TensorProto, helper
 
 from siamese.export import onnx_nodes
 from siamese.export.onnx_graph import Graph
-from siamese.light.network import LightNetwork
+from siamese.inference.network import NumpyNetwork
 
 TOKENS = "token ids, zeros behind the last token of each question"
 
 
-def tower_model(network: LightNetwork, precision: str = "float32") -> onnx.ModelProto:
+def tower_model(network: NumpyNetwork, precision: str = "float32") -> onnx.ModelProto:
     """`questions int32[batch, length]` -> `embedding float32[batch, dimension]`.
 
     Args:
@@ -30,7 +30,7 @@ def tower_model(network: LightNetwork, precision: str = "float32") -> onnx.Model
     return graph.model("tower", [_tokens("questions", "length")], [(embedding, output)])
 
 
-def network_model(network: LightNetwork, precision: str = "float32") -> onnx.ModelProto:
+def network_model(network: NumpyNetwork, precision: str = "float32") -> onnx.ModelProto:
     """`left int32[batch, left_length]`, `right int32[batch, right_length]` -> `similarity float32[batch]` in [0, 1].
 
     Args:

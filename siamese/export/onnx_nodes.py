@@ -11,14 +11,14 @@ import numpy as np
 from onnx import TensorProto
 
 from siamese.export.onnx_graph import Graph
-from siamese.light.network import LightNetwork
+from siamese.inference.network import NumpyNetwork
 
 LOWEST = float(np.finfo(np.float32).min)
 EPSILON = 1e-12
 IOFG = [0, 2, 1, 3]  # ONNX's order of an LSTM's gates, by their places in the project's i, f, o, g
 
 
-def embed(graph: Graph, network: LightNetwork, questions: str) -> str:
+def embed(graph: Graph, network: NumpyNetwork, questions: str) -> str:
     """Embeddings `float32[batch, dimension]` of questions `int32[batch, length]`, zeros behind the last token."""
     values: dict[str, str] = {}
     for step in network.description["tower"]:
@@ -151,7 +151,7 @@ def _length(graph: Graph, questions: str) -> str:
     return graph.add("Max", count, graph.constant(1, np.int32))
 
 
-def compare(graph: Graph, network: LightNetwork, left: str, right: str) -> str:
+def compare(graph: Graph, network: NumpyNetwork, left: str, right: str) -> str:
     """Similarities `float32[batch]` in [0, 1] of embeddings, `float32[batch, dimension]` each."""
     description = network.description["similarity"]
     layer, config = description["layer"], description["config"]

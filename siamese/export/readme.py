@@ -58,9 +58,9 @@ weights are stored smaller.
 {SAVED_MODEL if "tensorflow" in head["versions"] else ""}
 ## Verdict
 
-"Duplicate" from similarity {verdict["threshold"]:.6g} on (chosen for: {verdict["purpose"] or "not noted"}). The probability of
+"Duplicate" from similarity {verdict["threshold"]:.6g} on (chosen for: {verdict["criterion"] or "not noted"}). The probability of
 "duplicate" is sigmoid((log(s / (1 - s)) - offset) / temperature), with the similarity s kept inside [1e-6, 1 - 1e-6],
-offset {verdict["offset"]:.6g} and temperature {verdict["temperature"]:.6g}. Both may be written for another purpose or another
+offset {verdict["offset"]:.6g} and temperature {verdict["temperature"]:.6g}. Both may be written for another criterion or another
 share of duplicates: `threshold=` and `prior=` of the program that exported this.
 
 ## Measured

@@ -120,26 +120,28 @@ class Ranking:
 
 
 class WeightedSum:
-    """(1 - share) · first + share · second.
+    """(1 - second_weight) · first + second_weight · second.
 
     Args:
         first, second: two losses.
-        share: weight of the second, in [0, 1].
+        second_weight: weight of the second, in [0, 1].
     """
 
-    def __init__(self, first: Loss, second: Loss, share: float = 0.5):
-        _between("share", share, 0.0, 1.0)
-        self.first, self.second, self.share = first, second, share
+    def __init__(self, first: Loss, second: Loss, second_weight: float = 0.5):
+        _between("second_weight", second_weight, 0.0, 1.0)
+        self.first, self.second, self.second_weight = first, second, second_weight
 
     def __call__(self, label, similarity, matrix, negative):
         """Weighted sum of both losses on the same batch."""
         first = self.first(label, similarity, matrix, negative)
-        return (1.0 - self.share) * first + self.share * self.second(label, similarity, matrix, negative)
+        return (1.0 - self.second_weight) * first + self.second_weight * self.second(
+            label, similarity, matrix, negative
+        )
 
     def check(self, similarity: keras.layers.Layer) -> None:
         """Raise only if neither part, with the weight it has, trains the similarity."""
         refusals = []
-        for loss, weight in ((self.first, 1.0 - self.share), (self.second, self.share)):
+        for loss, weight in ((self.first, 1.0 - self.second_weight), (self.second, self.second_weight)):
             try:
                 loss.check(similarity)
             except ValueError as refusal:

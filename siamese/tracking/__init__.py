@@ -1,6 +1,5 @@
 """Tracking: runs in MLflow. Starts and ends them, logs what they measured, and finds it again."""
 
-from siamese.tracking.identity import config_digest, evaluation_code, has_died, process
 from siamese.tracking.logs import (
     flatten,
     log_calibration,
@@ -12,18 +11,18 @@ from siamese.tracking.logs import (
     log_page,
     log_report,
 )
+from siamese.tracking.provenance import config_digest, metrics_version, process, process_is_dead
 from siamese.tracking.queries import Logged, find_metrics, metric_history
-from siamese.tracking.runs import set_tags, tracked_run, whole_write
+from siamese.tracking.runs import defer_interrupts, set_tags, tracked_run
 from siamese.tracking.stores import connect
 
 __all__ = [
     "Logged",
     "config_digest",
     "connect",
-    "evaluation_code",
+    "defer_interrupts",
     "find_metrics",
     "flatten",
-    "has_died",
     "log_calibration",
     "log_config",
     "log_data",
@@ -33,8 +32,9 @@ __all__ = [
     "log_page",
     "log_report",
     "metric_history",
+    "metrics_version",
     "process",
+    "process_is_dead",
     "set_tags",
     "tracked_run",
-    "whole_write",
 ]

@@ -13,15 +13,16 @@ from mlflow.data.numpy_dataset import from_numpy
 from siamese.data.pairs import BadRow, PairSplits, QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.figures import pair_figures
+from siamese.evaluation.metrics import METRICS_VERSION
 from siamese.evaluation.report import Report, worst_mistakes
-from siamese.tracking.identity import PARAMETER_LIMIT, config_digest, evaluation_code, git
-from siamese.tracking.runs import whole_write
+from siamese.tracking.provenance import PARAMETER_LIMIT, config_digest, git
+from siamese.tracking.runs import defer_interrupts
 
 WORST_MISTAKES = 100
 PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@]+@")  # of a database, in a URI
 
 
-@whole_write()
+@defer_interrupts()
 def log_config(config: dict, yaml: str) -> None:
     """The composed config: as flat parameters to compare by, and whole as an artifact to run again; no password."""
     flat = flatten(config)
@@ -34,7 +35,7 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
     """Nested config -> dotted names; the name of a node's `_target_` becomes the node's own value.
 
     >>> flatten({"loss": {"_target_": "siamese.model.losses.SquaredError", "share": [3]}, "seed": 0})
-    {'loss': 'squared_error', 'loss.share': [3], 'seed': 0}
+    {'loss': 'squared_error', 'loss.second_weight': [3], 'seed': 0}
     """
     flat: dict[str, object] = {}
     for key, value in config.items():
@@ -50,13 +51,13 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
     return flat
 
 
-@whole_write()
+@defer_interrupts()
 def log_environment(seed: int) -> None:
     """What is needed to run it again besides the config: seed, git commit, package versions."""
     mlflow.set_tags(
         {
             "seed": seed,
-            "evaluation_code": evaluation_code(),
+            "metrics_version": METRICS_VERSION,
             "git_commit": git("rev-parse", "HEAD"),
             "git_dirty": bool(git("status", "--porcelain")),
         }
@@ -65,7 +66,7 @@ def log_environment(seed: int) -> None:
     mlflow.log_text("\n".join(sorted(installed, key=str.lower)) + "\n", "versions.txt")
 
 
-@whole_write()
+@defer_interrupts()
 def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from: QuestionPairs | None = None) -> None:
     """The splits' digests, sizes, what they share with training, and the rows that were skipped.
 
@@ -96,36 +97,44 @@ def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from:
         mlflow.log_table(_bad_row_table(splits.bad_rows), "bad_rows.json")
 
 
-@whole_write()
+@defer_interrupts()
 def log_metrics(metrics: dict[str, float], prefix: str, step: int | None = None) -> None:
     """Metrics under `prefix/name`."""
     mlflow.log_metrics({f"{prefix}/{name}": value for name, value in metrics.items()}, step=step)
 
 
-@whole_write()
+@defer_interrupts()
 def log_page(markdown: str, file: str) -> None:
     """Markdown as an artifact, and as the description on the run's page."""
     mlflow.log_text(markdown, file)
     mlflow.set_tag("mlflow.note.content", markdown)
 
 
-@whole_write()
+@defer_interrupts()
+def log_to_run(run: str, folder: Path, name: str, description: str) -> None:
+    """A folder as the artifacts `name` of a run, and Markdown as its description; its state stays as it is."""
+    client = mlflow.MlflowClient()
+    client.log_artifacts(run, str(folder), name)
+    client.set_tag(run, "mlflow.note.content", description)
+
+
+@defer_interrupts()
 def log_figure(figure, name: str) -> None:
     """A figure as figures/name.png."""
     mlflow.log_figure(figure, f"figures/{name}.png")
 
 
-@whole_write()
+@defer_interrupts()
 def log_calibration(calibration: Calibration) -> None:
     """Threshold, temperature and offset, and what dev measured at the threshold, as metrics of their own."""
     names = ("threshold", "temperature", "offset", "prior", "precision", "recall")
     measured = {name: getattr(calibration, name) for name in names}
     mlflow.log_metrics({f"calibration/{name}": value for name, value in measured.items() if value is not None})
-    if calibration.purpose is not None:
-        mlflow.set_tag("threshold", calibration.purpose)
+    if calibration.criterion is not None:
+        mlflow.set_tag("threshold", calibration.criterion)
 
 
-@whole_write()
+@defer_interrupts()
 def log_report(report: Report, split: str, calibration: Calibration) -> None:
     """A split's metrics, intervals, figures, predictions and worst mistakes."""
     log_metrics(report.metrics, split)

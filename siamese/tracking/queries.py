@@ -11,17 +11,20 @@ import pandas as pd
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from siamese.tracking.runs import whole_write
+from siamese.evaluation.metrics import METRICS_VERSION
+from siamese.tracking.provenance import current_name, metrics_version
+from siamese.tracking.runs import defer_interrupts
 
 
-@whole_write()
+@defer_interrupts()
 def find_metrics(tags: dict[str, str]) -> dict[str, float] | None:
-    """Metrics of the newest finished run that has all these tags, in the current experiment; None if there is none."""
+    """Metrics of the newest finished run of the current experiment that has all these tags; None if there is none.
+
+    Only runs that today's version of the metrics measured count.
+    """
     wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    found = mlflow.search_runs(
-        filter_string=f"attributes.status = 'FINISHED' and {wanted}", max_results=1, output_format="list"
-    )
-    return found[0].data.metrics if found else None
+    found = mlflow.search_runs(filter_string=f"attributes.status = 'FINISHED' and {wanted}", output_format="list")
+    return next((run.data.metrics for run in found if metrics_version(run.data.tags) == METRICS_VERSION), None)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,24 @@ def find_runs(condition: str = "") -> list[TrackedRun]:
     except MlflowException as problem:
         raise ValueError(f"MLflow cannot search for {condition}: {problem}") from None
     return [_tracked(run) for run in found]
+
+
+def newest_model_run() -> str:
+    """The id of the run with a model that finished last, in any experiment of the current store.
+
+    Raises:
+        ValueError: the store has none.
+    """
+    found = mlflow.search_runs(
+        search_all_experiments=True,
+        filter_string="attributes.status = 'FINISHED' and tags.kind = 'model'",
+        order_by=["attributes.end_time DESC"],
+        max_results=1,
+        output_format="list",
+    )
+    if not found:
+        raise ValueError(f"{mlflow.get_tracking_uri()} has no finished run with a model; train one first: make train")
+    return found[0].info.run_id
 
 
 def tracked(run: str) -> TrackedRun:
@@ -113,4 +134,5 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _tracked(run: Run) -> TrackedRun:
     data = run.data
-    return TrackedRun(run.info.run_id, run.info.run_name, run.info.status, data.tags, data.params, data.metrics)
+    params = {current_name(name): value for name, value in data.params.items()}
+    return TrackedRun(run.info.run_id, run.info.run_name, run.info.status, data.tags, params, data.metrics)

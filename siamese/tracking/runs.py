@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import mlflow
 
-from siamese.tracking.identity import PARAMETER_LIMIT, process
+from siamese.tracking.provenance import PARAMETER_LIMIT, process
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def tracked_run(
     """
     previous = {each: signal.signal(each, _interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with whole_write():
+        with defer_interrupts():
             own = {"kind": kind, "process": process(), **(tags or {})}
             if description:
                 own["mlflow.note.content"] = description
@@ -55,11 +55,11 @@ def tracked_run(
             status = "KILLED"
             raise
         except BaseException as error:
-            with whole_write():
+            with defer_interrupts():
                 mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:PARAMETER_LIMIT])
             raise
         finally:
-            with whole_write():
+            with defer_interrupts():
                 mlflow.end_run(status)
     finally:
         for each, handler in previous.items():
@@ -67,7 +67,7 @@ def tracked_run(
 
 
 @contextmanager
-def whole_write() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Keep an interruption waiting until the block is over.
 
     An interrupted transaction would leave the database locked, and the run could no longer be ended.
@@ -82,7 +82,7 @@ def whole_write() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
-_writes: list[None] = []  # one entry for each `whole_write` that is under way
+_writes: list[None] = []  # one entry for each `defer_interrupts` that is under way
 _interruptions: list[int] = []  # signals that arrived meanwhile
 
 
@@ -93,7 +93,7 @@ def _interrupt(signum, frame) -> None:
         raise KeyboardInterrupt
 
 
-@whole_write()
+@defer_interrupts()
 def set_tags(tags: dict[str, str]) -> None:
     """Tags of the current run."""
     mlflow.set_tags(tags)

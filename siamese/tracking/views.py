@@ -13,7 +13,7 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run
 
-from siamese.tracking.runs import whole_write
+from siamese.tracking.runs import defer_interrupts
 
 TAG = "mlflow.sharedViewState."
 OBJECTIVE = "dev/roc_auc"  # chosen by dev, never by test
@@ -37,7 +37,7 @@ class View:
     link: str
 
 
-@whole_write()
+@defer_interrupts()
 def save_view_of(parent: str) -> View:
     """Save the view of the runs of a study or a sweep, the best on dev first, with what tells one from the other."""
     client = mlflow.MlflowClient()
@@ -48,7 +48,7 @@ def save_view_of(parent: str) -> View:
     return _save(run.info.experiment_id, parent, _name(run), run.info.start_time, condition, choices)
 
 
-@whole_write()
+@defer_interrupts()
 def save_missing_views(experiment: str) -> list[View]:
     """Save a view of all networks of an experiment, and one of each study and sweep that has none.
 

@@ -1,0 +1,152 @@
+"""README: its tables of results, from tracked runs.
+
+They stand between two markers, in a section for each set of data:
+
+    <!-- results -->
+    <!-- data 0f3c1a2b4d5e: corpus en by intent -->
+    …
+    <!-- /results -->
+
+A row is a config: the default, or that of an experiment file that is no study. Every tracked run of that very config
+counts, whoever started it, if the newest version of the metrics measured it. A section whose runs are not in the store stays
+as it is.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from siamese import tracking
+from siamese.commands.arguments import CONF
+from siamese.comparison.conclusion import in_words
+from siamese.comparison.options import Group, Measured, Option, group_runs
+from siamese.comparison.tables import markdown
+from siamese.tracking.provenance import PARAMETER_LIMIT
+from siamese.tracking.queries import TrackedRun, find_runs
+
+START, END = "<!-- results -->", "<!-- /results -->"
+SECTION = re.compile(r"<!-- data (\w+): .*? -->\n.*?(?=\n*<!-- data |\s*\Z)", re.DOTALL)
+NO_CHOICE = frozenset({"seed", "tracking", "baselines"})  # groups of the config that do not change a network
+BROUGHT = "???"  # a value that the user brings
+WITH_TEST = {"dev/roc_auc": 3, "test/roc_auc": 3}  # columns, with their decimals
+WITHOUT_TEST = {"dev/accuracy": 4, "dev/roc_auc": 4}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A config of the table: its name there, and its parameters as a run logs them."""
+
+    name: str
+    params: dict[str, str]
+
+    def is_of(self, run: TrackedRun) -> bool:
+        """Whether a run had this config. Where the user brings the files, any data will do."""
+        brought = BROUGHT in self.params.values()
+
+        def counts(name: str) -> bool:
+            return name.split(".")[0] not in NO_CHOICE and not (brought and name.startswith("data."))
+
+        names = filter(counts, self.params.keys() | run.params.keys())
+        return all(self.params.get(name) == run.params.get(name) for name in names)
+
+
+def rebuild(file: Path) -> None:
+    """Write the sections of a README anew whose runs are in the store in use, and say which.
+
+    Raises:
+        ValueError: the file has not each marker once, in this order.
+    """
+    text = file.read_text(encoding="utf-8")
+    found = re.fullmatch(f"(.*{START}\n)(.*)({END}.*)", text, re.DOTALL)
+    if found is None or text.count(START) != 1 or text.count(END) != 1:
+        raise ValueError(f"{file} must have the lines {START} and {END}, once each, for the results to stand between")
+    before, inside, after = found.groups()
+    old = {section[1]: section[0] for section in SECTION.finditer(inside)}
+    new = {_key(group.measured): _section(group) for group in _groups(rows())}
+    sections = "\n\n".join((old | new).values())
+    file.write_text(f"{before}{sections}\n\n{after}", encoding="utf-8")
+    for key, section in (old | new).items():
+        state = "from tracked runs" if key in new else "as it was, its runs are not in the store"
+        print(f"{file}: {section.splitlines()[0]} {state}")
+    if not new:
+        print(f"{file}: the store has no finished run of the default or of an experiment file; nothing is changed")
+
+
+def rows() -> list[Row]:
+    """The default and each experiment file."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        default = _params([])
+        found = [Row(f"`{default['tower']}`, the default", default)]
+        for file in sorted((CONF / "experiment").glob("*.yaml")):
+            content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+            found.append(Row(_name(file.stem, content), _params([f"experiment={file.stem}"])))
+    return found
+
+
+def _name(experiment: str, content: dict) -> str:
+    """The name of the file and the options that it chooses, the data aside."""
+    chosen = [item for entry in content.get("defaults", []) if isinstance(entry, dict) for item in entry.items()]
+    options = {key.removeprefix("override /"): option for key, option in chosen}
+    words = " ".join(f"{group}={option}" for group, option in options.items() if group != "data")
+    return f"`{experiment}`: {words}" if words else f"`{experiment}`"
+
+
+def _params(overrides: list[str]) -> dict[str, str]:
+    config = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
+    assert isinstance(config, dict)
+    return {name: str(value)[:PARAMETER_LIMIT] for name, value in tracking.flatten(config).items()}
+
+
+def _groups(known: Sequence[Row]) -> list[Group]:
+    """The rows' runs, each data set's by the newest version of the metrics that measured it; named as in the table."""
+    newest: dict[str, str] = {}
+    runs = []
+    for run in find_runs("tags.kind = 'model' and attributes.status = 'FINISHED'"):
+        row = next((row for row in known if row.is_of(run)), None)
+        measured = Measured.of(run)
+        if row and newest.setdefault(_key(measured), measured.metrics_version) == measured.metrics_version:
+            runs.append(replace(run, tags=run.tags | {"config_digest": row.name, "option": row.name}))
+    baselines = find_runs("tags.kind = 'baseline' and attributes.status = 'FINISHED'")
+    return group_runs(runs, baselines, "roc_auc")
+
+
+def _key(measured: Measured) -> str:
+    """What tells a set of data from others, whatever code measured on it."""
+    return hashlib.sha256(f"{measured.dev} {measured.test} {measured.drawn_from}".encode()).hexdigest()[:12]
+
+
+def _section(group: Group) -> str:
+    sizes = ", ".join(f"{group.pairs(part):,} {part}" for part in dict.fromkeys(["train", "dev", group.split]))
+    columns = WITH_TEST if group.split == "test" else WITHOUT_TEST
+    best = {column: max(option.mean(column) for option in group.options) for column in columns}
+    table = [["", *(_head(column) for column in columns), "seeds"]]
+    for option in (*group.options, *group.baselines):
+        cells = [_cell(option, column, decimals, best[column]) for column, decimals in columns.items()]
+        table.append([option.name, *cells, str(len(option.runs))])
+    return (
+        f"<!-- data {_key(group.measured)}: {group.data} -->\n"
+        f"{group.data}: {sizes} pairs; mean ± sd over seeds, the best on dev first, baselines below.\n\n{markdown(table)}"
+    )
+
+
+def _head(column: str) -> str:
+    split, _, metric = column.partition("/")
+    return f"{split} {in_words(metric)}"
+
+
+def _cell(option: Option, column: str, decimals: int, best: float) -> str:
+    values = option.values(column)
+    if np.isnan(values).any():
+        return ""
+    mean = f"{values.mean():,.{decimals}f}"
+    shown = f"**{mean}**" if values.mean() == best else mean
+    return f"{shown} ± {values.std(ddof=1):,.{decimals}f}" if len(values) > 1 else shown

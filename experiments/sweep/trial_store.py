@@ -1,0 +1,131 @@
+"""Study: the trials of a sweep on disk. Several processes take them; none is lost, and none is run twice.
+
+A sweep of n trials has the ordinals 0 to n - 1. An attempt at one is a trial of Optuna, which holds the ordinal and
+the process as user attributes. An attempt is over when it is complete, pruned, or failed with an error. One that
+failed without an error was interrupted: its ordinal is free again, and keeps its parameters.
+"""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+from filelock import FileLock
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from experiments.sweep.plan import Plan
+from siamese import tracking
+
+SQLITE = "sqlite:///"
+BUSY_SECONDS = 60  # that SQLite waits for another writer
+
+
+def lock_of(plan: Plan, purpose: str) -> FileLock:
+    """A lock that a killed process loses: beside a SQLite file, else in the working directory, which all must share."""
+    storage = plan.settings.storage
+    beside = Path(storage.removeprefix(SQLITE)) if storage.startswith(SQLITE) else Path(plan.settings.name)
+    return FileLock(f"{beside}.{purpose}.lock")
+
+
+def open_study(plan: Plan) -> optuna.Study:
+    """The sweep's study, made if there is none; nobody else may do so at the same time.
+
+    Raises:
+        ValueError: a sweep of this name was started with another plan.
+    """
+    storage = plan.settings.storage
+    engine = {"connect_args": {"timeout": BUSY_SECONDS}} if storage.startswith(SQLITE) else {}
+    study = optuna.create_study(
+        storage=RDBStorage(storage, engine_kwargs=engine),
+        study_name=plan.settings.name,
+        direction=plan.direction,
+        pruner=plan.settings.pruner,
+        load_if_exists=True,
+    )
+    before = study.user_attrs.get("identity")
+    if before is None:
+        study.set_user_attr("identity", plan.identity)
+    elif before != plan.identity:
+        changed = [
+            f"{name}: {before.get(name)} before, {plan.identity.get(name)} now"
+            for name in dict.fromkeys([*before, *plan.identity])
+            if before.get(name) != plan.identity.get(name)
+        ]
+        raise ValueError(
+            f"the sweep {plan.settings.name} in {storage} was started with other settings ({'; '.join(changed)}); "
+            "go on with those, or start another one with sweep.name=…"
+        )
+    return study
+
+
+def claim(study: optuna.Study, plan: Plan) -> optuna.Trial | None:
+    """Take the first ordinal that is free, with its parameters; None if there is none.
+
+    Only one process may do so at a time. Killed anywhere in here, it leaves a trial that waits, which the next one
+    takes, or one that runs without a process, which the next one gives up.
+    """
+    for attempt in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _is_dead(attempt, plan.settings.heartbeat_timeout_s):
+            study.tell(attempt.number, state=TrialState.FAIL)
+    attempts = study.get_trials(deepcopy=False)
+    waiting = [each for each in attempts if each.state == TrialState.WAITING]
+    if waiting:
+        ordinal = waiting[0].user_attrs["ordinal"]
+    else:
+        taken = {each.user_attrs["ordinal"] for each in attempts if is_over(each) or each.state == TrialState.RUNNING}
+        free = [number for number in range(plan.settings.trials) if number not in taken]
+        if not free:
+            return None
+        ordinal = free[0]
+        study.enqueue_trial(_known_parameters(attempts, ordinal, plan), user_attrs={"ordinal": ordinal})
+    study.sampler = plan.settings.sampler(space=plan.space, seed=plan.settings.seed, ordinal=ordinal)
+    trial = study.ask(plan.space)
+    trial.set_user_attr("process", tracking.process())
+    return trial
+
+
+def heartbeat(trial: optuna.Trial) -> None:
+    """Let other hosts, which cannot see this process, know that it lives."""
+    trial.set_user_attr("seen", time.time())
+
+
+def is_over(attempt: FrozenTrial) -> bool:
+    """Whether it came to an end of its own, be it good or bad."""
+    return attempt.state in (TrialState.COMPLETE, TrialState.PRUNED) or (
+        attempt.state == TrialState.FAIL and "error" in attempt.user_attrs
+    )
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """The attempts that are over, by their ordinals."""
+    over = [each for each in study.get_trials(deepcopy=False) if is_over(each)]
+    return sorted(over, key=lambda each: each.user_attrs["ordinal"])
+
+
+def best(study: optuna.Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """The complete trial with the best value, the earliest of equals; None if none is complete."""
+    complete = [each for each in trials if each.state == TrialState.COMPLETE]
+    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
+    return min(complete, key=lambda each: sign * each.values[0], default=None)
+
+
+def _is_dead(attempt: FrozenTrial, timeout: float) -> bool:
+    """Whether its process has ended, or was on another host and has been silent for too many seconds."""
+    process = attempt.user_attrs.get("process")
+    if process is None or tracking.process_is_dead(process):
+        return True
+    elsewhere = process.split()[0] != tracking.process().split()[0]
+    seen = attempt.user_attrs.get("seen", attempt.datetime_start.timestamp() if attempt.datetime_start else 0.0)
+    return elsewhere and time.time() - seen > timeout
+
+
+def _known_parameters(attempts: Sequence[FrozenTrial], ordinal: int, plan: Plan) -> dict:
+    """Those of an attempt that was interrupted, if it had got all of them; a half-chosen set is chosen anew.
+
+    The very first trial has those of the default, so that the search starts from what is known to work.
+    """
+    for attempt in reversed(attempts):
+        if attempt.user_attrs.get("ordinal") == ordinal and attempt.params.keys() == plan.space.keys():
+            return attempt.params
+    return plan.start if ordinal == 0 else {}

@@ -1,0 +1,128 @@
+"""The course of a training: what it tracks and what it shows, from its data to its verdicts."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from siamese import tracking
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.splits import question_overlap
+from siamese.detector import Detector
+from siamese.evaluation import metrics
+from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.figures import learning_curves, level_areas
+from siamese.evaluation.report import Report, summary
+from siamese.inference.from_keras import numpy_network
+from siamese.model.levels import level_towers
+from siamese.model.network import siamese_network
+from siamese.model.similarity import Cosine
+from siamese.text.vectorizer import TokenIds
+from siamese.training.loop import Epoch, best_epoch
+
+SAMPLE_VERDICTS = 6
+
+
+def held_out(splits: PairSplits) -> dict[str, QuestionPairs]:
+    """Dev and, where there is one, test."""
+    return {name: pairs for name, pairs in splits.parts().items() if name != "train"}
+
+
+def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
+    """The pairs, and how much of dev and test was seen in training."""
+    overlap = {name: question_overlap(splits.train, pairs) for name, pairs in held_out(splits).items()}
+    tracking.log_data(splits, overlap, drawn_from)
+    counts = ", ".join(f"{name} {len(pairs):,}" for name, pairs in splits.parts().items())
+    print(f"{splits.name}: {counts} pairs, {splits.train.duplicate.mean():.0%} of train are duplicates", flush=True)
+    for name, seen in overlap.items():
+        if seen["questions"]:
+            print(
+                f"note: {seen['questions']:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs"
+            )
+    if splits.bad_rows:
+        print(f"note: {len(splits.bad_rows):,} bad rows were left out; the run's bad_rows.json lists them")
+
+
+def track_epoch(then: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
+    """An epoch, and what is to be done `then`."""
+    tracking.log_metrics({"loss": epoch.loss, "pairs_per_second": epoch.pairs_per_second}, "epoch", epoch.number)
+    tracking.log_metrics({f"dev_{name}": value for name, value in epoch.dev.items()}, "epoch", epoch.number)
+    print(
+        f"epoch {epoch.number}: loss {epoch.loss:.4f}, dev accuracy {epoch.dev['accuracy']:.4f}, "
+        f"ROC AUC {epoch.dev['roc_auc']:.4f} ({epoch.pairs_per_second:,.0f} pairs/s)",
+        flush=True,
+    )
+    if then:
+        then(epoch)
+
+
+def track_history(history: list[Epoch], monitor: str) -> None:
+    """The best epoch, the time that training took, and the learning curves."""
+    best = best_epoch(history, monitor).number
+    seconds = sum(epoch.seconds for epoch in history)
+    tracking.log_metrics({"best_epoch": best, "epochs": len(history), "seconds": seconds}, "training")
+    curves = {name: [epoch.dev[name] for epoch in history] for name in ("accuracy", "roc_auc", "average_precision")}
+    numbers, losses = [epoch.number for epoch in history], [epoch.loss for epoch in history]
+    tracking.log_figure(learning_curves(numbers, losses, curves, best), "learning_curves")
+
+
+def track_reports(reports: dict[str, Report], calibration: Calibration) -> None:
+    """Threshold and calibration, and each split's report."""
+    tracking.log_calibration(calibration)
+    for split, report in reports.items():
+        tracking.log_report(report, split, calibration)
+
+
+def track_identity(itself: np.ndarray, report: Report) -> None:
+    """The share of dev pairs in which a question is at least as similar to itself as to the other one.
+
+    Args:
+        itself: `float32[pairs]`, the similarity of each pair's left question to itself.
+        report: of the dev pairs.
+    """
+    highest = itself >= report.predictions["similarity"].to_numpy()
+    tracking.log_metrics({"identical_scores_highest": float(highest.mean())}, "dev")
+
+
+def track_levels(network: keras.Model, token_ids: TokenIds, dev: QuestionPairs) -> None:
+    """How well the cosine at each level of the tower tells duplicates, from the word embedding to the output."""
+    areas = {}
+    for name, tower in level_towers(network.get_layer("tower")).items():
+        cosine = numpy_network(siamese_network(tower, Cosine())).score(token_ids, dev.left, dev.right)
+        areas[name] = metrics.values(metrics.pair_metrics(dev.duplicate, cosine, cosine, 0.5), len(dev))["roc_auc"]
+    tracking.log_metrics(areas, "level")
+    tracking.log_figure(level_areas(areas), "levels")
+
+
+def track_cost(detector: Detector, token_ids: TokenIds) -> None:
+    """What the detector costs to keep and to use."""
+    detector.network.encode(token_ids)
+    started = time.perf_counter()
+    detector.network.encode(token_ids)
+    speed = len(token_ids) / (time.perf_counter() - started)
+    with tempfile.TemporaryDirectory() as folder:
+        detector.save(Path(folder))
+        size = sum(file.stat().st_size for file in Path(folder).iterdir())
+    tracking.log_metrics({"questions_per_second": speed, "bytes": size}, "model")
+
+
+def show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], seed: int) -> None:
+    """Print metrics, the baselines beside them, and sample verdicts."""
+    print(f"\n{summary(reports)}")
+    if baselines:
+        columns = [f"{split}/{metric}" for split in reports for metric in ("accuracy", "roc_auc")]
+        print("\n" + " " * 20 + "".join(column.rjust(15) for column in columns))
+        own = {f"{split}/{name}": value for split, each in reports.items() for name, value in each.metrics.items()}
+        for name, metrics in {"this network": own, **baselines}.items():
+            print(f"{name:<20}" + "".join(f"{metrics[column]:15.4f}" for column in columns))
+    last = list(reports)[-1]
+    print(f"\nverdicts on {last} pairs, with the calibrated probability of a duplicate:")
+    table = reports[last].predictions
+    for row in np.random.default_rng(seed).choice(len(table), min(SAMPLE_VERDICTS, len(table)), replace=False):
+        pair = table.iloc[row]
+        verdict = "duplicate    " if pair["verdict"] else "not duplicate"
+        right = "right" if pair["correct"] else "WRONG"
+        print(f"  {verdict} {pair['probability']:4.0%} ({right})  {pair['question1']}  |  {pair['question2']}")

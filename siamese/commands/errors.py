@@ -1,0 +1,48 @@
+"""What all programs share: a user's mistake is told in a line, without a traceback."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:  # a program that has no config to compose starts faster without these
+    from omegaconf import DictConfig
+
+
+def plain(cfg: "DictConfig") -> dict[str, Any]:
+    """A composed config as dicts and lists, resolved; a value that is still missing is an error."""
+    from omegaconf import OmegaConf
+
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+
+
+@contextmanager
+def report_user_errors() -> Iterator[None]:
+    """Tell what the user can mend in one line with exit code 1; Ctrl-C gives 130.
+
+    Other errors keep their traceback, and so do these with HYDRA_FULL_ERROR=1.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except Exception as mistake:
+        if os.environ.get("HYDRA_FULL_ERROR") or not _can_be_mended(mistake):
+            raise
+        # what Hydra met while it called a function is the cause of its own error
+        cause = mistake.__cause__ if type(mistake).__module__ == "hydra.errors" and mistake.__cause__ else mistake
+        sys.exit(f"error: {cause}\n(HYDRA_FULL_ERROR=1 shows where)")
+
+
+def _can_be_mended(mistake: Exception) -> bool:
+    """Whether it is of a kind by which this project and Hydra answer a user's mistake."""
+    if isinstance(mistake, TypeError):
+        return "unexpected keyword argument" in str(mistake)
+    if isinstance(mistake, ValueError | OSError):
+        return True
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    return isinstance(mistake, HydraException | OmegaConfBaseException)

@@ -1,0 +1,121 @@
+"""Export a trained detector for other programs and languages: ONNX, TensorFlow SavedModel, a tokenizer file.
+
+python -m experiments.export output=exported
+python -m experiments.export run=ID output=exported formats=onnx,int8 threshold=precision@0.9
+python -m experiments.export run=folder output=exported pairs=pairs.csv
+
+Whatever is exported is run before it is left: a model that keeps float32 and is off by more than 1e-5 from the
+network, on any pair, leaves nothing. Smaller weights (float16, int8) are kept with what they cost, measured on the
+same pairs. TensorFlow is started only for saved_model, MLflow only for a run or a registry URI.
+"""
+
+import importlib.metadata
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from siamese.commands.arguments import CONF, command_line
+from siamese.commands.detector import share
+from siamese.data import sources
+from siamese.data.files import read_pair_file
+from siamese.data.folders import atomic_folder
+from siamese.data.pairs import QuestionPairs
+from siamese.detector import Detector
+from siamese.export import example, folder, onnx_graph
+from siamese.export.measuring import measure
+from siamese.export.readme import readme, table
+from siamese.export.sample import draw
+from siamese.export.writing import PRECISION, write_onnx, write_saved_models, write_tokenizer
+from siamese.registry.locate import from_settings
+
+FORMATS = (*PRECISION, "saved_model")
+SHIPPED = "corpus"
+
+
+def run(settings: dict[str, Any]) -> dict[str, Any]:
+    """Export, and give what export.json tells of it.
+
+    Args:
+        settings: as `command_line` gives them.
+    """
+    formats = _formats(settings["formats"])
+    if settings["output"] is None:
+        raise ValueError("give a folder to write: output=FOLDER")
+    prior = share(settings["prior"])
+    with atomic_folder(Path(settings["output"]).expanduser(), folder.is_export) as new:
+        found = from_settings(settings)
+        trained = Detector.load(found.folder)
+        detector = trained.at(settings["threshold"], prior)
+        sample = draw(trained, *labelled_pairs(settings, found.run_id), settings["sample_size"])
+
+        text = write_tokenizer(detector.vectorizer, sample, new)
+        expected = {"the light network": sample.outputs(detector.network)}
+        exported = write_onnx(detector.network, formats, new)
+        if "saved_model" in formats:
+            saved, expected["Keras"] = write_saved_models(found.folder, sample, new)
+            exported += saved
+
+        head = {
+            "source": f"run {found.run_id}" if found.run_id else f"the folder {settings['run']}",
+            "text": text,
+            "verdict": asdict(detector.calibration),
+            "dimension": detector.network.dimension,
+            "token_ids": detector.network.vocabulary,
+            "similarity": detector.network.description["similarity"],
+            "opset": onnx_graph.OPSET,
+            "measured_on": sample.described(),
+            "compared_with": list(expected),
+            "models": measure(exported, expected, sample, new),
+            "versions": _versions("saved_model" in formats),
+        }
+        shutil.copyfile(example.__file__, new / "example.py")
+        (new / "README.md").write_text(readme(head), encoding="utf-8")
+        folder.write_head(new, head)
+    return head
+
+
+def labelled_pairs(settings: dict[str, Any], run_id: str | None) -> tuple[str, QuestionPairs]:
+    """Pairs to measure on, behind their name: those of a file, the run's own dev pairs, or shipped ones."""
+    if settings["pairs"] not in (None, SHIPPED):
+        columns = settings["left"], settings["right"], settings["label"]
+        left, right, label, _ = read_pair_file(settings["pairs"], *columns, "error")
+        return Path(settings["pairs"]).name, QuestionPairs.from_texts(left, right, label)
+    if run_id is not None and settings["pairs"] is None:
+        from siamese import tracking
+        from siamese.tracking.queries import predictions
+
+        tracking.connect(settings["tracking.uri"], settings["tracking.experiment"])
+        dev = predictions(run_id, "dev")
+        return f"dev of run {run_id}", QuestionPairs.from_texts(dev["question1"], dev["question2"], dev["label"])
+    config = yaml.safe_load((CONF / "data" / f"{SHIPPED}.yaml").read_text(encoding="utf-8"))
+    shipped = sources.corpus(**{name: value for name, value in config.items() if not name.startswith("_")})
+    return f"dev of {shipped.name}, which ships with the project", shipped.dev
+
+
+def _formats(given: str | None) -> list[str]:
+    formats = (given or "").split(",")
+    if "onnx" not in formats or not set(formats) <= set(FORMATS):
+        raise ValueError(
+            f"formats must list onnx and any of {', '.join(FORMATS[1:])}, with commas between; got {given}"
+        )
+    return [each for each in FORMATS if each in formats]
+
+
+def _versions(with_keras: bool) -> dict[str, str]:
+    names = ["onnx", "onnxruntime", "tokenizers", "numpy", *(["keras", "tensorflow"] if with_keras else [])]
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def main() -> None:
+    """Export, and print what was measured."""
+    settings, others = command_line("export", sys.argv[1:])
+    if others:
+        raise ValueError(f"give settings as key=value; got {' '.join(others)}")
+    head = run(settings)
+    data = head["measured_on"]
+    print(f"{head['source']}, measured on {data['pairs']:,} pairs: {data['name']}. {data['note']}\n\n{table(head)}")
+    print(f"\nwrote {settings['output']}; its README.md says how to use it")

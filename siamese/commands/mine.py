@@ -1,0 +1,129 @@
+"""Find all duplicates in a collection of questions, and the clusters that they form.
+
+python -m experiments.mine collection=questions.csv output=pairs.csv clusters=clusters.json
+python -m experiments.mine collection=questions.csv threshold=0.8 output=pairs.jsonl clusters=clusters.jsonl
+
+Pairs are written as they are found. First come the repeats: rows whose text, to the detector, is that of an earlier
+row; each is paired with the first row of that text. Then come the pairs of different texts, each text named by its
+first row. Rows are the lines of the file (of Parquet, its rows from 1). A file is there only when it is whole.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from siamese.commands.arguments import command_line
+from siamese.commands.detector import chosen
+from siamese.commands.output import TABLES, TableWriter, destination, note, require_suffix, shortest
+from siamese.data.files import QuestionRows, read_questions
+from siamese.detector import Detector
+from siamese.retrieval.clusters import Cluster, ClusterBuilder
+from siamese.retrieval.mining import DistinctTexts, affordable_threshold, duplicates
+from siamese.retrieval.scored_pairs import ScoredPairs
+
+COLUMNS = ("row1", "row2", "question1", "question2", "similarity", "probability")
+PAIRS_AT_ONCE = 10_000  # that are Python objects at the same time
+
+
+def run(settings: dict[str, Any]) -> dict[str, int]:
+    """Mine a file and write what is found; gives the number of questions, different texts, pairs and clusters.
+
+    Args:
+        settings: as `command_line` gives them.
+    """
+    if settings["collection"] is None:
+        raise ValueError("give a file of questions: collection=FILE")
+    require_suffix("output", settings["output"], list(TABLES))
+    require_suffix("clusters", settings["clusters"], (".json", ".jsonl"))
+    file = read_questions(settings["collection"], settings["column"])
+    if file.bad_rows:
+        note(f"{len(file.bad_rows):,} bad rows were left out; the first: {file.bad_rows[0]}")
+    detector = chosen(settings)
+    texts = DistinctTexts.of(detector, file.texts[0])
+    threshold = _threshold(detector, texts, settings["max_pairs"] if settings["threshold"] is None else None)
+    clusters, pairs = ClusterBuilder(len(file.rows)), 0
+    with destination(settings["output"]) as out:
+        table = TableWriter(out, TABLES[Path(settings["output"] or "pairs.csv").suffix], COLUMNS)
+        found = duplicates(detector.network, texts, threshold, settings["top_k"], settings["exact_max_questions"])
+        for some in _with_progress(found, len(texts.first)):
+            for rows in _rows(some, file, detector):
+                table.write(rows)
+            clusters.add(some.left, some.right, some.similarity)
+            pairs += len(some.left)
+    groups = clusters.clusters()
+    if settings["clusters"] is not None:
+        with destination(settings["clusters"]) as out:
+            _write_clusters(out, settings["clusters"], groups, file)
+    return {"questions": len(file.rows), "texts": len(texts.first), "pairs": pairs, "clusters": len(groups)}
+
+
+def _threshold(detector: Detector, texts: DistinctTexts, max_pairs: int | None) -> float:
+    """The detector's threshold or, where `max_pairs` pairs are wanted and more reach it, a higher one."""
+    own = detector.calibration.threshold
+    threshold = own if max_pairs is None else affordable_threshold(detector.network, texts.embeddings, own, max_pairs)
+    if threshold > own:
+        note(
+            f"more than {max_pairs:,} pairs reach the detector's threshold, {own:.4f}, which was chosen where more pairs are "
+            f"duplicates; about so many reach {threshold:.4f}, which is taken. threshold= or max_pairs= changes that"
+        )
+    return threshold
+
+
+def _with_progress(found: Iterator[ScoredPairs], texts: int) -> Iterator[ScoredPairs]:
+    """What is found, with a bar of the comparisons done."""
+    comparisons = texts * (texts - 1) // 2
+    with tqdm(total=comparisons, unit="pair", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar:
+        for some in found:
+            yield some
+            bar.update(some.share * comparisons)
+
+
+def _rows(pairs: ScoredPairs, file: QuestionRows, detector: Detector) -> Iterator[list[dict[str, Any]]]:
+    """Pairs as rows of the output, some at a time."""
+    for start in range(0, len(pairs.left), PAIRS_AT_ONCE):
+        part = slice(start, start + PAIRS_AT_ONCE)
+        left, right, similarity = pairs.left[part], pairs.right[part], pairs.similarity[part]
+        columns: Sequence[Iterable] = (
+            file.rows[left].tolist(),
+            file.rows[right].tolist(),
+            file.texts[0].take(left),
+            file.texts[0].take(right),
+            shortest(similarity),
+            [round(value, 6) for value in detector.probability(similarity).tolist()],
+        )
+        yield [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _write_clusters(out: TextIO, path: str, clusters: Sequence[Cluster], file: QuestionRows) -> None:
+    """One object a cluster, in lines or, in .json, in a list of lines."""
+    in_lines = path.endswith(".jsonl")
+    out.write("" if in_lines else "[\n")
+    for number, cluster in enumerate(clusters, start=1):
+        members = dict(zip(cluster.members.tolist(), file.texts[0].take(cluster.members), strict=True))
+        found = {
+            "size": len(members),
+            "representative": {
+                "row": int(file.rows[cluster.representative]),
+                "question": members[cluster.representative],
+            },
+            "members": [{"row": int(file.rows[row]), "question": text} for row, text in members.items()],
+        }
+        out.write(json.dumps(found, ensure_ascii=False) + ("\n" if in_lines or number == len(clusters) else ",\n"))
+    out.write("" if in_lines else "]\n")
+
+
+def main() -> None:
+    """Mine, and say on stderr how much was found."""
+    settings, others = command_line("mine", sys.argv[1:])
+    if others:
+        raise ValueError(f"give settings as key=value; got {' '.join(others)}")
+    found = run(settings)
+    print(
+        f"{found['questions']:,} questions, {found['texts']:,} different: {found['pairs']:,} pairs of duplicates in "
+        f"{found['clusters']:,} clusters",
+        file=sys.stderr,
+    )

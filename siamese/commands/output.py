@@ -1,0 +1,93 @@
+"""What programs print and write: notes, tables, files that appear whole, and where servers listen."""
+
+import csv
+import json
+import socket
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from siamese.data.folders import WHOLE_FILE, atomic_file
+
+TABLES = {".csv": "csv", ".jsonl": "jsonl"}  # format of a table, by the ending of its file
+
+
+class TableWriter:
+    """Writes rows as CSV under a header, or as one JSON object a line; None is an empty cell or null.
+
+    Args:
+        file: to write to.
+        form: "csv" or "jsonl".
+        columns: of the CSV, in order; None for those of the first row.
+    """
+
+    def __init__(self, file: TextIO, form: str, columns: Sequence[str] | None = None):
+        self._file, self._as_json = file, form == "jsonl"
+        self._columns: list[str] = []
+        self._csv = csv.writer(file, lineterminator="\n")
+        if columns is not None and not self._as_json:
+            self._start(columns)
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write some rows, and hand them on at once."""
+        if self._as_json:
+            self._file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
+        else:
+            for row in rows:
+                if not self._columns:
+                    self._start(list(row))
+                self._csv.writerow([row.get(name) for name in self._columns])
+        self._file.flush()
+
+    def _start(self, columns: Sequence[str]) -> None:
+        self._columns = list(columns)
+        self._csv.writerow(self._columns)
+
+
+@contextmanager
+def destination(output: str | None) -> Iterator[TextIO]:
+    """Standard output, or a file that takes its name when it is whole; what had the name before stays until then."""
+    if output is None:
+        with open(sys.stdout.fileno(), "w", closefd=False, **WHOLE_FILE) as file:
+            yield file
+    else:
+        with atomic_file(output) as file:
+            yield file
+
+
+def require_suffix(name: str, path: str | None, suffixes: Sequence[str]) -> None:
+    """Raise ValueError unless the setting `name` is None or a path with one of these endings."""
+    if path is not None and Path(path).suffix not in suffixes:
+        raise ValueError(f"{name} must end in {' or '.join(suffixes)}, got {path}")
+
+
+def shortest(values: np.ndarray) -> list[float]:
+    """Numbers with as few digits as a float32 needs.
+
+    >>> shortest(np.array([0.1, 1 / 3]))
+    [0.1, 0.33333334]
+    """
+    return [float(str(value)) for value in values.astype(np.float32)]
+
+
+def note(text: str) -> None:
+    """Tell the user on stderr."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def listen(host: str, port: int, backlog: int | None = None) -> socket.socket:
+    """A socket that accepts connections from now on.
+
+    Raises:
+        ValueError: the port is taken or out of range, or the host is not one of this machine.
+    """
+    try:
+        return socket.create_server((host, port), backlog=backlog)
+    except (OSError, OverflowError) as problem:
+        raise ValueError(
+            f"cannot listen on {host}, port {port}: {problem}; give another port, such as port=5004"
+        ) from None

@@ -1,0 +1,147 @@
+"""Do two questions ask the same thing? Ask a trained detector.
+
+python -m experiments.predict "How do I reset my password?" "I forgot my password, what now?"
+python -m experiments.predict pairs=pairs.csv output=scored.csv run=models:/duplicate-questions@champion
+python -m experiments.predict pairs=- format=jsonl threshold=precision@0.95 prior=0.01 < pairs.txt
+
+Without run= it is the detector of the training that finished last (see siamese/registry/latest.py). Neither TensorFlow
+nor, unless a run id or a registry URI is given, MLflow is started.
+
+Each row that comes in gives one that goes out, in the same order; a file may be larger than memory. From
+standard input (two questions with a tab between them, or a JSON object, in each line) the answers are printed
+as soon as their lines are there. What is printed before an error stays; `output` is written whole or not at all.
+"""
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from siamese.commands.arguments import command_line
+from siamese.commands.detector import chosen
+from siamese.commands.output import TABLES, TableWriter, destination, shortest
+from siamese.detector import Detector
+
+STDIN = "-"
+READ_AT_ONCE = 2**20  # bytes
+FORMATS = {**TABLES, ".txt": "text"}
+ANSWERS = ("similarity", "probability", "duplicate", "error")
+
+Row = dict[str, Any]  # by column
+
+
+def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row]]:
+    """Score two questions, a file of pairs or lines of standard input, a block of rows at a time.
+
+    A row has what came in, then similarity and probability in [0, 1], duplicate (bool) and error: why it could
+    not be scored (the three are then None), otherwise "".
+
+    Args:
+        settings: as `command_line` gives them.
+        questions: two, or none where `settings` names pairs.
+    """
+    if (settings["pairs"] is None) == (not questions) or len(questions) not in (0, 2):
+        raise ValueError(
+            f"give two questions in quotes, or pairs=FILE; got {len(questions)} questions and pairs={settings['pairs']}"
+        )
+    form(settings)
+    detector = chosen(settings, show_threshold=True)
+    left, right = settings["left"], settings["right"]
+    return (answer(detector, block, left, right) for block in _records(settings, questions))
+
+
+def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, right: str) -> list[Row]:
+    """Each record (its values, and why it cannot be scored or "") with similarity, probability and verdict."""
+    pairs = [(values[left].strip(), values[right].strip()) for values, error in records if not error]
+    similarity = detector.similarity(pairs)
+    scores = zip(
+        shortest(similarity),
+        shortest(detector.probability(similarity)),
+        detector.calibration.duplicate(similarity).tolist(),
+        strict=True,
+    )
+    rows = []
+    for values, error in records:
+        scored = (None, None, None) if error else next(scores)
+        rows.append(values | dict(zip(ANSWERS, (*scored, error), strict=True)))
+    return rows
+
+
+def form(settings: dict[str, Any]) -> str:
+    """In what form the answers go out."""
+    output, wanted = settings["output"], settings["format"]
+    if wanted is not None and (output is not None or wanted not in FORMATS.values()):
+        raise ValueError(
+            f"format, for what is printed, must be {', '.join(FORMATS.values())}; got {wanted}, output={output}"
+        )
+    if output is not None and Path(output).suffix not in FORMATS:
+        raise ValueError(f"output must end in {', '.join(FORMATS)}, got {output}")
+    if output is not None:
+        return FORMATS[Path(output).suffix]
+    return wanted or ("text" if settings["pairs"] is None else "csv")
+
+
+def write(blocks: Iterable[list[Row]], file: TextIO, form: str) -> Counter[str]:
+    """Write rows, a block at a time: as CSV under a header, as one JSON object a line, or as a line of text each.
+
+    The columns of a CSV are those of the first row.
+
+    Returns:
+        How many pairs, duplicates and errors there were.
+    """
+    count, table = Counter[str](), TableWriter(file, form)
+    for rows in blocks:
+        if form == "text":
+            file.writelines(sentence(row) + "\n" for row in rows)
+            file.flush()
+        else:
+            table.write(rows)
+        count["pairs"] += len(rows)
+        count["duplicates"] += sum(row["duplicate"] is True for row in rows)
+        count["errors"] += sum(bool(row["error"]) for row in rows)
+    return count
+
+
+def sentence(row: Row) -> str:
+    """The answer in words."""
+    if row["error"]:
+        return f"error  {row['error']}"
+    verdict = "duplicate" if row["duplicate"] else "not duplicate"
+    return f"{verdict}  similarity {row['similarity']:.4f}, probability {row['probability']:.1%}"
+
+
+def main() -> None:
+    """Print or write the verdicts on two questions, a file of pairs or lines of standard input."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop early, as `head` does
+    settings, questions = command_line("predict", sys.argv[1:])
+    blocks = run(settings, questions)
+    with destination(settings["output"]) as file:
+        count = write(blocks, file, form(settings))
+    if settings["output"] is not None:
+        failed = f", {count['errors']:,} could not be scored" if count["errors"] else ""
+        print(f"{count['pairs']:,} pairs, {count['duplicates']:,} duplicates{failed}; wrote {settings['output']}")
+
+
+def _records(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[tuple[Row, str]]]:
+    """What is to be answered: two questions, or the blocks of a file (with progress if they go to a file) or stream."""
+    left, right = settings["left"], settings["right"]
+    if questions:
+        yield [({left: questions[0], right: questions[1]}, "")]
+        return
+    from siamese.data import formats, records  # Parquet and all: not needed for two questions
+
+    if settings["pairs"] == STDIN:
+        # a read gives at once what is there, be it one line or many
+        yield from records.read_lines(iter(lambda: os.read(sys.stdin.fileno(), READ_AT_ONCE), b""), left, right)
+        return
+    from tqdm import tqdm
+
+    shown = settings["output"] is not None and sys.stderr.isatty()
+    total = formats.count_rows(settings["pairs"]) if shown else None
+    with tqdm(total=total, unit="pair", unit_scale=True, disable=not shown) as progress:
+        for block in records.read_file(settings["pairs"], left, right):
+            yield block
+            progress.update(len(block))

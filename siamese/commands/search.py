@@ -1,0 +1,139 @@
+"""Find the questions of a collection that ask what you ask.
+
+python -m experiments.search index=faq.csv "how do i reset my pin"
+python -m experiments.search index=faq.csv save=faq                   # keep the index in a folder
+python -m experiments.search index=faq append=more.csv delete.topic=archive
+python -m experiments.search index=faq where.topic=cards top=3 "how do i reset my pin" "i lost my card"
+python -m experiments.search index=faq                                # a dialogue; or a question in each line of stdin
+
+Every other column of the file stays beside its questions. Neither TensorFlow nor, unless a run id or a registry URI
+is given, MLflow is started.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+
+from siamese.commands.arguments import command_line
+from siamese.commands.detector import chosen
+from siamese.commands.output import TABLES, TableWriter, destination, note, require_suffix
+from siamese.data.files import read_question_table
+from siamese.detector import Detector
+from siamese.retrieval.question_index import Collection, Row, answers
+
+FORMATS = ("text", "csv", "jsonl")
+ANSWER = ("asked", "similarity", "probability", "duplicate")
+
+
+def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
+    """The detector, and the collection as it is after what the settings want: built or loaded, changed, saved.
+
+    Args:
+        settings: as `command_line` gives them.
+    """
+    _check(settings)
+    detector = chosen(settings)
+    kept = Path(settings["index"]).expanduser()
+    if kept.is_dir():
+        collection = Collection.load(kept, detector)
+    else:
+        collection = Collection.build(detector, _read(settings["index"], settings["column"]), settings["approximate"])
+    if settings["delete"]:
+        note(f"{collection.delete(settings['delete']):,} questions were taken out")
+    if settings["append"] is not None:
+        collection.append(_read(settings["append"], settings["column"]))
+    folder = Path(settings["save"]).expanduser() if settings["save"] is not None else kept
+    if settings["save"] is not None or settings["append"] is not None or settings["delete"]:
+        collection.save(folder)
+        note(f"{folder} holds {len(collection):,} questions")
+    return detector, collection
+
+
+def write(found: Iterable[list[Row]], columns: Sequence[str], file: TextIO, form: str) -> None:
+    """Write the answers to one question after another: as text, as CSV under a header, or as one JSON object a line.
+
+    Args:
+        found: from `answers`.
+        columns: of a row.
+        file: where to.
+        form: text, csv or jsonl.
+    """
+    table = None if form == "text" else TableWriter(file, form, columns)
+    between = ""
+    for rows in found:
+        if table is not None:
+            table.write(rows)
+        else:
+            file.write(between + ("".join(_sentence(row) + "\n" for row in rows) or "nothing to compare with\n"))
+            file.flush()
+            between = "\n"
+
+
+def _sentence(row: Row) -> str:
+    beside = [f"{name} {value}" for name, value in row.items() if name not in (*ANSWER, "question") and value != ""]
+    verdict = "duplicate    " if row["duplicate"] else "not duplicate"
+    return f"{verdict} {row['similarity']:.4f} {row['probability']:4.0%}  {row['question']}  ({', '.join(beside)})"
+
+
+def _check(settings: dict[str, Any]) -> None:
+    if settings["index"] is None:
+        raise ValueError("give a file of questions or a saved index: index=FILE or index=FOLDER")
+    is_folder = Path(settings["index"]).expanduser().is_dir()
+    if not is_folder and settings["save"] is None and (settings["append"] is not None or settings["delete"]):
+        raise ValueError("append= and delete= change an index that is kept; give save=FOLDER, or index=FOLDER")
+    if is_folder and settings["approximate"]:
+        raise ValueError("approximate=true is chosen when an index is built; give index=FILE and save=FOLDER")
+    if settings["format"] not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {settings['format']}")
+    require_suffix("output", settings["output"], list(TABLES))
+
+
+def _read(path: str, column: str | None) -> pa.Table:
+    questions, bad_rows = read_question_table(path, column)
+    if bad_rows:
+        note(f"{len(bad_rows):,} bad rows of {path} were left out; the first: {bad_rows[0]}")
+    return questions
+
+
+def _dialogue(history: str | None) -> Iterator[str]:
+    """Questions that somebody types, with the arrow keys for earlier ones, until Ctrl-D."""
+    import readline  # makes input() remember
+
+    if history is not None and Path(history).expanduser().is_file():
+        readline.read_history_file(Path(history).expanduser())
+    try:
+        while True:
+            question = input("question> ").strip()
+            if question:
+                yield question
+    except EOFError:
+        print()
+    finally:
+        if history is not None:
+            readline.write_history_file(Path(history).expanduser())
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    return filter(None, map(str.strip, file))
+
+
+def main() -> None:
+    """Answer the questions of the command line or, if nothing else was to be done, of a dialogue or standard input."""
+    settings, questions = command_line("search", sys.argv[1:])
+    detector, collection = run(settings)
+    asked: Iterable[str] = questions
+    if not questions:
+        if settings["save"] is not None or settings["append"] is not None or settings["delete"]:
+            return
+        asked = _dialogue(settings["history"]) if sys.stdin.isatty() else _lines(sys.stdin)
+    found = (
+        answers(detector, collection, question, settings["top"], settings["where"], settings["candidates"])
+        for question in asked
+    )
+    columns = [*ANSWER, *collection.table.column_names]
+    output = settings["output"]
+    with destination(output) as file:
+        write(found, columns, file, settings["format"] if output is None else TABLES[Path(output).suffix])

@@ -1,0 +1,90 @@
+"""Serve a trained detector by HTTP: pairs of questions in, similarity, probability and verdict out.
+
+make serve
+make serve ARGS="run=ID port=5004 threshold=precision@0.95"
+
+It is the registry's champion unless run= says otherwise. The server is MLflow's own; TensorFlow is not started.
+"""
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import uvicorn
+
+from siamese.commands.arguments import command_line
+from siamese.commands.detector import chosen
+from siamese.commands.output import listen
+from siamese.detector import Detector
+from siamese.registry.model_uri import MODELS
+from siamese.serving.scoring_server import QUESTIONS, ROUTE, scoring_app
+
+ASKED = ("How do I reset my password?", "I forgot my password, what now?")
+BACKLOG = 1024  # clients that may wait to be let in
+
+
+def run(settings: dict[str, Any]) -> None:
+    """Load the detector, say how to ask it, and serve it until a signal ends that; requests under way are answered.
+
+    Args:
+        settings: as `command_line` gives them.
+    """
+    with _listening(settings["host"], settings["port"]) as listening:
+        app = scoring_app(_detector(settings), settings["max_request_bytes"])
+        address = f"http://{settings['host']}:{listening.getsockname()[1]}"
+        print(f"{settings['run'] or 'the newest detector'} on {address} (Ctrl-C ends it); ask it:\n{curl(address)}")
+        sys.stdout.flush()
+        logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would tell of every request with another column
+        config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", ws="none")
+        asyncio.run(_serve(uvicorn.Server(config), listening))
+
+
+def curl(address: str) -> str:
+    """A command that asks the server.
+
+    >>> print(curl("http://127.0.0.1:5002").split(" -d ")[0])
+    curl http://127.0.0.1:5002/invocations -H 'Content-Type: application/json'
+    """
+    pairs = json.dumps({"dataframe_records": [dict(zip(QUESTIONS, ASKED, strict=True))]})
+    return f"curl {address}{ROUTE} -H 'Content-Type: application/json' -d '{pairs}'"
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Serve, with one thread for all answers: several would only take Python's lock from each other.
+
+    With 8 clients on two cores one thread answers 390 requests a second, the 99th percentile in 28 ms; six, which are
+    asyncio's choice, 260 and 52 ms. Two processes answer more, but share the connections unequally: 640 and 60 ms.
+    """
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))  # where MLflow's app works
+    await server.serve([listening])
+
+
+def _detector(settings: dict[str, Any]) -> Detector:
+    try:
+        return chosen(settings, show_threshold=True)
+    except ValueError as problem:
+        if not str(settings["run"]).startswith(MODELS):
+            raise
+        raise ValueError(
+            f"{problem}; make a run's model the champion: python -m experiments.promote run=ID, or serve a run: "
+            'make serve ARGS="run=ID"'
+        ) from None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    listening = listen(host, port, BACKLOG)
+    # an answer goes out in two writes; without this the second waits 40 ms for the client's sign that it has the first
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+    return listening
+
+
+def main() -> None:
+    """Serve until it is ended."""
+    settings, others = command_line("serve", sys.argv[1:])
+    if others:
+        raise ValueError(f"give settings as key=value; got {' '.join(others)}")
+    run(settings)

@@ -1,0 +1,131 @@
+"""Comparison figures: options side by side. Each function gives a matplotlib Figure."""
+
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from siamese.evaluation.figures import DIFFERENT, DUPLICATE, NEUTRAL
+from siamese.evaluation.significance import Estimate, pareto_front
+
+SPLIT_COLORS = {"dev": NEUTRAL, "test": DUPLICATE}
+WIDEST_NAME = 40  # characters in a line
+
+
+def forest(names: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], metric: str) -> Figure:
+    """Mean and 95 % interval of each option, the first on top.
+
+    Args:
+        names: of the options.
+        estimates: by split, one for each option.
+        metric: in words.
+    """
+    figure = Figure(
+        figsize=(9, 1.4 + sum(0.15 + 0.15 * len(_wrapped(name).splitlines()) for name in names)), layout="constrained"
+    )
+    axes = figure.subplots()
+    rows = np.arange(len(names))
+    for place, (split, found) in enumerate(estimates.items()):
+        value = np.array([each.value for each in found])
+        reach = np.array([(each.value - each.low, each.high - each.value) for each in found]).T
+        height = rows + 0.24 * (place - (len(estimates) - 1) / 2)
+        axes.errorbar(value, height, xerr=reach, fmt="o", color=SPLIT_COLORS[split], capsize=2, ms=4, label=split)
+    axes.set(yticks=rows, xlabel=f"{metric}, mean and 95 % interval", ylim=(len(names) - 0.4, -0.6))
+    axes.set_yticklabels(map(_wrapped, names), fontsize=8)
+    axes.grid(axis="x", alpha=0.3)
+    figure.legend(fontsize=8, loc="outside upper right", ncols=2)
+    return figure
+
+
+def curves(histories: Mapping[str, Sequence[Sequence[float]]], metric: str) -> Figure:
+    """A dev metric by epoch: the mean over the seeds that came so far, and their range.
+
+    Args:
+        histories: by option, for each seed the value of each epoch.
+        metric: in words.
+    """
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for name, seeds in histories.items():
+        longest = max(len(seed) for seed in seeds)
+        table = np.full((len(seeds), longest), np.nan)
+        for row, seed in enumerate(seeds):
+            table[row, : len(seed)] = seed
+        epochs = np.arange(1, longest + 1)
+        [line] = axes.plot(epochs, np.nanmean(table, axis=0), marker="o", ms=3, label=_wrapped(name))
+        low, high = np.nanmin(table, axis=0), np.nanmax(table, axis=0)
+        axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.15)
+    axes.set(xlabel="epoch", ylabel=f"dev {metric}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(fontsize=7, loc="outside right upper")
+    return figure
+
+
+def cost(names: Sequence[str], seconds: Sequence[float], values: Sequence[float], metric: str) -> Figure:
+    """A dev metric against the time of training; those that no other one beats in both are joined, factorize and named.
+
+    Args:
+        names: of the options.
+        seconds: of training, above 0.
+        values: of the metric.
+        metric: in words.
+    """
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
+    axes = figure.subplots()
+    spent, reached = np.array(seconds), np.array(values)
+    front = pareto_front(spent, reached)
+    order = np.flatnonzero(front)[np.argsort(spent[front])]
+    axes.scatter(spent[~front], reached[~front], color=NEUTRAL, s=18, label="another is cheaper and better")
+    axes.plot(spent[order], reached[order], "-", color=DIFFERENT, label="Pareto front")
+    for number, place in enumerate(order, start=1):
+        point = (spent[place], reached[place])
+        axes.plot(*point, "o", color=DIFFERENT, label=_wrapped(f"{number}  {names[place]}"))
+        axes.annotate(str(number), point, (-5, 5), textcoords="offset points", ha="right", fontsize=8)
+    axes.set(xlabel="seconds of training", ylabel=f"dev {metric}")
+    axes.margins(x=0.1, y=0.1)
+    axes.grid(alpha=0.3)
+    figure.legend(fontsize=7, loc="outside right upper")
+    return figure
+
+
+def growth(lines: Mapping[str, Mapping[int, Sequence[float]]], dashed: Sequence[str], metric: str) -> Figure:
+    """A metric against the number of training pairs: mean and range over seeds.
+
+    Args:
+        lines: by name, for each number of pairs the value of each seed.
+        dashed: names of lines to draw as references.
+        metric: in words, with its split.
+    """
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for name, points in lines.items():
+        sizes = sorted(points)
+        style = ":" if name in dashed else "-"
+        means = [float(np.mean(points[size])) for size in sizes]
+        [line] = axes.plot(sizes, means, style, marker="o", ms=4, label=_wrapped(name))
+        low, high = [min(points[size]) for size in sizes], [max(points[size]) for size in sizes]
+        axes.fill_between(sizes, low, high, color=line.get_color(), alpha=0.15)
+    axes.set(xlabel="training pairs", ylabel=metric, xscale="log")
+    axes.grid(alpha=0.3)
+    figure.legend(fontsize=8, loc="outside right upper")
+    return figure
+
+
+def importance(shares: Mapping[str, float], metric: str, chance: str) -> Figure:
+    """The share of a metric's variance that each choice explains; that of chance in another colour."""
+    figure = Figure(figsize=(8, 1.2 + 0.32 * len(shares)), layout="constrained")
+    axes = figure.subplots()
+    names = list(shares)
+    axes.barh(
+        names, [shares[name] for name in names], color=[NEUTRAL if name == chance else DUPLICATE for name in names]
+    )
+    axes.set(xlabel=f"share of the variance of {metric}", xlim=(0, 1))
+    axes.invert_yaxis()
+    return figure
+
+
+def _wrapped(name: str) -> str:
+    """A name in lines that leave room for the drawing beside them."""
+    return fill(name, WIDEST_NAME)

@@ -1,0 +1,197 @@
+"""Options: runs that differ in nothing but the seed. Options measured alike, and only those, can be ranked."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from siamese.evaluation.significance import Estimate, mean_over_seeds, variance_of_interval
+from siamese.tracking.provenance import metrics_version
+from siamese.tracking.queries import TrackedRun
+
+METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precision")  # all grow with quality
+CHANCE_AND_PLACE = ("seed", "subset.seed", "tracking", "tracking.uri", "tracking.experiment")  # no choice to compare
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What tells whether figures may stand in one table: digests of the pairs, and the version of the metrics.
+
+    Training pairs count before a subset of them was drawn, so that runs of different sizes can be ranked.
+    """
+
+    dev: str
+    test: str | None
+    drawn_from: str
+    metrics_version: str
+
+    @classmethod
+    def of(cls, run: TrackedRun) -> "Measured":
+        tags = run.tags
+        drawn_from = tags.get("data_digest.drawn_from") or tags.get("data_digest.train", "")
+        return cls(tags.get("data_digest.dev", ""), tags.get("data_digest.test"), drawn_from, metrics_version(tags))
+
+
+@dataclass(frozen=True, eq=False)
+class Option:
+    """One way of training, or a baseline.
+
+    Attributes:
+        name: as in the tables.
+        runs: one for each seed.
+        baseline: whether it is a baseline, which no seed changes.
+    """
+
+    name: str
+    runs: tuple[TrackedRun, ...]
+    baseline: bool = False
+
+    def values(self, metric: str) -> np.ndarray:
+        """A metric of each run, `float64[seeds]`; nan where a run has none."""
+        return np.array([run.metrics.get(metric, np.nan) for run in self.runs])
+
+    def mean(self, metric: str) -> float:
+        return float(np.mean(self.values(metric)))
+
+    def estimate(self, metric: str) -> Estimate | None:
+        """The mean over seeds, with an interval for new seeds and new pairs; None if the runs logged no intervals.
+
+        The variance over pairs is the mean of the runs' own, which that of their mean cannot exceed.
+        """
+        limits = zip(self.values(f"{metric}_low"), self.values(f"{metric}_high"), strict=True)
+        variance = float(np.mean([variance_of_interval(low, high) for low, high in limits]))
+        return None if np.isnan(variance) else mean_over_seeds(self.values(metric), variance)
+
+    def best_run(self, metric: str) -> TrackedRun:
+        """The run that dev would choose."""
+        return self.runs[int(np.argmax(self.values(f"dev/{metric}")))]
+
+    @property
+    def training_pairs(self) -> int:
+        return int(self.runs[0].metrics.get("data/train_pairs", 0))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Options measured on the same pairs by the same code.
+
+    Attributes:
+        data: name of the data.
+        measured: what all of the runs share.
+        options: best on dev first.
+        baselines: best on dev first.
+    """
+
+    data: str
+    measured: Measured
+    options: tuple[Option, ...]
+    baselines: tuple[Option, ...]
+
+    @property
+    def split(self) -> str:
+        """Where it is tested: "test", or "dev" for data without a test part."""
+        return "test" if self.measured.test else "dev"
+
+    @property
+    def sizes(self) -> list[int]:
+        """The numbers of training pairs, in growing order."""
+        return sorted({option.training_pairs for option in self.options})
+
+    def pairs(self, split: str) -> int:
+        """How many pairs a split has."""
+        return int(self.options[0].runs[0].metrics.get(f"data/{split}_pairs", 0))
+
+    def of_size(self, size: int) -> tuple[list[Option], list[Option]]:
+        """Options and baselines that learned from so many pairs."""
+        return (
+            [option for option in self.options if option.training_pairs == size],
+            [option for option in self.baselines if option.training_pairs == size],
+        )
+
+
+def group_runs(
+    runs: Iterable[TrackedRun], baselines: Iterable[TrackedRun], metric: str, each_run: bool = False
+) -> list[Group]:
+    """Sort runs into groups and options; the group with the most options comes first.
+
+    Of several runs of one option and seed the newest counts: the others tell nothing new.
+
+    Args:
+        runs: of networks, newest first.
+        baselines: newest first; those measured as some of the runs stand beside them, the others are left out.
+        metric: options are ranked by its mean on dev.
+        each_run: let every run be an option of its own, to compare seeds.
+
+    Raises:
+        ValueError: a run has no such metric.
+    """
+    networks: dict[Measured, dict[str, dict[str, TrackedRun]]] = {}  # by option, by seed
+    for run in runs:
+        if f"dev/{metric}" not in run.metrics:
+            raise ValueError(f"run {run.id} ({run.name}) has no metric dev/{metric}; leave it out, or give metric=")
+        option = run.id if each_run else run.tags.get("config_digest", run.id)
+        seeds = networks.setdefault(Measured.of(run), {}).setdefault(option, {})
+        seeds.setdefault(run.tags.get("seed", ""), run)
+    classical: dict[Measured, dict[tuple[str, int], dict[str, TrackedRun]]] = {}  # by name and size, by training pairs
+    for run in baselines:
+        kind = run.name, int(run.metrics.get("data/train_pairs", 0))
+        drawn = classical.setdefault(Measured.of(run), {}).setdefault(kind, {})
+        drawn.setdefault(run.tags.get("data_digest.train", ""), run)
+
+    groups = []
+    for measured, options in networks.items():
+        ordered = [tuple(seeds[seed] for seed in sorted(seeds)) for seeds in options.values()]
+        names = _names([seeds[0] for seeds in ordered])
+        beside = classical.get(measured, {})
+        several_sizes = len({size for _, size in beside}) > 1
+        groups.append(
+            Group(
+                ordered[0][0].tags.get("data", "unnamed data"),
+                measured,
+                _ranked((Option(name, own) for name, own in zip(names, ordered, strict=True)), metric),
+                _ranked(
+                    (
+                        Option(f"{name}, {size:,} pairs" if several_sizes else name, tuple(drawn.values()), True)
+                        for (name, size), drawn in beside.items()
+                    ),
+                    metric,
+                ),
+            )
+        )
+    return sorted(groups, key=lambda group: -len(group.options))
+
+
+def varied(runs: Sequence[TrackedRun]) -> list[str]:
+    """Names of the parameters in which runs differ, seed and place aside; one that only some of them have counts."""
+    names = dict.fromkeys(name for run in runs for name in run.params)
+    return [name for name in names if name not in CHANCE_AND_PLACE and len({run.params.get(name) for run in runs}) > 1]
+
+
+def _ranked(options: Iterable[Option], metric: str) -> tuple[Option, ...]:
+    return tuple(sorted(options, key=lambda option: -option.mean(f"dev/{metric}")))
+
+
+def _names(runs: Sequence[TrackedRun]) -> list[str]:
+    """A name for the option of each run: where several would have the same, what tells them apart is added."""
+    plain = [run.tags.get("option") or run.tags.get("experiment") or run.name for run in runs]
+    names = list(plain)
+    for name in dict.fromkeys(plain):
+        places = [place for place, own in enumerate(plain) if own == name]
+        differing = _without_followers(varied([runs[place] for place in places]), [runs[place] for place in places])
+        for place in places if len(places) > 1 else ():
+            run = runs[place]
+            choices = [f"{param}={run.params[param]}" for param in differing if param in run.params]
+            names[place] = f"{name} ({' '.join(choices) or 'seed=' + run.tags.get('seed', '')})"
+    return [f"{name} {run.id[:8]}" if names.count(name) > 1 else name for name, run in zip(names, runs, strict=True)]
+
+
+def _without_followers(names: Sequence[str], runs: Sequence[TrackedRun]) -> list[str]:
+    """Parameters but for those that a `kind` beside them settles: text.kind=bpe tells text.max_length, too."""
+    followers = set()
+    for kind in (name for name in names if name.endswith(".kind")):
+        group = kind.removesuffix("kind")
+        for name in names:
+            values = {(run.params.get(kind), run.params.get(name)) for run in runs}
+            if name != kind and name.startswith(group) and len(values) == len({value for value, _ in values}):
+                followers.add(name)
+    return [name for name in names if name not in followers]

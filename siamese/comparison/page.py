@@ -1,0 +1,141 @@
+"""Page: a comparison written down. For each group the conclusion, tables, tests and figures, as Markdown and PNG."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from siamese.comparison import figures as draw
+from siamese.comparison.conclusion import caveats, conclude, in_words
+from siamese.comparison.importance import SEED, importances
+from siamese.comparison.options import Group, Option
+from siamese.comparison.paired_tests import couples, paired_tests
+from siamese.comparison.tables import importance_table, option_table, tests_table
+from siamese.tracking.queries import metric_history
+
+FILE = "comparison.md"
+DRAWN, CURVES = 30, 8  # options at most in the forest plot, and with learning curves
+SUMMARISED = 15  # options at most in a table of the summary, which MLflow keeps in 8,000 characters
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was written: the conclusion with the tables alone, and the whole page; both Markdown."""
+
+    summary: str
+    whole: str
+
+
+def write_page(
+    groups: Sequence[Group], metric: str, against: str, max_options: int, command: str, folder: Path
+) -> Page:
+    """Test, conclude and draw; write comparison.md and its figures into a folder.
+
+    Args:
+        groups: from `group_runs`.
+        metric: options are ranked by its mean on dev.
+        against, max_options: what is tested against what, as in `couples`.
+        command: what makes this page.
+        folder: exists.
+    """
+    head = ["# Comparison", *([_apart(groups)] if len(groups) > 1 else [])]
+    summary, whole = list(head), list(head)
+    for number, group in enumerate(groups, start=1):
+        tests = paired_tests(group, couples(group, against, max_options), metric)
+        opening = [f"## {_heading(group)}", *conclude(group, tests, metric)]
+        notes = ["\n".join(f"- {each}" for each in caveats(group, tests))] if caveats(group, tests) else []
+        left_out = len(group.options) - SUMMARISED
+        more = [f"{left_out} more options in {FILE}."] if left_out > 0 else []
+        summary += [*opening, option_table(group, metric, SUMMARISED), *more, *notes]
+        whole += [*opening, option_table(group, metric), *notes, _provenance(group)]
+        if tests:
+            whole += [f"### Tests on the same {group.split} pairs", tests_table(tests, metric), HOW_TESTED]
+        shares = importances([run for option in group.options for run in option.runs], f"dev/{metric}")
+        if shares:
+            whole += ["### Which choice matters", importance_table(shares), HOW_IMPORTANT]
+        for name, figure in _figures(group, metric, shares).items():
+            file = f"{number}_{name}.png" if len(groups) > 1 else f"{name}.png"
+            figure.savefig(folder / file, dpi=120)
+            whole.append(f"![{name}]({file})")
+    foot = f"Made by `{command}`.\n"
+    page = Page("\n\n".join([*summary, foot]), "\n\n".join([*whole, foot]))
+    (folder / FILE).write_text(page.whole, encoding="utf-8")
+    return page
+
+
+HOW_TESTED = (
+    "Difference: over new seeds and new pairs, by a paired bootstrap over pairs and Welch's t over seeds. McNemar (mid-p): "
+    "of the two networks that dev would choose among the seeds. Holm: corrected for all tests of the table."
+)
+HOW_IMPORTANT = (
+    "Functional ANOVA over the runs (dev). A choice that explains no more than the seed does may explain nothing."
+)
+
+
+def _apart(groups: Sequence[Group]) -> str:
+    """In what runs differ that cannot be ranked together."""
+    words = {
+        "test": "test pairs",
+        "dev": "dev pairs",
+        "drawn_from": "training data",
+        "metrics_version": "version of the metrics",
+    }
+    differing = [
+        words[each.name]
+        for each in fields(groups[0].measured)
+        if len({getattr(group.measured, each.name) for group in groups}) > 1
+    ]
+    return (
+        f"**These runs were not all measured alike: they differ in {', '.join(differing)}. So there are {len(groups)} "
+        "tables with tests of their own; figures of different tables cannot be compared.**"
+    )
+
+
+def _heading(group: Group) -> str:
+    parts = dict.fromkeys(["dev", group.split])
+    return f"{group.data} ({', '.join(f'{group.pairs(part):,} {part} pairs' for part in parts)})"
+
+
+def _provenance(group: Group) -> str:
+    digests = ", ".join(f"{name} `{(value or 'none')[:12]}`" for name, value in vars(group.measured).items())
+    return f"Digests that all of these runs share: {digests}."
+
+
+def _figures(group: Group, metric: str, shares: dict[str, float]) -> dict[str, Figure]:
+    words, options, on_dev = in_words(metric), group.options, f"dev/{metric}"
+    figures = {}
+    shown = [*options[:DRAWN], *group.baselines]
+    estimates = {
+        split: [option.estimate(f"{split}/{metric}") for option in shown]
+        for split in dict.fromkeys(["dev", group.split])
+    }
+    known = {split: [each for each in found if each] for split, found in estimates.items()}
+    if all(len(each) == len(shown) for each in known.values()):
+        figures["forest"] = draw.forest([option.name for option in shown], known, words)
+    histories = {option.name: _histories(option, metric) for option in options[:CURVES]}
+    if all(all(seeds) for seeds in histories.values()):
+        figures["learning_curves"] = draw.curves(histories, words)
+    seconds = [option.mean("training/seconds") for option in options]
+    if len(options) > 1 and all(each > 0 for each in seconds):
+        values = [option.mean(on_dev) for option in options]
+        figures["cost"] = draw.cost([option.name for option in options], seconds, values, words)
+    if len(group.sizes) > 1:
+        figures["growth"] = draw.growth(*_lines(group, metric), f"{group.split} {words}")
+    if shares:
+        figures["importance"] = draw.importance(shares, f"dev {words}", SEED)
+    return figures
+
+
+def _histories(option: Option, metric: str) -> list[list[float]]:
+    return [[logged.value for logged in metric_history(run.id, f"epoch/dev_{metric}")] for run in option.runs]
+
+
+def _lines(group: Group, metric: str) -> tuple[dict[str, dict[int, list[float]]], list[str]]:
+    """For each network, sizes aside, and each baseline: its values by the number of training pairs; the baselines' names."""
+    lines: dict[str, dict[int, list[float]]] = {}
+    for option in (*group.options, *group.baselines):
+        choices = [word for word in option.name.split() if not word.strip("()").startswith("subset.")]
+        name = option.runs[0].name if option.baseline else " ".join(choices) or "network"
+        lines.setdefault(name, {})[option.training_pairs] = option.values(f"{group.split}/{metric}").tolist()
+    return lines, [option.runs[0].name for option in group.baselines]

@@ -1,0 +1,127 @@
+"""Paired tests: two options on the same pairs. Is the difference between them more than chance?"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from siamese.comparison.options import Group, Option
+from siamese.data.pairs import DUPLICATE_FROM
+from siamese.evaluation.metrics import pair_metrics
+from siamese.evaluation.significance import Estimate, McNemar, difference, holm, mcnemar, resampled, resamples
+from siamese.tracking.queries import TrackedRun, predictions
+
+LEVEL = 0.05  # of a false alarm among all tests of a group
+PAIR = ["question1", "question2", "label"]
+BEST, ALL = "best", "all"
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """How two options differ on the same pairs.
+
+    Attributes:
+        first, second: the options.
+        difference: of the metric, first - second.
+        p: of no difference, corrected by Holm for all tests of the group.
+        mcnemar: of the verdicts of the two networks, each the seed that dev would choose.
+        mcnemar_p: corrected alike.
+    """
+
+    first: Option
+    second: Option
+    difference: Estimate
+    p: float
+    mcnemar: McNemar
+    mcnemar_p: float
+
+    @property
+    def beyond_chance(self) -> bool:
+        return self.p < LEVEL
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """An option on the pairs of a split: `float64[seeds]`, `float64[seeds, resamples]`, and `bool[pairs]` of one run."""
+
+    values: np.ndarray
+    resampled: np.ndarray
+    correct: np.ndarray
+
+
+def couples(group: Group, against: str, most: int) -> list[tuple[Option, Option]]:
+    """Which options to test, each against which, always among those that learned from equally many pairs.
+
+    Args:
+        group: what there is.
+        against: "best" for the best network on dev against each other network and baseline; "all" for each two;
+            or the name of an option.
+        most: so many networks at most, the best on dev.
+    """
+    found = []
+    for size in group.sizes:
+        options, baselines = group.of_size(size)
+        field = [*options[:most], *baselines]
+        if against == ALL:
+            found += [(one, other) for place, one in enumerate(field) for other in field[place + 1 :]]
+            continue
+        first = [options[0]] if against == BEST else [each for each in options + baselines if each.name == against]
+        found += [(one, other) for one in first for other in field if other is not one]
+    return found
+
+
+def paired_tests(group: Group, pairs_of_options: Sequence[tuple[Option, Option]], metric: str) -> list[PairedTest]:
+    """Test each two on the group's test pairs, or on dev where it has none.
+
+    Raises:
+        ValueError: their tables of predictions are missing, or hold other pairs.
+    """
+    scored = _scored(group.split, dict.fromkeys(option for couple in pairs_of_options for option in couple), metric)
+    differences, verdicts = [], []
+    for one, other in pairs_of_options:
+        first, second = scored[one], scored[other]
+        differences.append(difference(first.values, second.values, first.resampled, second.resampled))
+        verdicts.append(mcnemar(first.correct, second.correct))
+    corrected = holm([each.p for each in differences])
+    corrected_verdicts = holm([each.p for each in verdicts])
+    every = zip(pairs_of_options, differences, corrected, verdicts, corrected_verdicts, strict=True)
+    return [PairedTest(one, other, by, p, verdict, vp) for (one, other), by, p, verdict, vp in every]
+
+
+def _scored(split: str, options: Iterable[Option], metric: str) -> dict[Option, _Scored]:
+    """Each option's metric on the pairs as they are and resampled; all of them by the same resamples."""
+    known: tuple[TrackedRun, pd.DataFrame] | None = None
+    weight = np.empty((0, 0))
+    found = {}
+    for option in options:
+        chosen = option.best_run(metric)
+        values, drawn, correct = [], [], np.empty(0, bool)
+        for run in option.runs:
+            table = predictions(run.id, split)
+            if known is None:
+                known, weight = (run, table[PAIR]), resamples(len(table), seed=0)
+            _assert_same_pairs(*known, run, table)
+            score = _weighted(table, metric)
+            values.append(float(score(np.ones((1, len(table))))[0]))
+            drawn.append(resampled(score, weight))
+            if run is chosen:
+                correct = table["correct"].to_numpy(bool)
+        found[option] = _Scored(np.array(values), np.array(drawn), correct)
+    return found
+
+
+def _weighted(table: pd.DataFrame, metric: str):
+    """A metric of a table of predictions, as a function of how often each pair counts."""
+    similarity, verdict = table["similarity"].to_numpy(), table["verdict"].to_numpy(bool)
+    threshold = similarity[verdict].min() if verdict.any() else np.inf
+    label = table["label"].to_numpy() >= DUPLICATE_FROM
+    return pair_metrics(label, similarity, table["probability"].to_numpy(), threshold)[metric]
+
+
+def _assert_same_pairs(known: TrackedRun, pairs: pd.DataFrame, run: TrackedRun, table: pd.DataFrame) -> None:
+    if not pairs.equals(table[PAIR]):
+        raise ValueError(
+            f"run {run.id} ({run.name}) answered other pairs than run {known.id} ({known.name}): {len(table):,} against "
+            f"{len(pairs):,}, or in another order, or with other labels. Their tags claim the same data; compare them apart"
+        )

@@ -1,0 +1,108 @@
+"""Tables: options, tests and importances as Markdown."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from siamese.comparison.conclusion import in_words, signed
+from siamese.comparison.options import Group, Option
+from siamese.comparison.paired_tests import PairedTest
+
+MEGABYTE = 1e6
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of equal length, the first one the head, with columns lined up.
+
+    >>> print(markdown([["", "AUC"], ["dense", "0.8"]]))
+    |       | AUC |
+    | ----- | --- |
+    | dense | 0.8 |
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [rows[0], ["-" * width for width in widths], *rows[1:]]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )
+
+
+def option_table(group: Group, metric: str, most: int | None = None) -> str:
+    """A row for each option, or for `most` of them, best on dev first; the baselines below."""
+    several = len(group.sizes) > 1
+    splits = list(dict.fromkeys(["dev", group.split]))
+    head = ["option", *(["training pairs"] if several else []), "seeds"]
+    head += [f"{split} {in_words(metric)}: mean ± sd [95 %]" for split in splits]
+    head += ["parameters", "training s", "questions/s", "on disk MB"]
+    rows = [head]
+    for option in (*group.options[:most], *group.baselines):
+        name = option.name if option.baseline else f"`{option.name}`"
+        rows.append([name, *([f"{option.training_pairs:,}"] if several else []), str(len(option.runs))])
+        rows[-1] += [_estimate(option, f"{split}/{metric}") for split in splits]
+        rows[-1] += [
+            _number(option.mean("model/parameters")),
+            _number(option.mean("training/seconds")),
+            _number(option.mean("model/questions_per_second")),
+            _number(option.mean("model/bytes") / MEGABYTE),
+        ]
+    return markdown(rows)
+
+
+def tests_table(tests: Sequence[PairedTest], metric: str) -> str:
+    """A row for each test, the smallest p-value first."""
+    rows = [
+        [
+            "first",
+            "second",
+            f"{in_words(metric)}, first - second [95 %]",
+            "p",
+            "p (Holm)",
+            "only first right",
+            "only second right",
+            "McNemar p",
+            "McNemar p (Holm)",
+        ]
+    ]
+    for test in sorted(tests, key=lambda test: test.difference.p):
+        rows.append(
+            [
+                test.first.name,
+                test.second.name,
+                signed(test.difference),
+                *(_p(p) for p in (test.difference.p, test.p)),
+                f"{test.mcnemar.only_first:,}",
+                f"{test.mcnemar.only_second:,}",
+                *(_p(p) for p in (test.mcnemar.p, test.mcnemar_p)),
+            ]
+        )
+    return markdown(rows)
+
+
+def importance_table(shares: Mapping[str, float]) -> str:
+    """A row for each choice."""
+    return markdown([["choice", "share of the variance"], *([name, f"{share:.1%}"] for name, share in shares.items())])
+
+
+def _estimate(option: Option, metric: str) -> str:
+    values, estimate = option.values(metric), option.estimate(metric)
+    spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
+    interval = f" [{estimate.low:.4f}, {estimate.high:.4f}]" if estimate else ""
+    return "" if np.isnan(values).any() else f"{np.mean(values):.4f}{spread}{interval}"
+
+
+def _number(value: float) -> str:
+    """Three digits, or all before the point; nothing for nan.
+
+    >>> [_number(value) for value in (1234567.8, 45.67, 4.567, float("nan"))]
+    ['1,234,568', '45.7', '4.57', '']
+    """
+    if np.isnan(value):
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _p(p: float) -> str:
+    """
+    >>> [_p(value) for value in (0.0432, 0.00001, 1.0)]
+    ['0.0432', '< 0.0001', '1.0000']
+    """
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"

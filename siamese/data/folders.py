@@ -1,0 +1,62 @@
+"""Files and folders that appear on disk whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+WHOLE_FILE: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "newline": ""}
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[TextIO]:
+    """A text file (UTF-8, line ends as written) that takes its name when the block ends without an error.
+
+    Until then, and after an error, whatever had the name before stays as it was.
+
+    Args:
+        path: the file; `~` is the home directory. Its folder must exist.
+    """
+    path = Path(path).expanduser()
+    number, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with open(number, "w", **WHOLE_FILE) as file:
+            yield file
+        os.chmod(scratch, 0o666 & ~_umask())  # mkstemp lets nobody else read it
+        os.replace(scratch, path)
+    finally:
+        Path(scratch).unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path, may_replace: Callable[[Path], bool]) -> Iterator[Path]:
+    """An empty folder that takes the name `folder` when the block ends without an error.
+
+    Args:
+        folder: its final name; missing parents are made.
+        may_replace: whether a folder of this name that is not empty may be replaced.
+
+    Yields:
+        The folder to write into.
+
+    Raises:
+        ValueError: the name is taken by a file, or by a folder that may not be replaced.
+    """
+    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or may_replace(folder))):
+        raise ValueError(f"{folder} exists and holds something else; name a folder that does not exist")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
+        new, old = Path(scratch) / "new", Path(scratch) / "old"
+        new.mkdir()
+        yield new
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(new, folder)
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

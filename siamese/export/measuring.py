@@ -1,0 +1,79 @@
+"""Measuring: how far each exported model is from the network, how large and fast it is, what smaller weights cost."""
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamese.evaluation.timing import in_turn, ratios
+from siamese.export import agreement, runners
+from siamese.export.folder import size
+from siamese.export.runners import Runner
+from siamese.export.sample import Sample
+from siamese.export.writing import Exported
+
+TIMED, REPEATS = 512, 5  # questions or pairs that are timed, and how often
+
+
+def measure(
+    exported: list[Exported], expected: dict[str, dict[str, np.ndarray]], sample: Sample, folder: Path
+) -> dict[str, dict[str, Any]]:
+    """What export.json tells of each model, by file.
+
+    Args:
+        exported: the models; of each part the one in ONNX and float32 comes first.
+        expected: for each implementation of the network, what each of its parts gives for the sample.
+        sample: what to measure on.
+        folder: where the models lie.
+
+    Returns:
+        part, precision; bytes; difference, from each implementation; of ONNX models speed, as a ratio to the part's
+        first one; of whole networks roc_auc and, if their weights are smaller, roc_auc_lost.
+
+    Raises:
+        ValueError: a model that should equal the network does not, or gives what is no number.
+    """
+    given = {each.file: runners.run(each.runner, sample.arguments(each.part), each.file) for each in exported}
+    # TensorFlow works on threads of its own, whose time is not known here
+    speed = _speeds([each for each in exported if each.file.endswith(".onnx")], sample)
+    label, models = sample.pairs.duplicate, {}
+    for each in exported:
+        outputs = given[each.file]
+        difference = {name: agreement.difference(outputs, parts[each.part]) for name, parts in expected.items()}
+        agreement.check(each.file, difference, each.precision == "float32")
+        models[each.file] = {
+            "part": each.part,
+            "precision": each.precision,
+            "bytes": size(folder / each.file),
+            "difference": difference,
+        }
+        if each.file in speed:
+            models[each.file]["speed"] = speed[each.file]
+        if each.part == "network":
+            models[each.file]["roc_auc"] = agreement.roc_auc(label, outputs)
+            if each.precision != "float32":
+                lost = agreement.roc_auc_loss(label, given["network.onnx"], outputs)
+                models[each.file]["roc_auc_lost"] = {"value": lost.value, "low": lost.low, "high": lost.high}
+    return models
+
+
+def _speeds(models: list[Exported], sample: Sample) -> dict[str, float]:
+    """How many times as fast as the first model of the same part each one is, by processor time, measured in turn."""
+    arguments = {part: sample.arguments(part, TIMED) for part in runners.INPUTS}
+    timed = {each.file: _timed(each.runner, arguments[each.part]) for each in models}
+    seconds = in_turn(timed, REPEATS, "speed")
+    first = {each.part: seconds[each.file] for each in reversed(models)}
+    return {each.file: round(statistics.median(ratios(first[each.part], seconds[each.file])), 3) for each in models}
+
+
+def _timed(runner: Runner, arguments: list[list[np.ndarray]]) -> Callable[[], float]:
+    def measure() -> float:
+        started = time.thread_time()
+        for each in arguments:
+            runner(*each)
+        return time.thread_time() - started
+
+    return measure

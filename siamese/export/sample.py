@@ -1,0 +1,80 @@
+"""Sample: the labelled pairs on which an export is measured."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from siamese.data.pairs import QuestionPairs
+from siamese.detector import Detector
+from siamese.export import runners
+from siamese.export.agreement import TOLERANCE
+from siamese.inference.network import NumpyNetwork
+from siamese.text.vectorizer import TokenIds
+
+OWN_DEV = "The network was not trained on them, but its epoch and its threshold were chosen on them."
+UNKNOWN_PAIRS = "Whether the network was trained on any of them is not known."
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Labelled pairs to measure on.
+
+    Attributes:
+        name: where they come from.
+        note: whether the network knows them.
+        pairs: duplicates and others.
+        token_ids: of their questions.
+    """
+
+    name: str
+    note: str
+    pairs: QuestionPairs
+    token_ids: TokenIds
+
+    def described(self) -> dict[str, Any]:
+        """What is to be said of it."""
+        duplicates = int(self.pairs.duplicate.sum())
+        return {"name": self.name, "note": self.note, "pairs": len(self.pairs), "duplicates": duplicates}
+
+    def arguments(self, part: str, most: int | None = None) -> list[list[np.ndarray]]:
+        """Batches for a runner, of at most so many questions for a tower, pairs for a network."""
+        rows = [np.arange(len(self.token_ids))] if part == "tower" else [self.pairs.left, self.pairs.right]
+        return runners.batches(self.token_ids, *(each[:most] for each in rows))
+
+    def outputs(self, network: NumpyNetwork) -> dict[str, np.ndarray]:
+        """What each part of the network gives: embeddings of the questions, similarities of the pairs."""
+        embeddings = network.encode(self.token_ids)
+        similarity = network.similarity(embeddings[self.pairs.left], embeddings[self.pairs.right])
+        return {"tower": embeddings, "network": similarity}
+
+
+def draw(detector: Detector, name: str, pairs: QuestionPairs, size: int) -> Sample:
+    """At most `size` of the pairs, and whether they are those that the detector's threshold was chosen on.
+
+    Raises:
+        ValueError: all pairs are duplicates, or none is.
+    """
+    if len(pairs) > size:
+        rows = np.sort(np.random.default_rng(0).permutation(len(pairs))[:size])
+        part, name = pairs.take(rows), f"{size:,} of the {len(pairs):,} pairs of {name}"
+    else:
+        part = pairs
+    if len(np.unique(part.duplicate)) < 2:
+        raise ValueError(f"to measure a loss of ROC AUC, {name} must hold duplicates and others; give pairs=FILE")
+    note = OWN_DEV if _are_dev_pairs(detector, pairs) else UNKNOWN_PAIRS
+    return Sample(name, note, part, detector.vectorizer.encode(part.questions))
+
+
+def _are_dev_pairs(detector: Detector, pairs: QuestionPairs) -> bool:
+    """Whether the similarities of duplicates, and those of the others, are the ones that training kept (in any order)."""
+    dev = detector.dev
+    if dev is None or len(dev) != len(pairs) or dev.duplicate.sum() != pairs.duplicate.sum():
+        return False
+    scores = detector.score(pairs)
+    return all(
+        np.allclose(
+            np.sort(scores[pairs.duplicate == kind]), np.sort(dev.similarity[dev.duplicate == kind]), 0, TOLERANCE
+        )
+        for kind in (True, False)
+    )

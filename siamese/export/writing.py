@@ -1,0 +1,80 @@
+"""Writing: the models in every format, and the tokenizer, each ready to be tried out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from siamese.export import example, runners, tokenizer
+from siamese.export.onnx_models import network_model, tower_model
+from siamese.export.runners import Runner, onnx_runner
+from siamese.export.sample import Sample
+from siamese.inference.network import NumpyNetwork
+from siamese.text.vectorizer import Vectorizer
+
+PRECISION = {"onnx": "float32", "float16": "float16", "int8": "int8"}  # of the weights, by format
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A part of a network ("tower", or the whole "network") in one format: its file or folder, ready to run."""
+
+    file: str
+    part: str
+    precision: str
+    runner: Runner
+
+
+def write_tokenizer(vectorizer: Vectorizer, sample: Sample, folder: Path) -> dict[str, Any]:
+    """Write `tokenizer.json`, and give the rule for its use; the example's code is tried with both.
+
+    Raises:
+        ValueError: the example gives a question of the sample other ids than the vectorizer.
+    """
+    text = tokenizer.write_tokenizer(vectorizer, folder)
+    written = Tokenizer.from_file(str(folder / text["tokenizer"]))
+    offsets = sample.token_ids.offsets
+    for question, start, end in zip(sample.pairs.questions, offsets[:-1], offsets[1:], strict=True):
+        expected, ids = sample.token_ids.values[start:end].tolist(), example.token_ids(question, written, text)
+        if ids != expected:
+            raise ValueError(
+                f"the exported tokenizer gives the ids {ids}, the detector {expected}, for {question!r}; "
+                "nothing was written. This is an error of the export: please report it with the run's config"
+            )
+    return text
+
+
+def write_onnx(network: NumpyNetwork, formats: list[str], folder: Path) -> list[Exported]:
+    """Write tower and network, once for each of the formats that is ONNX."""
+    exported = []
+    for precision in (PRECISION[each] for each in formats if each in PRECISION):
+        for part, model in (("tower", tower_model), ("network", network_model)):
+            file = f"{part}.onnx" if precision == "float32" else f"{part}_{precision}.onnx"
+            (folder / file).write_bytes(model(network, precision).SerializeToString())
+            exported.append(Exported(file, part, precision, onnx_runner(folder / file)))
+    return exported
+
+
+def write_saved_models(detector: Path, sample: Sample, folder: Path) -> tuple[list[Exported], dict[str, np.ndarray]]:
+    """Write tower and network as SavedModels.
+
+    Args:
+        detector: a folder in which training left its Keras network.
+        sample: for the second of what is given.
+        folder: to write into.
+
+    Returns:
+        What was written, and what each part of the Keras network itself gives for the sample.
+    """
+    import siamese.model.quiet_tensorflow  # noqa: F401
+    from siamese.export import saved_model
+
+    network = saved_model.load_keras(detector)
+    exported, expected = [], {}
+    for part in runners.INPUTS:
+        saved_model.save(network, part, folder / part)
+        exported.append(Exported(f"{part}/", part, "float32", saved_model.saved_runner(folder / part, part)))
+        expected[part] = runners.run(saved_model.keras_runner(network, part), sample.arguments(part), "Keras")
+    return exported, expected

@@ -1,0 +1,206 @@
+"""LightNetwork: a trained network in NumPy alone. Token ids in, embeddings and similarities out.
+
+Two files hold it: `light.json` (the steps of the tower in the order of their computation, and the
+similarity) and `light.npz` (float32 arrays by name). Both are data, and loading runs nothing from them.
+"""
+
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamese.inference.binding import Arrays, Tables, bind_similarity
+from siamese.inference.packing import Packing
+from siamese.inference.plan import Plan
+from siamese.inference.threads import Each, cores, side_by_side
+from siamese.text.vectorizer import TokenIds
+
+FORMAT_VERSION = 1
+FILES = ("light.json", "light.npz")
+CHUNK_NUMBERS = 2**18  # most in the widest array of a chunk, 1 MB: what a core's own cache holds
+CHUNK_TOKENS = 4_096  # most in a chunk; its questions are the rows of an LSTM's matrix products
+CHUNK_WORDS = 1_024
+TABLE_NUMBERS = 2**26  # most held for distinct words, 256 MB: what needs more is encoded in blocks
+PAIRS_AT_ONCE = 1_024
+
+
+class NumpyNetwork:
+    """A tower and a similarity, as `siamese.inference.from_keras` describes them.
+
+    Args:
+        description: {"tower": steps, "similarity": {"layer", "config"}}; a step is {"layer", "name", "inputs",
+            "config"}, its inputs are names of earlier steps, and the last one gives the embeddings.
+        arrays: "name of the step/name of the weight" -> `float32[...]`.
+
+    Attributes:
+        vocabulary: number of token ids.
+        dimension: width of an embedding.
+        comparison: what compares two embeddings: Cosine, Euclidean, Manhattan or Learned.
+
+    Raises:
+        ValueError: a layer is unknown, or an array is missing, superfluous or not of the shape it should have.
+    """
+
+    def __init__(self, description: dict[str, Any], arrays: Arrays):
+        self.description, self.arrays = description, arrays
+        unused = dict(arrays)
+        self._plan = Plan(description["tower"], unused)
+        self.vocabulary, self.dimension = self._plan.vocabulary, self._plan.dimension
+        self.comparison: str = description["similarity"]["layer"]
+        self._similarity = bind_similarity(**description["similarity"], dimension=self.dimension, arrays=unused)
+        if unused:
+            raise ValueError(f"no layer has the arrays {', '.join(sorted(unused))}")
+
+    def encode(self, token_ids: TokenIds, threads: int | None = None) -> np.ndarray:
+        """Embeddings `float32[questions, dimension]`, in the order of `token_ids`.
+
+        Args:
+            token_ids: of the questions.
+            threads: how many share the work; None for one on each core. The embeddings do not depend on it.
+
+        Raises:
+            ValueError: a token id lies outside the network's vocabulary.
+        """
+        ids, vocabulary = token_ids.values, self.vocabulary
+        if len(ids) and not (ids.min() >= 0 and ids.max() < vocabulary):
+            raise ValueError(
+                f"token ids must lie in [0, {vocabulary}), got {ids.min()} to {ids.max()}; "
+                "encode the texts with the vectorizer that the network was trained with"
+            )
+        embeddings = np.empty((len(token_ids), self.dimension), np.float32)
+        tokens = TABLE_NUMBERS // self._plan.table_width
+        if vocabulary <= tokens:  # no number of tokens has more distinct words
+            tokens = max(1, len(ids))
+        with side_by_side(1 if len(ids) <= CHUNK_WORDS else threads or cores()) as each:
+            for first, end in _blocks(token_ids.offsets, tokens):
+                offsets = token_ids.offsets[first : end + 1]
+                block = TokenIds(ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+                self._encode_block(block, embeddings[first:end], each)
+        return embeddings
+
+    def _encode_block(self, token_ids: TokenIds, embeddings: np.ndarray, each: Each) -> None:
+        """Fill `embeddings`, `float32[questions, dimension]`."""
+        words, word_row = _distinct(token_ids.values, self.vocabulary)
+        tables = _joined(each(self._plan.tabulate, np.array_split(words, max(1, -(-len(words) // CHUNK_WORDS)))))
+
+        def encode_chunk(questions: np.ndarray) -> None:
+            embeddings[questions] = self._plan.embed(tables, Packing.of(token_ids, questions, word_row))
+
+        tokens = max(1, min(CHUNK_TOKENS, CHUNK_NUMBERS // max(1, self._plan.widest)))
+        each(encode_chunk, _chunks(token_ids.lengths, tokens))
+
+    def token_shares(self, token_ids: np.ndarray) -> np.ndarray | None:
+        """What each token adds to the embedding of one question.
+
+        Args:
+            token_ids: `int32[tokens]`, of one question.
+
+        Returns:
+            `float32[tokens, dimension]`, which sum to the question's embedding up to rounding; None where
+            words look at each other, so that an embedding is no sum over them (conv1d and bilstm towers).
+        """
+        if not self._plan.additive:
+            return None
+        words, word_row = _distinct(token_ids, self.vocabulary)
+        question = TokenIds(token_ids, np.array([0, len(token_ids)]))
+        packing = Packing.of(question, np.zeros(1, np.int64), word_row)
+        with side_by_side(1):
+            return self._plan.shares(self._plan.tabulate(words), packing)
+
+    def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Similarities `float32[pairs]` in [0, 1] of embeddings, `float32[pairs, dimension]` each."""
+        similarity = np.empty(len(left), np.float32)
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            similarity[part] = self._similarity(left[part], right[part])
+        return similarity
+
+    def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Similarities `float32[pairs]` of the questions `left[i]` and `right[i]`, each question encoded once.
+
+        Args:
+            token_ids: of the questions.
+            left, right: `int[pairs]`, positions among them.
+        """
+        embeddings = self.encode(token_ids)
+        similarity = np.empty(len(left), np.float32)
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            similarity[part] = self.similarity(embeddings[left[part]], embeddings[right[part]])
+        return similarity
+
+    def save(self, folder: Path) -> None:
+        """Write `light.json` and `light.npz` into an existing folder."""
+        description = {"format_version": FORMAT_VERSION, **self.description}
+        (folder / "light.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        np.savez(folder / "light.npz", allow_pickle=False, **self.arrays)
+
+    @classmethod
+    def load(cls, folder: Path) -> "NumpyNetwork":
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: a file is missing, is of another format, or does not hold a network.
+        """
+        missing = [name for name in FILES if not (folder / name).is_file()]
+        if missing:
+            raise ValueError(f"{folder} holds no light network: it has no {', '.join(missing)}")
+        try:
+            description = json.loads((folder / "light.json").read_text(encoding="utf-8"))
+            version = description.pop("format_version")
+        except (ValueError, KeyError, AttributeError, TypeError) as problem:
+            raise ValueError(f"{folder / 'light.json'} describes no network: {problem!r}") from None
+        if version != FORMAT_VERSION:
+            raise ValueError(
+                f"{folder / 'light.json'} has format {version}, this program reads format {FORMAT_VERSION}; "
+                "use the version of the project that wrote it, or train again"
+            )
+        try:
+            with np.load(folder / "light.npz", allow_pickle=False) as file:
+                arrays = dict(file)
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as problem:
+            raise ValueError(f"{folder / 'light.npz'} holds no arrays: {problem}") from None
+        try:
+            return cls(description, arrays)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
+            raise ValueError(f"{folder}: light.json and light.npz are no network: {problem}") from None
+
+
+def _distinct(ids: np.ndarray, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct token ids, `int64[words]`, and `int64[vocabulary]`, the place of each among them."""
+    seen = np.zeros(vocabulary, bool)
+    seen[ids] = True
+    words = np.flatnonzero(seen)
+    row = np.empty(vocabulary, np.int64)
+    row[words] = np.arange(len(words))
+    return words, row
+
+
+def _blocks(offsets: np.ndarray, tokens: int) -> Iterator[tuple[int, int]]:
+    """Consecutive questions of at most so many tokens, at least one question each: first and end of each block."""
+    first = 0
+    while first < len(offsets) - 1:
+        end = max(first + 1, int(np.searchsorted(offsets, offsets[first] + tokens, side="right")) - 1)
+        yield first, end
+        first = end
+
+
+def _chunks(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
+    """All questions, longest first, in parts of about so many tokens."""
+    longest_first = np.argsort(-lengths, kind="stable")
+    ends = np.cumsum(lengths[longest_first])
+    cuts = np.searchsorted(ends, np.arange(tokens, ends[-1], tokens))
+    return [part for part in np.split(longest_first, cuts) if len(part)]
+
+
+def _joined(parts: Sequence[dict[str, Tables]]) -> dict[str, Tables]:
+    """The tables of consecutive words as the tables of all of them."""
+    if len(parts) == 1:
+        return parts[0]
+    return {
+        name: [np.concatenate(tables) for tables in zip(*(part[name] for part in parts), strict=True)]
+        for name in parts[0]
+    }

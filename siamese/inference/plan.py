@@ -1,0 +1,111 @@
+"""Plan: the steps of a tower in the order of their computation, first those on words, then those on questions."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from siamese.inference.binding import Arrays, QuestionLayer, RowLayer, Tables, bind_layer
+from siamese.inference.packing import Packing
+
+
+class Plan:
+    """A tower, ready to run.
+
+    Every step is computed as seldom as it can be: once for each distinct word as long as nothing but words
+    counts, then once for each token, and behind the pooling once for each question.
+
+    Args:
+        tower: steps in the order of their computation, each {"layer", "name", "inputs", "config"}.
+        arrays: "name of the step/name of the weight" -> `float32[...]`; what the tower has is taken out.
+
+    Attributes:
+        vocabulary: number of token ids.
+        dimension: width of an embedding.
+        table_width: numbers kept for each distinct word.
+        widest: numbers in the widest vector of a token, 0 if tokens have no vectors of their own.
+        additive: whether an embedding is a sum of one share for each word, see `shares`.
+
+    Raises:
+        ValueError: a layer is unknown, or an array is missing or not of the shape it should have.
+    """
+
+    def __init__(self, tower: Sequence[dict[str, Any]], arrays: Arrays):
+        readers = Counter(name for step in tower for name in step["inputs"])
+        self._inputs = {step["name"]: step["inputs"] for step in tower}
+        self._on_words: dict[str, RowLayer] = {}
+        self._behind: dict[str, RowLayer | QuestionLayer] = {}
+        rows: dict[str, str] = {}  # name of a step -> what its rows stand for
+        width: dict[str, int] = {}
+        self.vocabulary = self.table_width = 0
+        for step in tower:
+            name, inputs = step["name"], step["inputs"]
+            layer = bind_layer(
+                step["layer"],
+                step["config"],
+                sum(width[each] for each in inputs),
+                all(readers[each] == 1 for each in inputs),
+                arrays,
+                name,
+            )
+            width[name] = layer.width
+            if step["layer"] == "Embedding":
+                self.vocabulary, rows[name] = step["config"]["ids"], "words"
+            elif isinstance(layer, RowLayer):
+                rows[name] = rows[inputs[0]]
+            else:
+                rows[name] = "questions" if step["layer"] == "Pool" else "tokens"
+                self.table_width += layer.table_width if rows[inputs[0]] == "words" else 0
+            if isinstance(layer, RowLayer) and rows[name] == "words":
+                self._on_words[name] = layer
+            else:
+                self._behind[name] = layer
+        self._output = tower[-1]["name"]
+        if rows[self._output] != "questions":
+            raise ValueError(f"{self._output}, the last step of the tower, gives no row for each question")
+        self.dimension = width[self._output]
+        self.widest = max((width[name] for name in rows if rows[name] == "tokens"), default=0)
+        self.additive = all(
+            layer.additive if isinstance(layer, RowLayer) else layer.shares is not None
+            for layer in self._behind.values()
+        )
+        self.additive &= not self.widest  # a token's own vector depends on its neighbours
+
+    def tabulate(self, words: np.ndarray) -> dict[str, Tables]:
+        """All that depends on words alone, `int64[words]`: name of a step that looks at questions -> its tables."""
+        values: dict[str, np.ndarray] = {}
+        for name, layer in self._on_words.items():
+            inputs = [values[each] for each in self._inputs[name]]
+            values[name] = layer.compute(*inputs or [words])
+        return {
+            name: layer.tabulate(values[self._inputs[name][0]])
+            for name, layer in self._behind.items()
+            if isinstance(layer, QuestionLayer) and self._inputs[name][0] in values
+        }
+
+    def embed(self, tables: dict[str, Tables], packing: Packing) -> np.ndarray:
+        """Embeddings `float32[questions, dimension]` of packed questions, with the tables of their words."""
+        values: dict[str, np.ndarray] = {}
+        for name, layer in self._behind.items():
+            if isinstance(layer, RowLayer):
+                values[name] = layer.compute(*(values[each] for each in self._inputs[name]))
+            elif name in tables:
+                values[name] = layer.compute(tables[name], packing.word, packing)
+            else:
+                values[name] = layer.compute(layer.tabulate(values[self._inputs[name][0]]), None, packing)
+        return values[self._output]
+
+    def shares(self, tables: dict[str, Tables], packing: Packing) -> np.ndarray:
+        """What each token adds to the embedding of its question, `float32[tokens, dimension]`; for additive towers.
+
+        For one question they sum to what `embed` gives, up to rounding.
+        """
+        values: dict[str, np.ndarray] = {}
+        for name, layer in self._behind.items():
+            if isinstance(layer, RowLayer):
+                values[name] = layer.compute(*(values[each] for each in self._inputs[name]))
+            else:
+                assert layer.shares is not None, "the tower is not additive"
+                values[name] = layer.shares(tables[name], packing.word, packing)
+        return values[self._output]

@@ -1,0 +1,64 @@
+"""Locate: the one way to find a trained model, whether it lies in a folder, a run, or the model registry.
+
+MLflow, which takes seconds to start, is imported only where the small file of `latest` does not answer.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from siamese.detector import Detector, detector_folder
+from siamese.registry import latest
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a trained model lies.
+
+    Attributes:
+        source: the folder, run id or registry URI by which it was found.
+        folder: of its detector.
+        run_id: of the run that trained it; None where only a folder is known.
+    """
+
+    source: str
+    folder: Path
+    run_id: str | None
+
+
+def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
+    """Find a trained model.
+
+    Args:
+        wanted: a folder, a run id, a registry URI such as models:/duplicate-questions@champion, or None for the
+            training that finished last.
+        uri, experiment: of the tracking store.
+
+    Raises:
+        ValueError: there is no such folder, run or model, or the store has none yet.
+    """
+    if wanted is not None and Path(wanted).expanduser().is_dir():
+        return Located(wanted, detector_folder(Path(wanted).expanduser()), None)
+    if not uri:
+        raise ValueError("tracking.uri is empty; give the address of a store, such as sqlite:///mlflow.db")
+    newest = latest.find(uri) if wanted is None else None
+    if newest is not None:
+        return Located(newest[0], detector_folder(newest[1]), newest[0])
+    from siamese import tracking
+    from siamese.registry.model_uri import download
+    from siamese.tracking.queries import newest_model_run
+
+    tracking.connect(uri, experiment)
+    source = wanted or newest_model_run()
+    folder, run_id = download(source)
+    return Located(source, detector_folder(folder), run_id)
+
+
+def load(wanted: str | None, uri: str | None, experiment: str) -> Detector:
+    """The detector that `locate` finds."""
+    return Detector.load(locate(wanted, uri, experiment).folder)
+
+
+def from_settings(settings: dict[str, Any]) -> Located:
+    """The model that the settings run, tracking.uri and tracking.experiment of a program name."""
+    return locate(settings["run"], settings["tracking.uri"], settings["tracking.experiment"])

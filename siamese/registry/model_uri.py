@@ -1,0 +1,44 @@
+"""Model URI: the model of a run or of the registry, and its files on this machine."""
+
+from pathlib import Path
+
+import mlflow
+import yaml
+from mlflow.exceptions import MlflowException
+
+MODELS = "models:/"
+
+
+def download(source: str) -> tuple[Path, str]:
+    """The folder of a model and the id of its run; a model that lies on another machine is downloaded.
+
+    Args:
+        source: a run id, or a registry URI such as models:/duplicate-questions@champion.
+
+    Raises:
+        ValueError: there is no such run or model.
+    """
+    uri = source if source.startswith(MODELS) else model_uri(source)
+    try:
+        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+        return folder, yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["run_id"]
+    except (MlflowException, OSError) as problem:
+        raise ValueError(f"cannot read the model {uri}: {problem}") from None
+
+
+def model_uri(run: str) -> str:
+    """The URI of the model that a run left.
+
+    Raises:
+        ValueError: there is no such run, or it left none.
+    """
+    try:
+        outputs = mlflow.get_run(run).outputs
+    except MlflowException:
+        raise ValueError(
+            f"run={run} is no run of {mlflow.get_tracking_uri()}, no folder and no models:/ URI; "
+            "the ids are in the MLflow UI (make ui)"
+        ) from None
+    if outputs is None or not outputs.model_outputs:
+        raise ValueError(f"run {run} left no model; choose a finished run of kind 'model'")
+    return f"{MODELS}{outputs.model_outputs[0].model_id}"

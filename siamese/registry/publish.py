@@ -1,0 +1,126 @@
+"""Publish: keeps a trained detector with its run in MLflow, and puts it into the model registry."""
+
+import importlib.metadata
+import io
+import tempfile
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlflow
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
+
+import siamese
+from siamese.detector import Detector
+from siamese.registry import latest
+from siamese.registry.model_uri import MODELS, model_uri
+from siamese.serving.scoring_server import SIGNATURE
+from siamese.tracking import defer_interrupts, metrics_version
+
+if TYPE_CHECKING:
+    import keras
+
+SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "tokenizers")
+
+
+@defer_interrupts()
+def log_detector(detector: Detector, network: "keras.Model", example: list[tuple[str, str]]) -> None:
+    """The detector's folder, and a model that `mlflow.pyfunc` loads and serves.
+
+    Args:
+        detector: what training left.
+        network: the Keras network that it came from, kept beside it.
+        example: a few pairs of questions, shown as the model's input example.
+    """
+    from siamese.inference.from_keras import save_keras  # brings in TensorFlow, which only training has
+
+    frame = pd.DataFrame(example, columns=["question1", "question2"])
+    package = Path(siamese.__file__).parent
+    with tempfile.TemporaryDirectory() as folder:
+        detector.save(Path(folder) / "detector")
+        save_keras(network, Path(folder) / "detector")
+        mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(package / "serving" / "mlflow_model.py"),
+            artifacts={"detector": str(Path(folder) / "detector")},
+            code_paths=[str(package)],
+            signature=SIGNATURE,
+            input_example=frame,
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES],
+        )
+
+
+def note_newest(run: str) -> None:
+    """Let the detector of a run that has just finished be found without MLflow, if its files lie on this machine."""
+    location = mlflow.get_logged_model(model_uri(run).removeprefix(MODELS)).artifact_location
+    folder = Path(local_file_uri_to_path(location))
+    if folder.is_dir():
+        latest.note(mlflow.get_tracking_uri(), run, folder)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model.
+
+    Attributes:
+        number: in the registry.
+        run: id of the run that it came from.
+        metrics: of that run, "split/name" -> value; empty if the run is deleted.
+        measured_by: digest of its dev pairs and version of the metrics; versions compare where they agree.
+    """
+
+    number: str
+    run: str
+    metrics: dict[str, float]
+    measured_by: tuple[str | None, ...]
+
+
+def promote(run: str, name: str, alias: str) -> tuple[Version, Version | None]:
+    """Give a run's model an alias in the registry; the model becomes a new version there unless it is one already.
+
+    Args:
+        run: id of a finished run of kind "model".
+        name: of the registered model, which is made if there is none.
+        alias: such as champion; models:/NAME@ALIAS then means this model.
+
+    Returns:
+        The version that has the alias now, and the one that lost it; None where no other one had it.
+
+    Raises:
+        ValueError: there is no such run, it is no finished training, or it left no model.
+    """
+    try:
+        promoted = mlflow.get_run(run)
+    except MlflowException:
+        raise ValueError(f"run={run} is no run of {mlflow.get_tracking_uri()}; the ids are in the MLflow UI") from None
+    kind, status = promoted.data.tags.get("kind"), promoted.info.status
+    if kind != "model" or status != "FINISHED":
+        raise ValueError(
+            f"run {run} is of kind {kind} and {status}; only a run of kind model that is FINISHED can be promoted: "
+            "train the choices of a trial again, as the page of its sweep tells"
+        )
+    uri, client = model_uri(run), mlflow.MlflowClient()
+    known = [each for each in client.search_model_versions(f"name = '{name}'") if each.run_id == run]
+    with redirect_stderr(io.StringIO()):  # MLflow reports what the caller is told anyway
+        version = known[0] if known else mlflow.register_model(uri, name)
+    try:
+        before = client.get_model_version_by_alias(name, alias)
+    except MlflowException:
+        before = None
+    with defer_interrupts():
+        client.set_registered_model_alias(name, alias, version.version)
+    replaced = _version(before) if before and before.version != version.version else None
+    return _version(version), replaced
+
+
+def _version(version: ModelVersion) -> Version:
+    number, run = str(version.version), str(version.run_id)
+    try:
+        data = mlflow.get_run(run).data
+    except MlflowException:
+        return Version(number, run, {}, ())
+    return Version(number, run, data.metrics, (data.tags.get("data_digest.dev"), metrics_version(data.tags)))

@@ -1,0 +1,116 @@
+"""Geometry: where embeddings lie so that similar questions are near each other, whatever the similarity.
+
+Every embedding becomes a point, and the Euclidean distance d of two points tells of their similarity s:
+
+    cosine      the embedding brought to length 1         s = (1 - d² / 4)⁴
+    euclidean   the embedding                             s = 1 / (1 + d / scale)
+    manhattan   the embedding                             s = exp(-|u - v|₁) <= exp(-d)
+    learned     the embedding brought to length 1         no formula
+
+For the first two a threshold is a radius, and whoever finds all points within it misses no duplicate. The bound of
+the third is true but too wide to be of use (in 600 dimensions |u - v|₁ is some twenty times d), and the last has
+none: there the nearest points are candidates, and the similarity itself decides among them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from siamese.retrieval.exact_search import normalised
+
+UNIT = ("Cosine", "Learned")  # the similarities that care for directions most
+AXES = 256  # that are kept where points only propose candidates
+AXES_FROM = 20_000  # points from which they are found
+ROWS = 4_096  # that are projected at once
+
+
+def points(similarity: dict[str, Any], embeddings: np.ndarray) -> np.ndarray:
+    """Points `float32[questions, dimension]` of embeddings of this shape.
+
+    Args:
+        similarity: {"layer", "config"}, as in a `NumpyNetwork`'s description.
+        embeddings: `float32[questions, dimension]`.
+    """
+    return normalised(embeddings) if similarity["layer"] in UNIT else embeddings
+
+
+def radius(similarity: dict[str, Any], threshold: float) -> float | None:
+    """The distance that the points of two questions have at most if their similarity reaches the threshold.
+
+    Args:
+        similarity: as in `points`.
+        threshold: a similarity; at 0 and below the radius is infinite.
+
+    Returns:
+        None for a similarity that knows no such distance; negative if none is small enough.
+
+    >>> radius({"layer": "Euclidean", "config": {"scale": 2.0}}, threshold=0.5)
+    2.0
+    """
+    if similarity["layer"] not in ("Cosine", "Euclidean"):
+        return None
+    if threshold <= 0:
+        return float("inf")
+    if threshold > 1:
+        return -1.0
+    if similarity["layer"] == "Cosine":
+        return float(2 * np.sqrt(1 - threshold**0.25))
+    return float(similarity["config"]["scale"] * (1 - threshold) / threshold)
+
+
+def principal(similarity: dict[str, Any], embeddings: np.ndarray, axes: int = AXES) -> np.ndarray:
+    """Points of embeddings, in the directions in which they differ most (principal components: Pearson 1901).
+
+    Distances shrink, the less the more of the variance those directions hold. Candidates are found by them several
+    times as fast: on 40,000 of Quora's questions, from 1,800 dimensions to 256, 97.4 % of the known duplicates were
+    among the 50 nearest of each other instead of 98.0 %, 99.0 % among the 100 nearest instead of 99.4 %.
+
+    Args:
+        similarity: as in `points`.
+        embeddings: `float32[questions, dimension]`.
+        axes: to keep.
+
+    Returns:
+        `float32[questions, axes]`, or as `points` if there are no more dimensions.
+    """
+    if embeddings.shape[1] <= axes:
+        return points(similarity, embeddings)
+    sample = points(similarity, embeddings[:: -(-len(embeddings) // AXES_FROM)])
+    sample = sample - sample.mean(axis=0)
+    directions = np.ascontiguousarray(np.linalg.eigh(sample.T @ sample).eigenvectors[:, -axes:])
+    projected = np.empty((len(embeddings), axes), np.float32)
+    for start in range(0, len(embeddings), ROWS):  # all points at once would take as much memory as the embeddings
+        part = slice(start, start + ROWS)
+        projected[part] = points(similarity, embeddings[part]) @ directions
+    return projected
+
+
+def stored(points: np.ndarray) -> np.ndarray:
+    """Points as `float32[points, dimension + 1]`, of which those with the greatest inner product are the nearest.
+
+    The inner product of [p, 1] and [q, -|q|² / 2] is (|p|² - |p - q|²) / 2.
+    """
+    return np.column_stack([points, np.einsum("nd,nd->n", points, points) / -2])
+
+
+def asked(points: np.ndarray) -> np.ndarray:
+    """Points as the queries that go with `stored`, `float32[points, dimension + 1]`."""
+    return np.column_stack([points, np.ones(len(points), np.float32)])
+
+
+def products(points: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Two matrices whose product is -|p - q|² / 2, and the least product of a pair within the radius.
+
+    Args:
+        points: `float32[points, dimension]`.
+        radius: Euclidean.
+
+    Returns:
+        `float32[points, dimension + 2]` twice, and the product less what rounding may have taken: an inner product of
+        n terms is off by at most about n · 2⁻²⁴ times both lengths (Higham 2002, 3.1).
+    """
+    squares = np.einsum("nd,nd->n", points, points) / np.float32(-2)
+    ones = np.ones(len(points), np.float32)
+    left, right = np.column_stack([points, ones, squares]), np.column_stack([points, squares, ones])
+    longest = float(np.einsum("nd,nd->n", left, left).max(initial=0.0))
+    return left, right, -(radius**2) / 2 * np.sign(radius) - 4 * left.shape[1] * 2.0**-24 * longest

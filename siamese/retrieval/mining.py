@@ -1,0 +1,166 @@
+"""Mining: all duplicates in a collection of questions.
+
+Texts with the same tokens are one question to a detector, so each such text is encoded and compared once. Candidates
+are near points (siamese/geometry.py, near_pairs.py), and the network's own similarity decides about each of them.
+
+How complete it is: with the cosine and the Euclidean similarity, and up to `exact_max_questions` different texts, every pair
+that reaches the threshold is found. With the other similarities, and of more texts, those are found of which one
+is among the `top_k` nearest points of the other, in the directions in which points differ most; of more
+texts, most of these.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from siamese.data.texts import Texts, factorize
+from siamese.detector import Detector
+from siamese.inference.network import NumpyNetwork
+from siamese.retrieval import embedding_space
+from siamese.retrieval.nearest_pairs import nearest_pairs
+from siamese.retrieval.radius_pairs import pairs_within
+from siamese.retrieval.scored_pairs import ScoredPairs
+from siamese.text.vectorizer import TokenIds
+
+SAMPLE, SAMPLE_OTHERS = 500, 20_000  # texts from which the number of pairs above a threshold is estimated
+PAIRS_AT_ONCE = 256  # whose embeddings are in a core's cache
+
+
+@dataclass(frozen=True)
+class DistinctTexts:
+    """The texts of a collection that a detector can tell apart.
+
+    Attributes:
+        embeddings: `float32[texts, dimension]`, in the order of their first appearance.
+        number: `int32[rows]`, which text each row of the collection has.
+        first: `int64[texts]`, the first row of each text.
+        count: `int64[texts]`, how many rows have it.
+    """
+
+    embeddings: np.ndarray
+    number: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def of(cls, detector: Detector, questions: Sequence[str]) -> "DistinctTexts":
+        """Encode each text of a collection once."""
+        token_ids = detector.vectorizer.encode(questions)
+        number = _numbered(token_ids)
+        _, first, count = np.unique(number, return_index=True, return_counts=True)
+        return cls(detector.network.encode(_taken(token_ids, first)), number, first, count)
+
+
+def duplicates(
+    network: NumpyNetwork, texts: DistinctTexts, threshold: float, top_k: int, exact_max_questions: int
+) -> Iterator[ScoredPairs]:
+    """The pairs of rows whose similarity reaches the threshold, as they are found; `left` and `right` are rows.
+
+    First come the repeats, each row whose text has come before with the first row of that text; then the pairs of
+    different texts, each text by its first row, in the order of left, then right.
+
+    Args:
+        network: decides about each pair.
+        texts: of the collection.
+        threshold: least similarity.
+        top_k: of each text that are looked at where not all are; at least 1.
+        exact_max_questions: of more texts than these, only those of near cells are compared.
+
+    Raises:
+        ValueError: `top_k` is below 1.
+    """
+    if top_k < 1:
+        raise ValueError(f"top_k must be at least 1, got {top_k}")
+    yield _repeats(network, texts, threshold)
+    for found in _near_duplicates(network, texts.embeddings, threshold, top_k, exact_max_questions):
+        yield replace(found, left=texts.first[found.left], right=texts.first[found.right])
+
+
+def _repeats(network: NumpyNetwork, texts: DistinctTexts, threshold: float) -> ScoredPairs:
+    right = np.flatnonzero(texts.first[texts.number] != np.arange(len(texts.number)))
+    text = texts.number[right]
+    similarity = _similarity(network, texts.embeddings, text, text)
+    kept = similarity >= threshold
+    return ScoredPairs(texts.first[text[kept]], right[kept], similarity[kept], 0.0)
+
+
+def _near_duplicates(
+    network: NumpyNetwork, embeddings: np.ndarray, threshold: float, top_k: int, exact_max_questions: int
+) -> Iterator[ScoredPairs]:
+    """The same of distinct texts, by their positions."""
+
+    def score(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        return _similarity(network, embeddings, left, right)
+
+    if len(embeddings) < 2:
+        return iter(())
+    similarity = network.description["similarity"]
+    radius = embedding_space.radius(similarity, threshold)
+    exact = len(embeddings) <= exact_max_questions
+    if radius is not None and exact:
+        return pairs_within(embedding_space.points(similarity, embeddings), radius, score, threshold)
+    return nearest_pairs(embedding_space.principal(similarity, embeddings), top_k, exact, score, threshold)
+
+
+def affordable_threshold(network: NumpyNetwork, embeddings: np.ndarray, threshold: float, max_pairs: int) -> float:
+    """The threshold itself or, if more than `max_pairs` pairs of texts reach it, the one that about so many reach.
+
+    A threshold that is right where a third of the pairs are duplicates is far too low for all pairs of a collection,
+    of which hardly any are. The number is estimated from a sample, always the same. Where candidates are nearest
+    neighbours their number is bounded anyway, and the threshold stays.
+
+    Args:
+        network: its similarity counts.
+        embeddings: `float32[texts, dimension]`.
+        threshold: least similarity.
+        max_pairs: pairs, at least 1.
+
+    Raises:
+        ValueError: `max_pairs` is below 1.
+    """
+    if max_pairs < 1:
+        raise ValueError(f"max_pairs must be at least 1, got {max_pairs}")
+    texts, similarity = len(embeddings), network.description["similarity"]
+    pairs = texts * (texts - 1) // 2
+    if pairs <= max_pairs or embedding_space.radius(similarity, threshold) is None:
+        return threshold
+    generator = np.random.default_rng(0)
+    sample = generator.choice(texts, min(SAMPLE, texts), replace=False)
+    others = generator.choice(texts, min(SAMPLE_OTHERS, texts), replace=False)
+    points = embedding_space.points(similarity, embeddings[sample])
+    nearness = (
+        embedding_space.asked(points) @ embedding_space.stored(embedding_space.points(similarity, embeddings[others])).T
+    )
+    nearness -= np.einsum("nd,nd->n", points, points)[:, None] / 2  # now minus half the squared distance
+    nearness[sample[:, None] == others] = -np.inf  # a text and itself are no pair
+    compared = np.count_nonzero(nearness > -np.inf)
+    allowed = compared * max_pairs // pairs
+    nearest_first = np.argpartition(-nearness.ravel(), allowed)
+    row, column = np.divmod(nearest_first[allowed : allowed + 1], len(others))  # the first pair that is too many
+    too_much = _similarity(network, embeddings, sample[row], others[column])[0]
+    return max(threshold, float(np.nextafter(too_much, np.float32(2))))
+
+
+def _similarity(network: NumpyNetwork, embeddings: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Similarities `float32[pairs]` of pairs of positions, `int64[pairs]` each."""
+    similarity = np.empty(len(left), np.float32)
+    for start in range(0, len(left), PAIRS_AT_ONCE):
+        part = slice(start, start + PAIRS_AT_ONCE)
+        similarity[part] = network.similarity(embeddings[left[part]], embeddings[right[part]])
+    return similarity
+
+
+def _numbered(token_ids: TokenIds) -> np.ndarray:
+    """Number questions so that those with the same tokens have the same number: `int32[questions]`."""
+    buffers = [None, pa.py_buffer(4 * token_ids.offsets), pa.py_buffer(token_ids.values)]
+    return factorize(Texts(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(token_ids), buffers)))[0]
+
+
+def _taken(token_ids: TokenIds, rows: np.ndarray) -> TokenIds:
+    """The token ids of the questions at `rows`, `int64[n]`."""
+    lengths = token_ids.lengths[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    shift = np.repeat(token_ids.offsets[rows] - offsets[:-1], lengths)
+    return TokenIds(token_ids.values[shift + np.arange(offsets[-1])], offsets)

@@ -1,0 +1,297 @@
+"""Collection: questions with their embeddings, to search, to add to and to take from.
+
+A folder of plain files keeps it:
+
+    collection.json     format version, the digest of the detector that made it, and the next number
+    questions.parquet   number (a question keeps its own), question, and whatever stood beside it
+    embeddings.npy      float32[questions, dimension]
+    nearest.faiss       the approximate index, if there is one
+
+Nothing in the folder is code, and loading runs none.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from siamese.data.folders import atomic_folder
+from siamese.detector import Detector
+from siamese.retrieval import embedding_space
+from siamese.retrieval.approximate_index import ApproximateIndex
+from siamese.retrieval.exact_search import exact_top
+
+FORMAT_VERSION = 1
+HEAD, TABLE, EMBEDDINGS, INDEX = "collection.json", "questions.parquet", "embeddings.npy", "nearest.faiss"
+Row = dict[str, Any]  # by column
+
+TAKEN = ("number", "asked", "similarity", "probability", "duplicate")  # names of columns that answers have anyway
+
+
+class Collection:
+    """Questions that can be searched with the detector that encoded them.
+
+    Attributes:
+        table: the questions: number (`int64`, ascending), question, and other columns of texts.
+        embeddings: `float32[questions, dimension]`.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        table: pa.Table,
+        embeddings: np.ndarray,
+        index: ApproximateIndex | None,
+        following: int,
+    ):
+        self._detector = detector
+        self.table = table
+        self.embeddings = embeddings
+        self._index = index
+        self._following = following  # the number of the next question
+        self._vectors: np.ndarray | None = None  # for exact search; made when it is first wanted
+
+    @classmethod
+    def build(cls, detector: Detector, questions: pa.Table, approximate: bool = False) -> "Collection":
+        """Encode questions.
+
+        Args:
+            detector: encodes and scores.
+            questions: the column question, and any others, of texts.
+            approximate: whether searches go through an index of the nearest (faiss), for millions of questions.
+
+        Raises:
+            ValueError: there is no question, or a column has a name that answers need.
+        """
+        table = _numbered(questions, 0)
+        embeddings = detector.encode(table["question"].to_pylist())
+        index = ApproximateIndex.build(_points(detector, embeddings), metric="euclidean") if approximate else None
+        return cls(detector, table, embeddings, index, len(table))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def approximate(self) -> bool:
+        """Whether searches go through an index, which may miss a near question."""
+        return self._index is not None
+
+    def append(self, questions: pa.Table) -> None:
+        """Add questions, given as for `build`; what one side has no column for becomes "" there."""
+        new = _numbered(questions, self._following)
+        embeddings = self._detector.encode(new["question"].to_pylist())
+        if self._index is not None:
+            self._index.add(_points(self._detector, embeddings), new["number"].to_numpy())
+        joined = pa.concat_tables([self.table, new], promote_options="default")
+        for position, name in enumerate(joined.column_names):
+            joined = joined.set_column(position, name, joined[name].fill_null("" if position else 0))
+        self.table = joined.combine_chunks()
+        self.embeddings = np.concatenate([self.embeddings, embeddings])
+        self._following += len(new)
+        self._vectors = None
+
+    def delete(self, where: Mapping[str, str]) -> int:
+        """Take out the questions that `chosen` gives for `where`; gives how many they were."""
+        gone = self.chosen(where)
+        if self._index is not None:
+            self._index.remove(self.table["number"].to_numpy()[gone])
+        kept = np.delete(np.arange(len(self)), gone)
+        self.table = self.table.take(_int64(kept)).combine_chunks()
+        self.embeddings = self.embeddings[kept]
+        self._vectors = None
+        return len(gone)
+
+    def chosen(self, where: Mapping[str, str]) -> np.ndarray:
+        """Positions `int64[n]` of the questions that have, in each column named, the value given.
+
+        Raises:
+            ValueError: there is no such column.
+        """
+        mask = np.ones(len(self), bool)
+        for column, value in where.items():
+            if column not in self.table.column_names:
+                raise ValueError(f"there is no column {column!r}; the columns are {', '.join(self.table.column_names)}")
+            mask &= pc.equal(self.table[column].cast(pa.large_string()), value).to_numpy()
+        return np.flatnonzero(mask)
+
+    def rows(self, position: np.ndarray) -> list[dict[str, Any]]:
+        """What stands in the table at these positions, `int64[n]`, by column."""
+        return self.table.take(_int64(position)).to_pylist()
+
+    def search(
+        self, question: str, top: int, where: Mapping[str, str] | None = None, candidates: int = 100
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The questions most similar to one.
+
+        The nearest embeddings are candidates, and the whole network scores these. With the cosine and the Euclidean
+        similarity both have one order, so the answers of an exact search are the best of all.
+
+        Args:
+            question: any text.
+            top: how many to find; there are fewer if there are fewer questions.
+            where: values of columns; only questions that have them are looked at.
+            candidates: how many are scored, if that is more than `top`.
+
+        Returns:
+            Positions `int64[n]`, most similar first, and similarities `float32[n]`.
+
+        Raises:
+            ValueError: `top` or `candidates` is below 1, or `where` names no column.
+        """
+        if top < 1 or candidates < 1:
+            raise ValueError(f"top and candidates must be at least 1, got {top} and {candidates}")
+        embedding = self._detector.encode([question])
+        position = self._nearest(_points(self._detector, embedding), max(top, candidates), where or {})
+        embeddings = self.embeddings[position]
+        similarity = self._detector.network.similarity(np.repeat(embedding, len(position), axis=0), embeddings)
+        best = np.argsort(-similarity, kind="stable")[:top]
+        return position[best], similarity[best]
+
+    def _nearest(self, point: np.ndarray, count: int, where: Mapping[str, str]) -> np.ndarray:
+        """Positions `int64[n]` of the points nearest to `float32[1, dimension]`."""
+        among = self.chosen(where) if where else None
+        if self._index is not None:
+            numbers = self.table["number"].to_numpy()
+            found = self._index.search(point, count, None if among is None else numbers[among])[1][0]
+            return np.searchsorted(numbers, found)
+        if self._vectors is None:
+            self._vectors = embedding_space.stored(_points(self._detector, self.embeddings))
+        vectors = self._vectors if among is None else self._vectors[among]
+        found = exact_top(embedding_space.asked(point), vectors, count)[1][0]
+        return found if among is None else among[found]
+
+    def save(self, folder: Path) -> None:
+        """Write the folder; one that holds a collection is replaced, and at no moment is it half written.
+
+        Raises:
+            ValueError: the folder holds other things.
+        """
+        with atomic_folder(folder, lambda old: (old / HEAD).is_file()) as new:
+            pq.write_table(self.table, new / TABLE)
+            np.save(new / EMBEDDINGS, self.embeddings)
+            if self._index is not None:
+                self._index.save(new / INDEX)
+            head = {
+                "format_version": FORMAT_VERSION,
+                "detector": digest(self._detector),
+                "following": self._following,
+                "approximate": self.approximate,
+            }
+            (new / HEAD).write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, detector: Detector) -> "Collection":
+        """Read a folder that `save` wrote; the embeddings are read where they are needed.
+
+        Raises:
+            ValueError: the folder is no collection, is of a newer format, was made by another detector, or its files
+                do not fit together.
+        """
+        head = _head(folder)
+        if head["detector"] != digest(detector):
+            raise ValueError(
+                f"{folder} was made by another detector (digest {head['detector'][:12]}, this one has "
+                f"{digest(detector)[:12]}), and their embeddings have nothing in common; "
+                "name the detector that made it with run=, or build the collection anew"
+            )
+        try:
+            table = pq.ParquetFile(folder / TABLE).read()  # pq.read_table would bring in pandas
+            embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, pa.ArrowInvalid) as problem:
+            raise ValueError(f"{folder} cannot be read: {problem}; build it anew") from None
+        index = ApproximateIndex.load(folder / INDEX) if head["approximate"] else None
+        if embeddings.shape != (len(table), detector.network.dimension) or (
+            index is not None and len(index) != len(table)
+        ):
+            raise ValueError(
+                f"the files of {folder} do not belong together: {len(table)} questions, embeddings of shape "
+                f"{list(embeddings.shape)}; build it anew"
+            )
+        return cls(detector, table, embeddings, index, head["following"])
+
+
+def answers(
+    detector: Detector,
+    collection: Collection,
+    question: str,
+    top: int,
+    where: Mapping[str, str] | None = None,
+    candidates: int = 100,
+) -> list[Row]:
+    """The questions of a collection most similar to one, best first, as rows to print.
+
+    Args:
+        detector, collection: the detector that encoded the collection.
+        question, top, where, candidates: as in `Collection.search`.
+
+    Returns:
+        Rows of asked (the question), similarity and probability in [0, 1], duplicate (bool), number and all columns
+        of the collection.
+    """
+    position, similarity = collection.search(question, top, where, candidates)
+    scores = zip(
+        [float(str(value)) for value in similarity],  # as few digits as a float32 needs
+        [round(value, 6) for value in detector.probability(similarity).tolist()],
+        detector.calibration.duplicate(similarity).tolist(),
+        collection.rows(position),
+        strict=True,
+    )
+    return [
+        {"asked": question, "similarity": similar, "probability": probable, "duplicate": verdict, **row}
+        for similar, probable, verdict, row in scores
+    ]
+
+
+def digest(detector: Detector) -> str:
+    """64 hexadecimal digits that tell detectors apart by their embeddings and similarities, not by their thresholds."""
+    blake = hashlib.blake2b(digest_size=32)
+    blake.update(detector.vectorizer.to_json().encode())
+    blake.update(json.dumps(detector.network.description, sort_keys=True).encode())
+    for name, array in sorted(detector.network.arrays.items()):
+        blake.update(f"{name} {array.shape}".encode())
+        blake.update(array.tobytes())
+    return blake.hexdigest()
+
+
+def _head(folder: Path) -> dict[str, Any]:
+    if not (folder / HEAD).is_file():
+        raise ValueError(f"{folder} is no collection: it has no {HEAD}")
+    try:
+        head = json.loads((folder / HEAD).read_text(encoding="utf-8"))
+        version = head["format_version"]
+        missing = {"detector", "following", "approximate"} - set(head)
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ValueError(f"{folder / HEAD} describes no collection: {problem!r}; build it anew") from None
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{folder} has format {version}, this program reads up to {FORMAT_VERSION}; use a newer version of the project"
+        )
+    if missing:
+        raise ValueError(f"{folder / HEAD} lacks {', '.join(sorted(missing))}; build the collection anew")
+    return head
+
+
+def _numbered(questions: pa.Table, first: int) -> pa.Table:
+    """The table with a number for each question."""
+    taken = [name for name in TAKEN if name in questions.column_names]
+    if taken:
+        raise ValueError(f"the questions have a column {taken[0]!r}, a name that answers need; rename it")
+    if not len(questions):
+        raise ValueError("there is no question; give at least one")
+    texts = questions.cast(pa.schema([(name, pa.large_string()) for name in questions.column_names]))
+    return texts.add_column(0, "number", _int64(np.arange(first, first + len(texts))))
+
+
+def _int64(values: np.ndarray) -> pa.Array:
+    """An array of Arrow; `pa.array` would bring in pandas, which takes as long as all the rest of a search."""
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
+
+
+def _points(detector: Detector, embeddings: np.ndarray) -> np.ndarray:
+    return embedding_space.points(detector.network.description["similarity"], embeddings)

@@ -1,0 +1,143 @@
+"""Near pairs: all pairs of points within a distance, without a square matrix in memory.
+
+All with all is a matrix product, and so the fastest thing a processor can do; but of 100,000 points in 600
+dimensions it still takes 3 · 10¹² multiplications. Most of them can be saved. Let h be the coordinates of a point on
+the axes on which the points differ most, and r the length of what is left of it. For two points
+
+    (h₁ - h₂)² + (r₁ - r₂)² <= (p₁ - p₂)²
+
+(Pythagoras, and the triangle inequality on the rest), so in these few dimensions too no pair is farther apart: the
+product of narrow matrices finds every near pair, and some others, whose distance is then computed in full.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from siamese.inference.threads import Each, cores, side_by_side
+from siamese.retrieval.embedding_space import products
+from siamese.retrieval.scored_pairs import Score, ScoredPairs, scored
+
+ROWS, COLUMNS = 512, 2_048  # of a tile: 4 MB of distances, which are looked through while in the cache
+TILE_ROWS_AT_ONCE = 16  # more than cores, so that none waits long for the last
+WIDTHS = (64, 96, 128, 192, 256, 384)  # of the narrow points; one of them, or full width
+SAMPLE, SAMPLE_OTHERS = 300, 10_000  # points to see which width saves most
+AXES_SAMPLE = 10_000  # points that the axes come from
+TURNED_AT_ONCE = 4_096
+FULL_COST = 50_000  # multiplications in a product that take as long as the full distance of one pair
+PAIRS_AT_ONCE = 1_024  # whose full distance is computed
+
+
+def pairs_within(points: np.ndarray, radius: float, score: Score, threshold: float) -> Iterator[ScoredPairs]:
+    """All pairs no farther apart than `radius` whose score reaches the threshold, in the order of left, then right.
+
+    Args:
+        points: `float32[points, dimension]`.
+        radius: Euclidean; a pair farther apart must have a score below the threshold.
+        score: of pairs of positions; called in several threads.
+        threshold: least score.
+    """
+    with side_by_side(cores()) as each:
+        narrow = _narrowed(points, radius, each)
+        row_of_tiles = _row_of_tiles(points, narrow, radius, score, threshold)
+        starts = range(0, len(points), ROWS)
+        for some in range(0, len(starts), TILE_ROWS_AT_ONCE):
+            yield from each(row_of_tiles, starts[some : some + TILE_ROWS_AT_ONCE])
+
+
+def _row_of_tiles(
+    points: np.ndarray, narrow: np.ndarray | None, radius: float, score: Score, threshold: float
+) -> Callable[[int], ScoredPairs]:
+    """A function: a multiple of ROWS -> the pairs of the points from there on, ROWS of them, with later points.
+
+    Args:
+        points, radius, score, threshold: as in `pairs_within`.
+        narrow: from `_narrowed`.
+    """
+    total = len(points) ** 2 / 2
+    left, right, least = products(points if narrow is None else narrow, radius)
+    scores = threading.local()  # an array that each thread uses again and again
+
+    def row_of_tiles(start: int) -> ScoredPairs:
+        found = []
+        for first in range(start, len(points), COLUMNS):
+            rows, columns = left[start : start + ROWS], right[first : first + COLUMNS]
+            if not hasattr(scores, "array"):
+                scores.array = np.empty(ROWS * COLUMNS, np.float32)
+            product = scores.array[: len(rows) * len(columns)].reshape(len(rows), len(columns))
+            np.matmul(rows, columns.T, out=product)
+            one, other = np.divmod(np.flatnonzero(product >= least), len(columns))
+            one, other = one + start, other + first
+            above = one < other
+            one, other = one[above], other[above]
+            if narrow is not None:
+                near = _are_near(points, one, other, radius)
+                one, other = one[near], other[near]
+            found.append(scored(one, other, score, threshold))
+        one, other, similarity = map(np.concatenate, zip(*found, strict=True))
+        order = np.argsort(one, kind="stable")  # the tiles came from left to right
+        height = min(ROWS, len(points) - start)
+        share = height * (len(points) - start - height / 2) / total
+        return ScoredPairs(one[order], other[order], similarity[order], share)
+
+    return row_of_tiles
+
+
+def _are_near(points: np.ndarray, left: np.ndarray, right: np.ndarray, radius: float) -> np.ndarray:
+    """Whether pairs lie within the radius, or beyond it by rounding: `bool[pairs]`."""
+    square = np.empty(len(left), np.float32)
+    for start in range(0, len(left), PAIRS_AT_ONCE):
+        part = slice(start, start + PAIRS_AT_ONCE)
+        apart = points[left[part]] - points[right[part]]
+        square[part] = np.einsum("nd,nd->n", apart, apart)
+    return square <= (radius * (1 + 1e-4) + 1e-6) ** 2
+
+
+def _narrowed(points: np.ndarray, radius: float, each: Each) -> np.ndarray | None:
+    """Points in the fewer dimensions that make the search fastest, `float32[points, width + 1]`; None for all of them.
+
+    What is estimated is the time; the pairs that are found are the same.
+    """
+    widths = [width for width in WIDTHS if width + 1 < points.shape[1]]
+    if not widths or not np.isfinite(radius) or radius < 0:
+        return None
+    centre = points.mean(axis=0, dtype=np.float64)
+    spread = points[_evenly(len(points), AXES_SAMPLE)].astype(np.float64) - centre
+    axes = np.linalg.eigh(spread.T @ spread)[1][:, ::-1]
+    sample, others = _evenly(len(points), SAMPLE), _evenly(len(points), SAMPLE_OTHERS)
+    themselves = np.isin(sample, others).sum()
+    costs = {}
+    for width in widths:
+        narrow = _turned(points[np.concatenate([sample, others])], centre, axes[:, :width], each)
+        left, right, least = products(narrow, radius)
+        near = np.count_nonzero(left[: len(sample)] @ right[len(sample) :].T >= least) - themselves
+        costs[width] = width + FULL_COST * near / (len(sample) * len(others))
+    best = min(costs, key=costs.__getitem__)
+    return _turned(points, centre, axes[:, :best], each) if costs[best] < points.shape[1] else None
+
+
+def _turned(points: np.ndarray, centre: np.ndarray, axes: np.ndarray, each: Each) -> np.ndarray:
+    """The coordinates of points on orthonormal axes, and the length of what is left: `float32[points, axes + 1]`.
+
+    Args:
+        points: `float32[points, dimension]`.
+        centre: `float64[dimension]`, the origin.
+        axes: `float64[dimension, axes]`.
+        each: shares the work out.
+    """
+    turned = np.empty((len(points), axes.shape[1] + 1), np.float32)
+
+    def turn(start: int) -> None:
+        part = points[start : start + TURNED_AT_ONCE] - centre  # float64: the rest is a small difference
+        on_axes = part @ axes
+        rest = np.einsum("nd,nd->n", part, part) - np.einsum("na,na->n", on_axes, on_axes)
+        turned[start : start + TURNED_AT_ONCE] = np.column_stack([on_axes, np.sqrt(np.maximum(rest, 0))])
+
+    each(turn, range(0, len(points), TURNED_AT_ONCE))
+    return turned
+
+
+def _evenly(points: int, count: int) -> np.ndarray:
+    """At most `count` positions, evenly spread over so many points: `int64[n]`."""
+    return np.unique(np.linspace(0, points - 1, min(count, points)).astype(np.int64))

@@ -1,0 +1,28 @@
+"""The model that MLflow loads and serves: pairs of questions in, similarity and verdict out.
+
+MLflow runs this file ("models from code"); the trained weights lie beside it as plain files.
+"""
+
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc import PythonModel
+
+from siamese.detector import Detector
+from siamese.serving.scoring_server import ANSWERS, answers
+
+
+class ServedDetector(PythonModel):
+    """A detector behind MLflow's table-in, table-out interface."""
+
+    def load_context(self, context) -> None:
+        """Load the detector from the model's artifacts."""
+        self.detector = Detector.load(Path(context.artifacts["detector"]))
+
+    def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
+        """Columns question1, question2 -> similarity, probability, duplicate, in the same order."""
+        return pd.DataFrame(answers(self.detector, model_input), columns=list(ANSWERS))
+
+
+mlflow.models.set_model(ServedDetector())

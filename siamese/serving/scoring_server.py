@@ -1,0 +1,178 @@
+"""Serving: a detector behind MLflow's scoring server. Pairs of questions in, similarity, probability and verdict out.
+
+The server is MLflow's own (`mlflow.pyfunc.scoring_server`): its routes, its formats, its check of the schema. A thin
+layer around it refuses what it would misread or die of, and gives every error the same form.
+"""
+
+import json
+from functools import partial
+from http import HTTPStatus
+from types import SimpleNamespace
+from typing import TypeGuard, TypeVar
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.pyfunc import PyFuncModel, scoring_server
+from mlflow.types import ColSpec, Schema
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from siamese.data.files import text_problem
+from siamese.detector import Detector
+
+QUESTIONS = ("question1", "question2")
+ANSWERS = ("similarity", "probability", "duplicate")
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec("string", name) for name in QUESTIONS]),
+    outputs=Schema([ColSpec(kind, name) for kind, name in zip(("double", "double", "boolean"), ANSWERS, strict=True)]),
+)
+ROUTE = "/invocations"  # MLflow's
+FORMS = ("dataframe_records", "dataframe_split")
+WIDEST = 100  # columns that a request may have
+SHOWN = 500  # characters of a message at either end: in some MLflow repeats the request
+
+Kind = TypeVar("Kind")
+
+
+def answers(detector: Detector, pairs: pd.DataFrame) -> list[dict[str, float | bool]]:
+    """For each pair of the columns question1 and question2, in their order, what `ANSWERS` names.
+
+    It is a list since building a table and taking it apart again costs a sixth of a request.
+
+    Raises:
+        MlflowException: a value is no text, or an empty one; MLflow's server answers it with status 400.
+    """
+    columns = [pairs[name].tolist() for name in QUESTIONS]
+    for name, values in zip(QUESTIONS, columns, strict=True):
+        for number, value in enumerate(values, start=1):
+            problem = text_problem(None if value != value else value)  # pandas makes nan of null
+            if problem:
+                raise MlflowException.invalid_parameter_value(f"{name} of pair {number} of {len(values)}: {problem}")
+    similarity = detector.similarity(list(zip(*columns, strict=True)))
+    scores = (similarity, detector.probability(similarity), detector.calibration.duplicate(similarity))
+    return [dict(zip(ANSWERS, row, strict=True)) for row in zip(*(each.tolist() for each in scores), strict=True)]
+
+
+def scoring_app(detector: Detector, max_request_bytes: int) -> ASGIApp:
+    """MLflow's scoring server for a detector, as an ASGI app. It runs no code of a saved model.
+
+    Args:
+        detector: that answers.
+        max_request_bytes: bytes of a body; a larger one is refused.
+    """
+    model = PyFuncModel(Model(signature=SIGNATURE), SimpleNamespace(predict=partial(answers, detector)))
+    return with_clear_errors(scoring_server.init(model), max_request_bytes)
+
+
+def with_clear_errors(app: ASGIApp, max_request_bytes: int) -> ASGIApp:
+    """MLflow's app, but every error is a JSON object {"error_code", "message"}, short and without a traceback.
+
+    Args:
+        app: from `scoring_server.init`.
+        max_request_bytes: bytes of a body.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _body(receive, max_request_bytes)
+        refusal = _refusal(scope, body, max_request_bytes)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        unread = [{"type": "http.request", "body": body, "more_body": False}]
+        error: list[Message] = []  # what MLflow says of one, in parts
+
+        async def receive_again() -> Message:
+            return unread.pop() if unread else await receive()
+
+        async def send_if_good(message: Message) -> None:
+            if error or message.get("status", 0) >= 400:
+                error.append(message)
+            else:
+                await send(message)
+
+        await app(scope, receive_again, send_if_good)
+        if error:
+            told = b"".join(part.get("body", b"") for part in error).decode()
+            await _error(error[0]["status"], _message(told))(scope, receive, send)
+
+    return answer
+
+
+def form_problem(body: bytes) -> str:
+    """Why a body is not handed on to MLflow; "" if it is.
+
+    MLflow takes more forms. In some it makes texts of numbers and of null, or reads the first columns of a CSV as an
+    index. And one wide row widens its whole table: a request of 1 MB could ask for 100 GB.
+
+    >>> form_problem(b'{"dataframe_records": [{"question1": "a", "question2": "b"}]}')
+    ''
+    >>> form_problem(b'{"inputs": []}')
+    'an object with dataframe_records or dataframe_split alone is expected; it has inputs'
+    """
+    try:
+        request = json.loads(body.decode())
+    except UnicodeDecodeError as problem:
+        return f"the body is not UTF-8: {problem.reason} at byte {problem.start}"
+    except (ValueError, RecursionError) as problem:
+        return f"the body, {len(body):,} bytes, is no JSON that can be read: {problem}"
+    if not isinstance(request, dict):
+        return f"an object with {' or '.join(FORMS)} is expected, not {type(request).__name__}"
+    if len(request) != 1 or not request.keys() <= set(FORMS):
+        has = ", ".join(request)[:SHOWN] or "nothing"
+        return f"an object with {' or '.join(FORMS)} alone is expected; it has {has}"
+    records, table = request.get("dataframe_records"), request.get("dataframe_split")
+    if _all_are(records, dict):
+        width = len(set().union(*records))
+    elif isinstance(table, dict) and _all_are(table.get("columns"), str) and _all_are(table.get("data"), list):
+        width = max(map(len, [table["columns"], *table["data"]]))
+    else:
+        return (
+            "dataframe_records must be a list of objects, one for each pair; dataframe_split must have columns, "
+            "a list of names, and data, a list with a list for each pair"
+        )
+    return f"the pairs have {width:,} columns; at most {WIDEST} may come" if width > WIDEST else ""
+
+
+def _all_are(values: object, kind: type[Kind]) -> TypeGuard[list[Kind]]:
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
+
+
+async def _body(receive: Receive, largest: int) -> bytes | None:
+    """The body of a request; None if it is larger. Either way all is read: a client sends first, and then listens."""
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= largest:
+            parts.append(part)
+        more = message.get("more_body", False)  # False also if the client has gone
+    return b"".join(parts) if size <= largest else None
+
+
+def _refusal(scope: Scope, body: bytes | None, max_request_bytes: int) -> JSONResponse | None:
+    """The answer to a request that MLflow does not get."""
+    if body is None:
+        return _error(413, f"the body has more than {max_request_bytes:,} bytes; ask in several requests")
+    if scope["path"] != ROUTE or scope["method"] != "POST":
+        return None
+    content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        return _error(415, f"the content type application/json is expected, got {content_type or 'none'}")
+    problem = form_problem(body)
+    return _error(400, problem) if problem else None
+
+
+def _message(told: str) -> str:
+    """What MLflow says of an error, whatever the form."""
+    try:
+        answer = json.loads(told)
+    except ValueError:
+        return told
+    return str(answer.get("message") or answer.get("detail"))
+
+
+def _error(status: int, message: str) -> JSONResponse:
+    shown = message if len(message) <= 2 * SHOWN else f"{message[:SHOWN]} … {message[-SHOWN:]}"
+    return JSONResponse({"error_code": HTTPStatus(status).name, "message": shown}, status)

@@ -1,0 +1,73 @@
+"""Nested runs: those that belong to another one. Finds them, and sets right how they ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mlflow
+from mlflow.entities import LifecycleStage
+from mlflow.exceptions import MlflowException
+
+from siamese.tracking.runs import defer_interrupts
+
+
+@dataclass(frozen=True)
+class Child:
+    """A run that belongs to another one.
+
+    Attributes:
+        run_id: in the store.
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        tags: by name.
+        metrics: the newest value of each, by name.
+    """
+
+    run_id: str
+    status: str
+    tags: dict[str, str]
+    metrics: dict[str, float]
+
+
+@defer_interrupts()
+def is_there(run: str) -> bool:
+    """Whether the current store has a run, and nobody deleted it."""
+    try:
+        return mlflow.get_run(run).info.lifecycle_stage == LifecycleStage.ACTIVE
+    except MlflowException:
+        return False
+
+
+@defer_interrupts()
+def children(parent: str, tags: Mapping[str, str]) -> list[Child]:
+    """The runs of the current experiment that belong to `parent` and have all these tags, oldest first."""
+    wanted = "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items())
+    found = mlflow.search_runs(
+        filter_string=f"tags.`mlflow.parentRunId` = '{parent}'{wanted}",
+        order_by=["attributes.start_time ASC"],
+        output_format="list",
+    )
+    return [Child(each.info.run_id, each.info.status, each.data.tags, each.data.metrics) for each in found]
+
+
+@defer_interrupts()
+def end_as_killed(run: str) -> None:
+    """End a run whose process was killed, or whose result nobody took."""
+    mlflow.MlflowClient().set_terminated(run, "KILLED")
+
+
+@defer_interrupts()
+def end_as_pruned(run: str, name: str) -> None:
+    """End a run that was stopped because it was not promising: FINISHED, with the tag state=pruned.
+
+    MLflow has no status for it, and its UI shows KILLED with the red cross of FAILED; so the run's name says it too.
+    """
+    client = mlflow.MlflowClient()
+    client.set_tag(run, "state", "pruned")
+    client.delete_tag(run, "error")
+    client.update_run(run, name=name)
+    client.set_terminated(run, "FINISHED")
+
+
+@defer_interrupts()
+def retag(run: str, name: str, value: str) -> None:
+    """Change a tag of a run that is over."""
+    mlflow.MlflowClient().set_tag(run, name, value)

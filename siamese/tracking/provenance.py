@@ -1,0 +1,104 @@
+"""Provenance: what a run came from, and what makes two runs comparable."""
+
+import hashlib
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import psutil
+
+PARAMETER_LIMIT = 6_000  # characters that MLflow keeps of a parameter's value
+WHERE_AND_WHEN = frozenset({"seed", "tracking", "devices"})  # parts of a config that are no choice between networks
+MOVED_TARGETS = {"siamese.training.optimizers": "siamese.optimizer"}  # module -> its name when first tracked
+RENAMED_SETTINGS = {"loss.second_weight": "loss.share", "data.hard_negative_share": "data.confusable_share"}
+VERSION_OF_CODE = {"5deb6d91a3e5db39": "1"}  # digest of the code that measured -> METRICS_VERSION
+
+
+def config_digest(config: dict) -> str:
+    """A digest of a composed config without seed and store: runs that share it differ in nothing but chance.
+
+    What was renamed counts under its first name, so that runs tracked before are still recognized.
+
+    >>> config_digest({"tower": {"units": [3]}, "seed": 1}) == config_digest({"seed": 2, "tower": {"units": [3]}})
+    True
+    """
+    choices = {name: _first_names(node, f"{name}.") for name, node in config.items() if name not in WHERE_AND_WHEN}
+    return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def first_name(setting: str) -> str:
+    """The dotted name under which a setting was first tracked.
+
+    >>> first_name("loss.second_weight"), first_name("seed")
+    ('loss.share', 'seed')
+    """
+    return RENAMED_SETTINGS.get(setting, setting)
+
+
+def current_name(setting: str) -> str:
+    """The dotted name that a setting has now, given that under which it was tracked."""
+    return next((name for name, first in RENAMED_SETTINGS.items() if first == setting), setting)
+
+
+def _first_names(node: object, path: str) -> object:
+    """A node of a config with the names of its settings and targets as they were first tracked."""
+    if not isinstance(node, dict):
+        return node
+    renamed: dict[str, object] = {}
+    for key, value in node.items():
+        if key == "_target_":
+            module, _, name = value.rpartition(".")
+            renamed[key] = f"{MOVED_TARGETS.get(module, module)}.{name}"
+        else:
+            renamed[first_name(path + key).rpartition(".")[2]] = _first_names(value, f"{path}{key}.")
+    return renamed
+
+
+def metrics_version(tags: Mapping[str, str]) -> str:
+    """By which version of the metrics a run was measured: figures of different versions do not compare.
+
+    Args:
+        tags: of the run. Runs older than the tag metrics_version have a digest of the code instead.
+    """
+    code = tags.get("evaluation_code", "")
+    return tags.get("metrics_version") or VERSION_OF_CODE.get(code, code)
+
+
+def process(pid: int | None = None) -> str:
+    """The unique id of a process, "host pid start-time"; by default of this one."""
+    pid = os.getpid() if pid is None else pid
+    return f"{socket.gethostname()} {pid} {psutil.Process(pid).create_time():.2f}"
+
+
+def process_is_dead(process_name: str, elsewhere: bool = False) -> bool:
+    """Whether a process named by `process` has ended.
+
+    Args:
+        process_name: "host pid start-time".
+        elsewhere: the answer for a process of another host, of which nothing is known here.
+    """
+    host, pid, _ = process_name.rsplit(" ", 2)
+    if host != socket.gethostname():
+        return elsewhere
+    try:
+        return process(int(pid)) != process_name or psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def git(*arguments: str) -> str:
+    """What git prints about the project's checkout; empty where there is none."""
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return result.stdout.strip()

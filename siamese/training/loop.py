@@ -1,0 +1,179 @@
+"""Training: batches in, weights of the best epoch out."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from siamese.data.pairs import QuestionPairs
+from siamese.data.splits import question_components
+from siamese.model.losses import Loss
+from siamese.text.vectorizer import UNKNOWN, TokenIds
+from siamese.training.batches import PairBatch, PairBatches
+from siamese.training.devices import broadcast_from_chief, encode_sharded, has_several_hosts, require_same_on_all_hosts
+
+SMALLER_IS_BETTER = frozenset(
+    {"log_loss", "brier", "expected_calibration_error", "expected_calibration_error_uncalibrated"}
+)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch measured.
+
+    Attributes:
+        number: counted from 1.
+        loss: mean training loss.
+        seconds: training alone, without the dev evaluation.
+        pairs_per_second: in these seconds.
+        dev: metrics of the dev pairs after the epoch.
+    """
+
+    number: int
+    loss: float
+    seconds: float
+    pairs_per_second: float
+    dev: dict[str, float]
+
+
+def fit(
+    network: keras.Model,
+    loss: Loss,
+    optimizer: Callable[[int], keras.optimizers.Optimizer],
+    pairs: QuestionPairs,
+    token_ids: TokenIds,
+    weight: np.ndarray,
+    seed: int,
+    evaluate: Callable[[], dict[str, float]],
+    on_epoch: Callable[[Epoch], None],
+    *,
+    epochs: int,
+    batch_size: int,
+    word_dropout: float,
+    monitor: str,
+    patience: int | None,
+) -> list[Epoch]:
+    """Train until the epochs are over or dev stops improving; leave the weights of the best epoch.
+
+    Args:
+        network: from `siamese_network`, made in the scope of one of the strategies of `siamese.training.devices` if
+            not on one device; changed in place.
+        loss: from `siamese.model.losses`.
+        optimizer: number of training steps -> optimizer.
+        pairs, token_ids: the training pairs and the ids of their questions.
+        weight: `float32[pairs]`, how much each pair counts.
+        seed: of the order of the batches.
+        evaluate: gives the dev metrics of the network as it is.
+        on_epoch: called after each epoch.
+        epochs: passes over the pairs, at least 1.
+        batch_size: pairs in a step.
+        word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (after
+            Iyyer et al. 2015).
+        monitor: the dev metric that decides which epoch is best.
+        patience: epochs without improvement after which training stops; None for never.
+
+    Returns:
+        What each epoch measured.
+
+    Raises:
+        ValueError: an argument is out of its range, the loss cannot train the similarity, the loss is no
+            longer finite, or several hosts were not given the same.
+    """
+    if epochs < 1:
+        raise ValueError(f"training.epochs must be at least 1, got {epochs}")
+    if not 0 <= word_dropout < 1:
+        raise ValueError(f"training.word_dropout must lie in [0, 1), got {word_dropout}")
+    if patience is not None and patience < 1:
+        raise ValueError(f"training.patience must be at least 1, or null for no early stopping; got {patience}")
+    loss.check(network.get_layer("similarity"))
+    strategy = network.distribute_strategy
+    if has_several_hosts(strategy):
+        same = {"pairs": pairs.digest(), "parameters": network.count_params(), "seed": seed}
+        require_same_on_all_hosts(strategy, **same, epochs=epochs, batch_size=batch_size)
+    batches = PairBatches(pairs, token_ids, question_components(pairs, only_duplicates=True), weight, batch_size, seed)
+    with strategy.scope():
+        step = training_step(network, loss, optimizer(epochs * len(batches)), word_dropout)
+
+    history: list[Epoch] = []
+    best, best_weights, since_best = -np.inf, network.get_weights(), 0
+    with tqdm(total=epochs * len(pairs), unit="pair", unit_scale=True, disable=not sys.stderr.isatty()) as progress:
+        for number in range(1, epochs + 1):
+            started = time.perf_counter()
+            losses = _run_epoch(step, batches, number, progress)
+            seconds = time.perf_counter() - started
+            mean_loss = float(np.mean(losses))
+            if not np.isfinite(mean_loss):
+                raise ValueError(
+                    f"the training loss became {mean_loss} in epoch {number}; "
+                    "lower optimizer.learning_rate or raise schedule.warmup_share"
+                )
+            dev = broadcast_from_chief(strategy, evaluate())
+            if monitor not in dev:
+                raise ValueError(f"training.monitor must be one of {', '.join(sorted(dev))}; got {monitor!r}")
+            history.append(Epoch(number, mean_loss, seconds, len(pairs) / seconds, dev))
+            on_epoch(history[-1])
+            score = -dev[monitor] if monitor in SMALLER_IS_BETTER else dev[monitor]
+            since_best += 1
+            if score > best:
+                best, best_weights, since_best = score, network.get_weights(), 0
+            if patience is not None and since_best >= patience:
+                break
+    network.set_weights(best_weights)
+    return history
+
+
+def best_epoch(history: list[Epoch], monitor: str) -> Epoch:
+    """The epoch whose weights `fit` left in the network."""
+    sign = -1 if monitor in SMALLER_IS_BETTER else 1
+    return max(history, key=lambda epoch: sign * epoch.dev[monitor])
+
+
+def _run_epoch(step: Callable, batches: PairBatches, number: int, progress: tqdm) -> list[float]:
+    losses = []
+    progress.set_description(f"epoch {number}")
+    for batch in batches.epoch(number):
+        losses.append(step(batch))
+        progress.update(len(batch.label))
+    return [float(value) for value in losses]
+
+
+def training_step(
+    network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer, word_dropout: float
+) -> Callable[[PairBatch], tf.Tensor]:
+    """One compiled step: encode each question of the batch once, compare, and change the weights.
+
+    Network and optimizer must have been made, and this must be called, under one `tf.distribute` strategy.
+    """
+    tower, similarity = network.get_layer("tower"), network.get_layer("similarity")
+    variables = network.trainable_variables
+    optimizer.build(variables)
+    strategy = network.distribute_strategy
+    integers, floats = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
+    drop = keras.random.SeedGenerator()
+
+    def on_each_device(questions, left, right, label, weight, group):
+        with tf.GradientTape() as tape:
+            embeddings = encode_sharded(tower, questions)  # float32[questions, dimension]
+            u, v = tf.gather(embeddings, left), tf.gather(embeddings, right)  # float32[batch, dimension]
+            negative = tf.gather(group, left)[:, None] != tf.gather(group, right)[None, :]  # bool[batch, batch]
+            # the matrix costs nothing where the loss does not use it: the graph is pruned
+            each = loss(label, similarity(u, v, training=True), similarity.matrix(u, v), negative)
+            total = tf.reduce_sum(each * weight) / tf.maximum(tf.reduce_sum(weight), 1e-9)
+            part = total / strategy.num_replicas_in_sync  # the optimizer sums the gradients of all devices
+        optimizer.apply(tape.gradient(part, variables), variables)
+        return total
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), integers, integers, floats, floats, integers])
+    def step(questions, left, right, label, weight, group):
+        if word_dropout:
+            dropped = keras.random.uniform(tf.shape(questions), seed=drop) < word_dropout
+            questions = tf.where(dropped & (questions != 0), UNKNOWN, questions)
+        total = strategy.run(on_each_device, args=(questions, left, right, label, weight, group))
+        return strategy.experimental_local_results(total)[0]  # all devices have the same
+
+    return lambda batch: step(batch.questions, batch.left, batch.right, batch.label, batch.weight, batch.group)

@@ -1,0 +1,156 @@
+"""mine: a file of questions in, pairs and clusters out, and nothing started that it does not need."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from siamese.commands import mine
+from siamese.commands.arguments import command_line
+from siamese.detector import Detector
+from siamese.evaluation.calibration import Calibration
+
+ROOT = Path(__file__).parents[2]
+QUESTIONS = [
+    "i lost my card",
+    "how do i cook rice",
+    "",
+    "I lost  my card",
+    "cooking rice",
+    "i lost my card , what now ?",
+]
+PROGRAM = """
+import runpy, sys
+runpy.run_module("experiments.mine", run_name="__main__", alter_sys=True)
+print("brought in:", *{"tensorflow", "keras", "mlflow", "hydra", "faiss", "matplotlib"} & set(sys.modules))
+"""
+
+
+@pytest.fixture(scope="module")
+def detector(build_network, vectorizer) -> Detector:
+    return Detector.from_network(build_network(), vectorizer, Calibration(0.0, 1.0, 0.0))
+
+
+@pytest.fixture
+def folder(detector, tmp_path, monkeypatch) -> Path:
+    """A working directory with a detector and a file of questions, of which line 4 is empty."""
+    detector.save(tmp_path / "detector")
+    with (tmp_path / "faq.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["id", "question"], *enumerate(QUESTIONS)])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words: str) -> dict[str, int]:
+    return mine.run(command_line("mine", ["run=detector", "collection=faq.csv", *words])[0])
+
+
+def rows(path: str) -> list[tuple[int, int]]:
+    with open(path, newline="") as file:
+        return [(int(row["row1"]), int(row["row2"])) for row in csv.DictReader(file)]
+
+
+def test_all_pairs_and_clusters(detector, folder):
+    """From 0 on everything is a duplicate; lines 2 and 5 are one text."""
+    found = run("output=pairs.csv", "clusters=clusters.json")
+    assert found == {"questions": 5, "texts": 4, "pairs": 7, "clusters": 1}
+    assert rows("pairs.csv") == [(2, 5), (2, 3), (2, 6), (2, 7), (3, 6), (3, 7), (6, 7)]
+    with open("pairs.csv", newline="") as file:
+        table = list(csv.DictReader(file))
+    similarity = detector.similarity([(row["question1"], row["question2"]) for row in table])
+    assert [float(row["similarity"]) for row in table] == pytest.approx(similarity.tolist(), abs=1e-6)
+    assert [float(row["probability"]) for row in table] == pytest.approx(
+        detector.probability(similarity).tolist(), abs=1e-5
+    )
+    [cluster] = json.loads(Path("clusters.json").read_text())
+    assert cluster["size"] == 5
+    assert [member["row"] for member in cluster["members"]] == [2, 3, 5, 6, 7]
+    assert cluster["members"][0]["question"] == "i lost my card"
+    sums = {
+        row: sum(s for s, pair in zip(similarity, rows("pairs.csv"), strict=True) if row in pair)
+        for row in (2, 3, 6, 7)
+    }
+    assert cluster["representative"]["row"] == max(sums, key=sums.__getitem__)
+
+
+def test_a_threshold_in_lines_of_json(folder):
+    """Nothing but the same text has a similarity of 1."""
+    assert run("threshold=1", "output=pairs.jsonl", "clusters=clusters.jsonl")["pairs"] == 1
+    [pair] = map(json.loads, Path("pairs.jsonl").read_text().splitlines())
+    assert (pair["row1"], pair["row2"], pair["similarity"]) == (2, 5, 1.0)
+    assert (pair["question1"], pair["question2"]) == ("i lost my card", "I lost  my card")
+    [cluster] = map(json.loads, Path("clusters.jsonl").read_text().splitlines())
+    member = {"row": 2, "question": "i lost my card"}
+    assert cluster == {
+        "size": 2,
+        "representative": member,
+        "members": [member, {"row": 5, "question": "I lost  my card"}],
+    }
+
+
+def test_nothing_found(folder):
+    found = run("threshold=1", "column=id", "output=pairs.csv", "clusters=clusters.json")
+    assert (found["pairs"], found["clusters"]) == (0, 0)
+    assert json.loads(Path("clusters.json").read_text()) == []
+    assert Path("pairs.csv").read_text() == "row1,row2,question1,question2,similarity,probability\n"
+
+
+def test_a_threshold_that_lets_too_much_through_is_raised_and_said(folder, capsys):
+    assert run("max_pairs=2", "output=few.csv")["pairs"] == 3
+    assert "more than 2 pairs reach the detector's threshold, 0.0000" in capsys.readouterr().err
+    assert run("max_pairs=2", "threshold=0", "output=all.csv")["pairs"] == 7
+    assert "threshold" not in capsys.readouterr().err
+    assert set(rows("few.csv")) < set(rows("all.csv"))
+
+
+def test_bad_rows_are_told(folder, capsys):
+    run("threshold=1", "output=pairs.csv")
+    assert (
+        "1 bad rows were left out; the first: faq.csv, row 4, column question: the text is empty"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_file_is_there_only_when_it_is_whole(folder, monkeypatch):
+    Path("pairs.csv").write_text("of yesterday")
+
+    def broken(*_):
+        raise ValueError("broken")
+        yield
+
+    monkeypatch.setattr(mine, "duplicates", broken)
+    with pytest.raises(ValueError, match="broken"):
+        run("output=pairs.csv")
+    assert Path("pairs.csv").read_text() == "of yesterday"
+    assert not list(folder.glob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["collection="], "give a file of questions: collection=FILE"),
+        (["output=pairs.xlsx"], r"output must end in \.csv or \.jsonl, got pairs\.xlsx"),
+        (["clusters=clusters.csv"], r"clusters must end in \.json or \.jsonl, got clusters\.csv"),
+    ],
+)
+def test_refused_before_anything_is_loaded(words, message):
+    with pytest.raises(ValueError, match=message):
+        run(*words)
+
+
+def test_the_program(folder):
+    """It prints the pairs, says how much it found, and starts neither TensorFlow nor MLflow."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "collection=faq.csv", "run=detector", "threshold=1"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[1].startswith("2,5,i lost my card,I lost  my card,1.0,")
+    assert done.stdout.splitlines()[2:] == ["brought in:"]
+    assert done.stderr.splitlines()[1:] == ["5 questions, 4 different: 1 pairs of duplicates in 1 clusters"]

@@ -1,0 +1,197 @@
+"""search: an index from a file, its folder, and answers in every form."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siamese.commands import search
+from siamese.commands.arguments import command_line
+from siamese.detector import Detector
+from siamese.evaluation.calibration import Calibration
+
+ROOT = Path(__file__).parents[2]
+QUESTIONS = {"i lost my card": "cards", "how do i cook rice": "food", "cooking rice": "food", "card gone": ""}
+ASKED = "rice , how ?"
+PROGRAM = """
+import runpy, sys
+runpy.run_module("experiments.search", run_name="__main__", alter_sys=True)
+print("brought in:", *{"tensorflow", "keras", "mlflow", "hydra", "faiss", "scipy", "pandas"} & set(sys.modules))
+"""
+
+
+@pytest.fixture(scope="module")
+def detector(build_network, vectorizer) -> Detector:
+    return Detector.from_network(build_network(), vectorizer, Calibration(0.5, 1.0, 0.0))
+
+
+@pytest.fixture(autouse=True)
+def folder(detector, tmp_path, monkeypatch) -> Path:
+    """A working directory with a detector and a file of questions."""
+    detector.save(tmp_path / "detector")
+    with (tmp_path / "faq.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["text", "topic"], *QUESTIONS.items()])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def settings(*words: str) -> dict:
+    return command_line("search", ["run=detector", *words])[0]
+
+
+def program(*words: str, stdin: str = "") -> tuple[list[str], str]:
+    """The lines that a process of its own prints, and what it says on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "run=detector", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_answers_with_all_columns(detector):
+    given = settings("index=faq.csv", "top=2")
+    rows = search.answers(*search.run(given), ASKED, given)
+    similarity = detector.similarity([(ASKED, text) for text in QUESTIONS])
+    best = np.argsort(-similarity)[:2]
+    assert [row["number"] for row in rows] == best.tolist()
+    assert [row["question"] for row in rows] == [list(QUESTIONS)[i] for i in best]
+    assert [row["topic"] for row in rows] == [list(QUESTIONS.values())[i] for i in best]
+    assert [row["similarity"] for row in rows] == pytest.approx(similarity[best].tolist(), abs=1e-6)
+    assert [row["probability"] for row in rows] == pytest.approx(
+        detector.probability(similarity[best]).tolist(), abs=1e-5
+    )
+    assert [row["duplicate"] for row in rows] == (similarity[best] >= 0.5).tolist()
+    assert {row["asked"] for row in rows} == {ASKED}
+
+
+def test_built_saved_changed_and_asked(capsys):
+    search.run(settings("index=faq.csv", "save=kept"))
+    Path("more.jsonl").write_text('{"question": "rice , how ?", "source": "mail"}\n')
+    search.run(settings("index=kept", "append=more.jsonl", "delete.topic=cards"))
+    notes = ["kept holds 4 questions", "1 questions were taken out", "kept holds 4 questions"]
+    assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
+    _, collection = search.run(settings("index=kept"))
+    assert collection.table["number"].to_pylist() == [1, 2, 3, 4]
+    given = settings("index=kept", "where.source=mail")
+    [row] = search.answers(*search.run(given), ASKED, given)
+    assert (row["number"], row["similarity"], row["topic"]) == (4, 1.0, "")
+    search.run(settings("index=kept", "delete.number=4", "save=copy"))
+    assert len(search.run(settings("index=kept"))[1]) == 4
+    assert len(search.run(settings("index=copy"))[1]) == 3
+
+
+def test_another_threshold():
+    given = settings("index=faq.csv", "threshold=1")
+    detector, collection = search.run(given)
+    verdicts = [row["duplicate"] for row in search.answers(detector, collection, "cooking rice", given)]
+    assert verdicts == [True, False, False, False]
+
+
+ROWS = [
+    {
+        "asked": 'say "hi"',
+        "similarity": 0.75,
+        "probability": 0.5,
+        "duplicate": True,
+        "number": 3,
+        "question": "où ?",
+        "x": "",
+    },
+    {
+        "asked": 'say "hi"',
+        "similarity": 0.5,
+        "probability": 0.25,
+        "duplicate": False,
+        "number": 1,
+        "question": "b",
+        "x": "y",
+    },
+]
+
+
+def written(form: str, found: list) -> str:
+    file = io.StringIO()
+    search.write(found, list(ROWS[0]), file, form)
+    return file.getvalue()
+
+
+def test_answers_in_every_form():
+    lines = ["duplicate     0.7500  50%  où ?  (number 3)", "not duplicate 0.5000  25%  b  (number 1, x y)"]
+    assert written("text", [ROWS]).splitlines() == lines
+    assert written("text", [[], ROWS[:1]]) == f"nothing to compare with\n\n{lines[0]}\n"
+    table = ["asked,similarity,probability,duplicate,number,question,x", '"say ""hi""",0.75,0.5,True,3,où ?,']
+    assert written("csv", [ROWS[:1], [], ROWS[1:]]).splitlines()[:2] == table
+    assert len(written("csv", [ROWS, ROWS]).splitlines()) == 5
+    assert [json.loads(line) for line in written("jsonl", [ROWS[:1], ROWS[1:]]).splitlines()] == ROWS
+
+
+def test_the_program_answers_its_words_and_starts_little(folder):
+    lines, notes = program("index=faq.csv", "top=1", "cooking rice", "i lost my card")
+    assert notes == ""
+    assert lines[1] == ""
+    assert [line.rpartition("  (")[2] for line in (lines[0], lines[2])] == [
+        "number 2, topic food)",
+        "number 0, topic cards)",
+    ]
+    assert lines[3:] == ["brought in:"]
+    assert not (folder / "mlflow.db").exists()
+
+
+def test_the_program_answers_lines_of_standard_input():
+    lines, _ = program("index=faq.csv", "top=1", "format=jsonl", stdin=f"{ASKED}\n\n lost card \n")
+    assert [json.loads(line)["asked"] for line in lines[:-1]] == [ASKED, "lost card"]
+
+
+def test_the_program_writes_a_file(folder):
+    lines, _ = program("index=faq.csv", "top=3", "output=answers.csv", ASKED)
+    assert lines == ["brought in:"]
+    with open("answers.csv", newline="") as file:
+        assert len(list(csv.DictReader(file))) == 3
+
+
+def test_an_index_is_kept_without_a_question():
+    assert program("index=faq.csv", "save=kept") == (["brought in:"], "note: kept holds 4 questions\n")
+
+
+def test_a_dialogue_remembers_only_if_it_may(folder, monkeypatch):
+    typed = iter(["first", "  ", "second"])
+
+    def answer(prompt: str) -> str:
+        try:
+            return next(typed)
+        except StopIteration:
+            raise EOFError from None
+
+    monkeypatch.setattr("builtins.input", answer)
+    assert list(search._dialogue(None)) == ["first", "second"]
+    assert not (folder / "history").exists()
+    assert list(search._dialogue("history")) == []
+    assert (folder / "history").exists()
+    assert list(search._dialogue("history")) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "give a file of questions or a saved index: index=FILE or index=FOLDER"),
+        (["index=faq.csv", "append=more.csv"], r"change an index that is kept; give save=FOLDER, or index=FOLDER"),
+        (["index=faq.csv", "delete.topic=x"], r"change an index that is kept"),
+        (["index=detector", "approximate=true"], "approximate=true is chosen when an index is built"),
+        (["index=faq.csv", "format=xml"], "format must be one of text, csv, jsonl; got xml"),
+        (["index=faq.csv", "output=a.txt"], r"output must end in \.csv or \.jsonl, got a\.txt"),
+        (["index=detector"], r"detector is no collection: it has no collection\.json"),
+    ],
+)
+def test_refused(words, message):
+    with pytest.raises(ValueError, match=message):
+        search.run(settings(*words))

@@ -1,0 +1,324 @@
+"""serve: the champion answers by HTTP; whatever comes between, every good request gets its answer."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
+from urllib.parse import urlsplit
+
+import mlflow
+import pytest
+
+from siamese import tracking
+from siamese.commands.arguments import command_line
+from siamese.commands.serve import run
+from siamese.detector import Detector
+from siamese.evaluation.calibration import Calibration
+from siamese.registry import publish
+from siamese.serving.scoring_server import ROUTE
+from tests.programs import ROOT, needs_make, serving
+
+FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_3"
+PAIRS = [
+    ("how do i pay my bill", "where can i pay the bill ?"),
+    ("i lost my card", "how do i cook rice"),
+    ("my card is lost", "Où est l'eau ? 水 🙂"),
+]
+JSON = {"Content-Type": "application/json"}
+# Runs the program as `python -m` does, and tells when it ends what it had brought in.
+PROGRAM = """
+import atexit, runpy, sys
+atexit.register(lambda: print("brought in:", *{"tensorflow", "keras", "hydra"} & set(sys.modules), file=sys.stderr))
+runpy.run_module("experiments.serve", run_name="__main__", alter_sys=True)
+"""
+
+
+def records(*pairs) -> bytes:
+    return json.dumps(
+        {"dataframe_records": [{"question1": left, "question2": right} for left, right in pairs]}
+    ).encode()
+
+
+BAD = {  # body, head, status, what is told of it
+    "a column is missing": (b'{"dataframe_records": [{"question1": "a"}]}', JSON, 400, "missing inputs ['question2']"),
+    "a misspelt column": (
+        b'{"dataframe_records": [{"question1": "a", "question_2": "b"}]}',
+        JSON,
+        400,
+        "missing inputs ['question2']. Note that there were extra inputs: ['question_2']",
+    ),
+    "null": (records(PAIRS[0], ("a", None)), JSON, 400, "question2 of pair 2 of 2: the text is missing"),
+    "a number": (records((1, "a")), JSON, 400, "question1 of pair 1 of 1: a text is expected, not int"),
+    "a list": (records((["a"], "a")), JSON, 400, "question1 of pair 1 of 1: a text is expected, not list"),
+    "an empty text": (records(("a", "")), JSON, 400, "question2 of pair 1 of 1: the text is empty"),
+    "half an emoji": (records(("\ud83d", "a")), JSON, 400, "surrogates not allowed"),
+    "no pairs": (records(), JSON, 400, "missing inputs ['question1', 'question2']"),
+    "another form": (b'{"inputs": {"question1": null}}', JSON, 400, "alone is expected; it has inputs"),
+    "a column twice": (
+        b'{"dataframe_split": {"columns": ["question1", "question1", "question2"], "data": [["a", "b", "c"]]}}',
+        JSON,
+        400,
+        "Failed to convert column question1",
+    ),
+    "rows of unequal length": (
+        b'{"dataframe_split": {"columns": ["question1", "question2"], "data": [["a", "b"], ["a", "b", "c"]]}}',
+        JSON,
+        400,
+        "2 columns passed, passed data had 3 columns",
+    ),
+    "wrong JSON": (b'{"dataframe_records": [', JSON, 400, "is no JSON that can be read: Expecting value"),
+    "a number of 5,000 digits": (b"9" * 5_000, JSON, 400, "is no JSON that can be read: Exceeds the limit"),
+    "deep nesting": (b"[" * 500_000, JSON, 400, "maximum recursion depth exceeded"),
+    "nothing": (b"", JSON, 400, "0 bytes, is no JSON"),
+    "not UTF-8": (
+        records(("où", "a")).replace(b"\\u00f9", b"\xf9"),
+        JSON,
+        400,
+        "not UTF-8: invalid start byte at byte 39",
+    ),
+    "not UTF-8 by its own word": (
+        records(PAIRS[0]),
+        {"Content-Type": "application/json; charset=latin-1"},
+        415,
+        "only supports UTF-8",
+    ),
+    "no type": (records(PAIRS[0]), {}, 415, "application/json is expected, got none"),
+    "CSV": (b"question1,question2\na,b\n", {"Content-Type": "text/csv"}, 415, "is expected, got text/csv"),
+    "a huge text": (records(("x" * 2**20, "a")), JSON, 413, "more than 1,000,000 bytes"),
+    "a huge body": (b"\0" * 20_000_000, JSON, 413, "more than 1,000,000 bytes"),
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, build_network, vectorizer):
+    """A store with two models, of which the older is the champion: its URI, and the champion's detector."""
+    folder = tmp_path_factory.mktemp("store")
+    uri, before = f"sqlite:///{folder}/mlflow.db", mlflow.get_tracking_uri()
+    tracking.connect(uri, "tests", str(folder / "artifacts"))
+    detectors = {}
+    for seed in (0, 1):
+        network = build_network(seed=seed)
+        detector = Detector.from_network(network, vectorizer, Calibration(0.7, 1.5, 0.1))
+        with tracking.tracked_run(f"seed {seed}", "model") as trained:
+            publish.log_detector(detector, network, PAIRS[:2])
+        detectors[trained] = detector
+    champion, newest = detectors
+    publish.promote(champion, "duplicate-questions", "champion")
+    assert not (detectors[champion].similarity(PAIRS) == detectors[newest].similarity(PAIRS)).all()
+    yield uri, detectors[champion]
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(scope="module")
+def served(store):
+    """`make serve` of the champion."""
+    with serving("serve", f"tracking.uri={store[0]} tracking.experiment=tests") as server:
+        yield server
+
+
+@pytest.fixture
+def connection(served):
+    connection = http.client.HTTPConnection(urlsplit(served.address).netloc, timeout=60)
+    yield connection
+    connection.close()
+
+
+def ask(connection: http.client.HTTPConnection, body: bytes, head=None) -> tuple[int, dict]:
+    """Status and JSON of the answer."""
+    connection.request("POST", ROUTE, body, JSON if head is None else head)
+    answer = connection.getresponse()
+    assert answer.headers["content-type"] == "application/json"
+    return answer.status, json.load(answer)
+
+
+def expected(detector: Detector, pairs) -> list[dict]:
+    similarity = detector.similarity(pairs)
+    columns = (similarity, detector.probability(similarity), detector.calibration.duplicate(similarity))
+    names = ("similarity", "probability", "duplicate")
+    return [dict(zip(names, row, strict=True)) for row in zip(*(each.tolist() for each in columns), strict=True)]
+
+
+pytestmark = needs_make
+
+
+def test_the_champion_answers_and_not_the_newest(connection, store):
+    for pairs in ([PAIRS[0]], PAIRS):
+        assert ask(connection, records(*pairs)) == (200, {"predictions": expected(store[1], pairs)})
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_two_lines_are_printed_and_the_second_asks_the_server(served, store):
+    name, command = served.told.splitlines()
+    assert name == f"models:/duplicate-questions@champion on {served.address[:-1]} (Ctrl-C ends it); ask it:"
+    done = subprocess.run(f"{command} --silent --fail", shell=True, capture_output=True, check=True)
+    asked = [("How do I reset my password?", "I forgot my password, what now?")]
+    assert json.loads(done.stdout) == {"predictions": expected(store[1], asked)}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_wrong_is_told(connection, name):
+    body, head, status, told = BAD[name]
+    found, answer = ask(connection, body, head)
+    assert found == status
+    assert set(answer) == {"error_code", "message"}
+    assert told in answer["message"]
+    assert len(answer["message"]) < 1_100
+    assert ask(connection, records(PAIRS[0]))[0] == 200  # over the same connection
+
+
+def test_a_thousand_pairs_in_one_request(connection, store):
+    pairs = list(islice(cycle(PAIRS), 1_000))
+    status, answer = ask(connection, records(*pairs))
+    assert status == 200
+    assert answer["predictions"] == expected(store[1], pairs)
+
+
+def test_no_answer_waits_for_the_client_to_confirm_its_first_part(connection):
+    """Head and body of an answer are two writes; where the system holds the second back, it does so for 40 ms."""
+    seconds = []
+    for _ in range(30):
+        started = time.perf_counter()
+        ask(connection, records(PAIRS[0]))
+        seconds.append(time.perf_counter() - started)
+    assert statistics.median(seconds) < 0.035
+
+
+def test_a_hundred_bad_requests_between_good_ones_lose_none(served, store):
+    """From four threads, each over a connection that it keeps; what is not even HTTP comes over others."""
+    netloc = urlsplit(served.address).netloc
+    bad = list(islice(cycle(BAD.values()), 100))
+
+    def client(number: int) -> None:
+        connection = http.client.HTTPConnection(netloc, timeout=60)
+        for body, head, status, _ in bad[number::4]:
+            assert ask(connection, body, head)[0] == status
+            for pair in PAIRS:
+                assert ask(connection, records(pair)) == (200, {"predictions": expected(store[1], [pair])})
+            for noise in (b"\xff\x00 what?\r\n\r\n", b"POST /invocations HTTP/1.1\r\nContent-Length: 10\r\n\r\n{"):
+                with socket.create_connection(tuple(netloc.split(":"))) as other:
+                    other.sendall(noise)
+        connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(client, range(4)))
+
+
+def start(*words: str, command=("-m", "experiments.serve")) -> tuple[subprocess.Popen, tuple[str, int]]:
+    """The program in a process of its own, on a free port: the process and the address that it tells."""
+    process = subprocess.Popen(
+        [sys.executable, *command, f"run={FIXTURE}", "port=0", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    name, command = (process.stdout.readline() for _ in range(2))
+    address = urlsplit(name.split(" on ")[1].split()[0])
+    assert command.startswith(f"curl {address.geturl()}{ROUTE} ")
+    return process, (address.hostname, address.port)
+
+
+def test_neither_tensorflow_nor_a_word_of_the_requests():
+    process, address = start(command=("-c", PROGRAM))
+    connection = http.client.HTTPConnection(*address, timeout=60)
+    assert ask(connection, records(*PAIRS)) == (200, {"predictions": expected(Detector.load(FIXTURE), PAIRS)})
+    extra = b'{"dataframe_records": [{"question1": "a", "question2": "b", "id": 7}]}'
+    assert ask(connection, extra)[0] == 200
+    assert ask(connection, b"")[0] == 400
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (out, err, process.returncode) == ("", "interrupted\nbrought in:\n", 130)
+
+
+def accepts(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=60).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_a_request_under_way_is_answered_before_the_end():
+    process, address = start()
+    body = records(PAIRS[0])
+    with socket.create_connection(address) as client:
+        head = f"POST {ROUTE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        client.sendall(head.encode() + b"\r\n\r\n" + body[:5])
+        ask(http.client.HTTPConnection(*address, timeout=60), body)  # by now the first has been let in
+        process.terminate()
+        while accepts(address):
+            time.sleep(0.05)
+        client.sendall(body[5:])
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert json.load(answer) == {"predictions": expected(Detector.load(FIXTURE), PAIRS[:1])}
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (-signal.SIGTERM, "")
+
+
+def test_threshold_and_prior_are_those_that_were_asked_for():
+    process, address = start("threshold=precision@0.95", "prior=0.01")
+    detector = Detector.load(FIXTURE).at("precision@0.95", 0.01)
+    try:
+        answer = ask(http.client.HTTPConnection(*address, timeout=60), records(*PAIRS))
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert answer == (200, {"predictions": expected(detector, PAIRS)})
+    assert expected(detector, PAIRS) != expected(Detector.load(FIXTURE), PAIRS)
+
+
+def settings(*words: str) -> dict:
+    return command_line("serve", list(words))[0]
+
+
+def test_without_a_champion_it_is_told_how_to_make_one(tmp_path):
+    before = mlflow.get_tracking_uri()
+    with pytest.raises(ValueError, match=r"models:/duplicate-questions@champion.*experiments.promote run=ID") as told:
+        run(settings("port=0", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"))
+    mlflow.set_tracking_uri(before)
+    assert "\n" not in str(told.value)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_loaded():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ValueError, match=rf"cannot listen on port {port} of 127.0.0.1: .* in use.*choose another"):
+            run(settings(f"port={port}", "run=nowhere"))
+    with pytest.raises(ValueError, match="cannot listen on port 70000"):
+        run(settings("port=70000", "run=nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run=nowhere"], "run=nowhere is no run of"),
+        ([f"run={FIXTURE}", "threshold=2"], "threshold"),
+        ([f"run={FIXTURE}", "prior=often"], "prior must be a share"),
+    ],
+)
+def test_what_cannot_be_served_is_told_as_it_is(store, words, message):
+    with pytest.raises(ValueError, match=message) as told:
+        run(settings("port=0", f"tracking.uri={store[0]}", "tracking.experiment=tests", *words))
+    assert "champion" not in str(told.value)
+
+
+def test_a_word_that_is_no_setting_is_told_in_a_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.serve", "now"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: give settings as key=value; got now\n")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,165 @@
+"""Studies: every cell once, whatever happens on the way; what is missing is told and run at the next launch."""
+
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import mlflow
+import pytest
+from hydra import compose, initialize_config_dir
+
+from experiments import study
+
+ROOT = Path(__file__).parents[2]
+TINY = [
+    "data.duplicates_per_question=0.3",
+    "vectors.width=8",
+    "evaluation.bootstrap_repeats=100",
+    "training.epochs=1",
+    "baselines=none",
+]
+KILLS = 5
+
+
+def launch(folder: Path, *arguments: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "experiments.study", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    process = launch(folder, *arguments)
+    out, err = process.communicate(timeout=600)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def runs(folder: Path, kind: str):
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    return mlflow.search_runs(search_all_experiments=True, filter_string=f"tags.kind = '{kind}'", output_format="list")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A folder in which a study of one cell that works and one that cannot was launched twice; both outcomes."""
+    folder = tmp_path_factory.mktemp("study")
+    grid = ["name=towers", "tower=dense", "similarity=cosine,learned", "loss=ranking", "seed=3", *TINY]
+    return folder, run(folder, *grid), run(folder, *grid)
+
+
+def test_a_failed_cell_is_told_and_the_others_go_on(finished):
+    folder, first, _ = finished
+    assert first.returncode == 1
+    assert "similarity=cosine seed=3: dev ROC AUC" in first.stdout
+    assert "similarity=learned seed=3: FAILED, loss=ranking cannot train similarity=learned" in first.stdout
+    assert first.stderr.splitlines()[-1].startswith("1 of 2 cells failed")
+    assert "Traceback" not in first.stderr
+    [parent] = runs(folder, "study")
+    assert parent.info.status == "FAILED"
+
+
+def test_launched_again_only_what_is_missing_runs(finished):
+    folder, _, again = finished
+    assert again.returncode == 1
+    assert "2 cells, 1 of them finished before" in again.stdout
+    statuses = Counter((cell.data.params["similarity"], cell.info.status) for cell in runs(folder, "model"))
+    assert statuses == {("cosine", "FINISHED"): 1, ("learned", "FAILED"): 2}
+
+
+def test_a_cell_says_what_it_is_and_how_to_run_it_again(finished):
+    folder, *_ = finished
+    [parent] = runs(folder, "study")
+    [cell] = [each for each in runs(folder, "model") if each.info.status == "FINISHED"]
+    assert cell.info.run_name == "similarity=cosine seed=3"
+    assert cell.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert (cell.data.tags["study"], cell.data.tags["option"]) == ("towers", "similarity=cosine")
+    assert {"level/0_word_embedding", "level/1", "level/output", "model/bytes", "model/questions_per_second"} <= set(
+        cell.data.metrics
+    )
+    command = shlex.split(cell.data.tags["mlflow.note.content"].split("\n\n")[-1].replace("\\\n", " "))
+    assert command[:3] == ["python", "-m", "experiments.train"]
+    with initialize_config_dir(str(study.CONF), version_base="1.3"):
+        again = compose("config", overrides=command[3:])
+    assert (again.seed, again.vectors.width, again.training.epochs) == (3, 8, 1)
+
+
+def test_a_study_that_is_killed_again_and_again_ends_with_each_cell_once(tmp_path):
+    grid = ["name=towers", "tower=dense", "similarity=cosine,euclidean,learned", "seed=0,1,2", *TINY]
+    dice = random.Random(4)
+    for _ in range(KILLS):
+        process = launch(tmp_path, *grid)
+        assert process.stdout is not None
+        process.stdout.readline()  # the cells are composed, the store is made
+        try:
+            process.wait(timeout=dice.uniform(0, 8))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+    last = run(tmp_path, *grid)
+    assert last.returncode == 0, last.stderr
+    cells = runs(tmp_path, "model")
+    done = Counter(
+        (each.data.params["similarity"], each.data.params["seed"]) for each in cells if each.info.status == "FINISHED"
+    )
+    assert done == {(similarity, seed): 1 for similarity in ("cosine", "euclidean", "learned") for seed in "012"}
+    assert {each.info.status for each in cells} <= {"FINISHED", "KILLED"}
+    [parent] = runs(tmp_path, "study")
+    assert parent.info.status == "FINISHED"
+
+
+def test_an_interrupted_study_ends_at_once_and_is_marked_killed(tmp_path):
+    process = launch(tmp_path, "name=towers", "tower=dense", "similarity=cosine", "seed=0,1,2,3,4,5", *TINY)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("  1 of 6"):
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    [parent] = runs(tmp_path, "study")
+    assert parent.info.status == "KILLED"
+    assert len(runs(tmp_path, "model")) < 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["name=nothing"], "name must be one of the studies classical, depth"),
+        (["name=towers", "restart=maybe"], "restart must be true or false, got 'maybe'"),
+        (
+            ["name=towers", "tower.units=[8]"],
+            "the cell tower=conv1d similarity=cosine seed=0 tower.units=[8] is no config",
+        ),
+        (["name=towers", "optimizer.learning_rate=interval(0.1,1)"], "is a range: use a sweep"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_trains(tmp_path, arguments, message):
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_without_a_name_the_studies_are_listed(tmp_path):
+    done = run(tmp_path)
+    assert done.returncode == 0
+    assert "towers          Which tower and which similarity" in done.stdout
+
+
+@pytest.mark.parametrize("name", study.studies())
+def test_every_cell_of_every_study_composes(name):
+    with initialize_config_dir(str(study.CONF), version_base="1.3"):
+        master, axes = study._grid(name, [])
+        cells = study._cells(master, axes)
+    assert len({cell.key for cell in cells}) == len(cells)
+    assert len({seed for _, seed in (cell.key for cell in cells)}) >= 3

@@ -1,0 +1,200 @@
+"""The main job, as a user runs it: a process of its own, its screen, its exit code and what MLflow holds then."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["data.duplicates_per_question=0.3", "vectors.width=16", "tower.units=[16]", "evaluation.bootstrap_repeats=100"]
+
+
+def launch(program: str, *arguments: str, folder: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", f"experiments.{program}", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess:
+    process = launch(program, *arguments, folder=folder)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def runs(folder: Path, filter_string: str = ""):
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    return mlflow.search_runs(search_all_experiments=True, filter_string=filter_string, output_format="list")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder in which one small network was trained, with its baselines."""
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, run("train", *SMALL, "training.epochs=2", folder=folder)
+
+
+def artifacts(folder: Path, run_id: str, path: str = "") -> list[str]:
+    return sorted(item.path for item in mlflow.artifacts.list_artifacts(run_id=run_id, artifact_path=path))
+
+
+def test_the_screen_shows_metrics_baselines_and_verdicts_and_no_noise(trained):
+    _, done = trained
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    for word in ("epoch 2", "roc_auc", "logistic_regression", "verdicts on test pairs", "make ui"):
+        assert word in done.stdout
+
+
+def test_the_run_and_its_baselines_are_in_mlflow_with_all_that_is_needed_to_repeat_it(trained):
+    folder, _ = trained
+    (model,) = runs(folder, "tags.kind = 'model'")
+    assert model.info.status == "FINISHED"
+    assert model.data.params["tower"] == "dense"
+    assert model.data.params["tower.units"] == "[16]"
+    assert model.data.tags["seed"] == "0"
+    assert {"git_commit", "git_dirty", "data_digest.train", "data_digest.dev", "data_digest.test"} <= set(
+        model.data.tags
+    )
+    assert {item.dataset.name for item in model.inputs.dataset_inputs} == {
+        f"corpus en by intent {split}" for split in ("train", "dev", "test")
+    }
+    expected = ["accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "log_loss", "brier"]
+    for split in ("dev", "test"):
+        for name in [*expected, "expected_calibration_error"]:
+            low, value, high = (model.data.metrics[f"{split}/{name}{end}"] for end in ("_low", "", "_high"))
+            assert low <= value <= high or name == "expected_calibration_error"  # biased upwards by resampling
+    assert {"config.yaml", "versions.txt", "figures", "predictions", "test_worst_mistakes.json"} <= set(
+        artifacts(folder, model.info.run_id)
+    )
+    figures = {Path(path).stem for path in artifacts(folder, model.info.run_id, "figures")}
+    kinds = ("roc", "precision_recall", "reliability", "similarity_histogram", "confusion_matrix")
+    assert figures == {"learning_curves", "levels", *(f"{split}_{kind}" for split in ("dev", "test") for kind in kinds)}
+    assert {each.info.run_name for each in runs(folder, "tags.kind = 'baseline'")} == {
+        "majority",
+        "word_overlap",
+        "tfidf_cosine",
+        "logistic_regression",
+    }
+
+
+def test_the_tracked_model_loads_in_mlflow_and_agrees_with_the_tracked_predictions(trained):
+    folder, _ = trained
+    (model,) = runs(folder, "tags.kind = 'model'")
+    loaded = mlflow.pyfunc.load_model(f"models:/{model.outputs.model_outputs[0].model_id}")
+    table = pd.read_csv(
+        mlflow.artifacts.download_artifacts(run_id=model.info.run_id, artifact_path="predictions/test.csv")
+    )
+    scored = loaded.predict(table[["question1", "question2"]].head(50))
+    assert (scored["similarity"] - table["similarity"].head(50)).abs().max() < 1e-6
+    assert (scored["duplicate"] == table["verdict"].head(50)).all()
+
+
+def test_same_seed_and_config_give_the_same_metrics_to_the_bit(trained):
+    folder, _ = trained
+    again = run("train", *SMALL, "training.epochs=2", folder=folder)
+    assert again.returncode == 0, again.stderr
+    first, second = (each.data.metrics for each in runs(folder, "tags.kind = 'model'"))
+    timed = {"epoch/pairs_per_second", "training/seconds", "model/questions_per_second"}
+    assert {k: v for k, v in first.items() if k not in timed} == {k: v for k, v in second.items() if k not in timed}
+    # and the baselines of this data were not measured a second time
+    assert len(runs(folder, "tags.kind = 'baseline'")) == 4
+
+
+def test_predict_answers_with_the_newest_run(trained):
+    folder, _ = trained
+    done = run("predict", "How do I reset my password?", "How do I reset my password?", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("duplicate  similarity 1.0000")
+    assert done.stderr == ""
+
+
+def test_predict_scores_a_file_in_order_and_explains_bad_rows(trained):
+    folder, _ = trained
+    (folder / "pairs.csv").write_text("question1,question2\na card,my card\n,x\nl'eau,où ?\n", encoding="utf-8")
+    done = run("predict", "pairs=pairs.csv", "output=scored.jsonl", folder=folder)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (folder / "scored.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["question1"] for row in rows] == ["a card", "", "l'eau"]
+    assert "row 3, column question1" in rows[1]["error"]
+    assert all(0 <= row["similarity"] <= 1 for row in (rows[0], rows[2]))
+
+
+def test_evaluate_scores_another_file_as_an_evaluation_of_the_run(trained):
+    folder, _ = trained
+    rows = [f"where is item {i},find item {i},1\nwhere is item {i},stop item {i},0\n" for i in range(30)]
+    (folder / "other.csv").write_text("question1,question2,is_duplicate\n" + "".join(rows))
+    newest = runs(folder, "tags.kind = 'model'")[0].info.run_id
+    done = run(
+        "evaluate",
+        f"run={newest}",
+        "data=pairs_file",
+        "data.train=other.csv",
+        "split=all",
+        "predictions=out.csv",
+        folder=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(folder / "out.csv")) == 60
+    (evaluation,) = runs(folder, "tags.kind = 'evaluation'")
+    assert evaluation.data.tags["mlflow.parentRunId"] == newest
+    assert evaluation.data.metrics["all/accuracy"] >= 0
+    trained_threshold = mlflow.get_run(newest).data.metrics["calibration/threshold"]
+    assert evaluation.data.metrics["calibration/threshold"] == trained_threshold
+    assert "all_roc" in {Path(path).stem for path in artifacts(folder, evaluation.info.run_id, "figures")}
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "message"),
+    [
+        ("train", ["tower=transformer"], "Available options in 'tower'"),
+        ("train", ["+tower.depth=3", *SMALL], "unexpected keyword argument 'depth'"),
+        ("train", ["similarity=learned", "loss=ranking", *SMALL], "loss=ranking cannot train similarity=learned"),
+        ("train", ["data=pairs_file", "data.train=nowhere.csv"], "nowhere.csv"),
+        ("predict", ["one question"], "give two questions"),
+        ("predict", ["a", "b", "run=no-such-run"], "run=no-such-run is no run"),
+        ("evaluate", ["run=no-such-run"], "run=no-such-run is no run"),
+    ],
+)
+def test_a_mistake_is_explained_without_a_traceback(program, arguments, message, tmp_path):
+    done = run(program, *arguments, folder=tmp_path)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_failing_run_is_marked_failed_and_keeps_its_parameters(tmp_path):
+    (tmp_path / "bad.csv").write_text("question1,question2,is_duplicate\na,b,7\n")
+    done = run("train", "data=pairs_file", "data.train=bad.csv", folder=tmp_path)
+    assert done.returncode == 1
+    assert "bad.csv, row 2, column is_duplicate" in done.stderr
+    (failed,) = runs(tmp_path)
+    assert failed.info.status == "FAILED"
+    assert failed.data.params["data.train"] == "bad.csv"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_marked_killed(signum, tmp_path):
+    process = launch("train", "training.epochs=1000", "training.patience=null", *SMALL, folder=tmp_path)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch 1:"):
+            break
+    time.sleep(0.2)
+    process.send_signal(signum)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    (killed,) = runs(tmp_path)
+    assert killed.info.status == "KILLED"
+    assert "epoch/loss" in killed.data.metrics

@@ -1,0 +1,324 @@
+"""The light network computes what Keras computes, however its work is shared out, and reads nothing but its own files."""
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from siamese.inference import network as light_module
+from siamese.inference.from_keras import numpy_network, save_keras
+from siamese.inference.network import NumpyNetwork
+from siamese.model.network import siamese_network
+from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
+from siamese.text.vectorizer import TokenIds
+
+ROOT = Path(__file__).parents[2]
+LENGTHS = [1, 9, 2, 9, 1, 64, 5, 3, 12, 1, 7, 2]
+SIMILARITIES = [Cosine, lambda: Euclidean(0.7), Manhattan, lambda: Learned([6, 4])]
+TOWERS = [
+    ("dense", {"units": []}),
+    ("dense", {"units": [6]}),
+    ("dense", {"units": [6, 5]}),
+    ("conv1d", {"filters": [5], "kernel_sizes": [1, 2, 3]}),
+    ("conv1d", {"filters": [5, 4], "kernel_sizes": [5, 2]}),
+    ("bilstm", {"units": [4]}),
+    ("bilstm", {"units": [4, 3]}),
+]
+
+
+def some_questions(ids: int, lengths=tuple(LENGTHS), seed: int = 0) -> TokenIds:
+    """Questions of these lengths, of random words."""
+    generator = np.random.default_rng(seed)
+    values = generator.integers(1, ids, sum(lengths)).astype(np.int32)
+    return TokenIds(values, np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def with_weights(network: keras.Model, seed: int = 0) -> keras.Model:
+    """Every weight drawn at random, for zero biases would hide mistakes."""
+    generator = np.random.default_rng(seed)
+    for weight in network.weights:
+        weight.assign(generator.normal(scale=0.5, size=weight.shape))
+    return network
+
+
+@pytest.fixture(scope="module")
+def bilstm(build_network):
+    """A light network of two layers with all options, and the Keras network that it comes from."""
+    network = with_weights(
+        build_network("bilstm", lambda: Learned([6]), units=[4, 3], pooling=["mean", "max"], skip=True)
+    )
+    return numpy_network(network), network
+
+
+@pytest.fixture
+def folder(bilstm, tmp_path):
+    bilstm[0].save(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("tower", "options"), TOWERS)
+@pytest.mark.parametrize("pooling", [["mean"], ["max"], ["max", "mean"]], ids="+".join)
+@pytest.mark.parametrize("normalization", ["none", "layer"])
+@pytest.mark.parametrize("skip", [False, True])
+def test_embeddings_are_those_of_keras(build_network, tower, options, pooling, normalization, skip):
+    network = with_weights(
+        build_network(tower, pooling=pooling, normalization=normalization, skip=skip, dropout=0.1, **options)
+    )
+    keras_tower, light = network.get_layer("tower"), numpy_network(network)
+    questions = some_questions(network.get_layer("tower").get_layer("word_embedding").input_dim)
+    expected = keras.ops.convert_to_numpy(keras_tower(questions.padded(np.arange(len(questions)))))
+    assert light.dimension == expected.shape[1]
+    scale = max(1, np.abs(expected).max())
+    np.testing.assert_allclose(light.encode(questions) / scale, expected / scale, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_similarities_are_those_of_keras(build_network, similarity):
+    """Close and distant pairs, zero vectors, and more of them than are worked on at once."""
+    network = with_weights(build_network(similarity=similarity))
+    light = numpy_network(network)
+    generator = np.random.default_rng(0)
+    left, right = generator.normal(size=(2, 1500, light.dimension)).astype(np.float32)
+    right[:700] = left[:700] + right[:700] * np.logspace(-7, 0, 700, dtype=np.float32)[:, None]
+    left[-3:] = right[-2:] = 0
+    expected = keras.ops.convert_to_numpy(network.get_layer("similarity")(left, right))
+    given = light.similarity(left, right)
+    np.testing.assert_allclose(given, expected, rtol=0, atol=2e-6)
+    np.testing.assert_array_equal(given, light.similarity(right, left))
+    itself = light.similarity(left, left)
+    if isinstance(network.get_layer("similarity"), Learned):
+        assert len(set(itself.tolist())) == 1  # the learned ceiling
+        assert (itself >= given).all()
+    else:
+        assert (itself == 1).all()
+
+
+@pytest.mark.parametrize(("tower", "options"), TOWERS)
+def test_sharing_out_the_work_changes_nothing(build_network, monkeypatch, tower, options):
+    """Neither threads to the bit, nor chunks, blocks and the other questions of a batch beyond rounding."""
+    light = numpy_network(with_weights(build_network(tower, **options)))
+    questions = some_questions(light.vocabulary, LENGTHS * 40)
+    expected = light.encode(questions)
+    scale = max(1, np.abs(expected).max())
+    assert np.abs(light.encode(some_questions(light.vocabulary, LENGTHS[:1])) - expected[:1]).max() / scale < 1e-6
+    monkeypatch.setattr(light_module, "CHUNK_TOKENS", 50)
+    monkeypatch.setattr(light_module, "CHUNK_WORDS", 7)
+    monkeypatch.setattr(light_module, "TABLE_NUMBERS", (light.vocabulary - 1) * light._plan.table_width)
+    split = light.encode(questions, threads=1)
+    np.testing.assert_allclose(split / scale, expected / scale, rtol=0, atol=1e-6)
+    for threads in (2, 5):
+        np.testing.assert_array_equal(light.encode(questions, threads=threads), split)
+
+
+def test_more_pairs_than_are_compared_at_once(bilstm, token_ids, pairs, monkeypatch):
+    light, _ = bilstm
+    whole = light.score(token_ids, pairs.left, pairs.right)
+    monkeypatch.setattr("siamese.inference.network.PAIRS_AT_ONCE", 5)
+    np.testing.assert_allclose(light.score(token_ids, pairs.left, pairs.right), whole, atol=1e-6)
+    order = np.random.default_rng(0).permutation(len(pairs))
+    shuffled = light.score(token_ids, pairs.right[order], pairs.left[order])
+    np.testing.assert_allclose(shuffled, whole[order], atol=1e-6)
+    assert np.ptp(whole) > 1e-3
+
+
+def test_a_question_without_words_and_no_question_at_all(bilstm):
+    """Zeros, as in the Keras network; in a question of its own and among others."""
+    light, network = bilstm
+    questions = some_questions(light.vocabulary, [3, 0, 1])
+    expected = keras.ops.convert_to_numpy(network.get_layer("tower")(questions.padded(np.arange(3))))
+    np.testing.assert_allclose(light.encode(questions), expected, atol=1e-5)
+    assert not light.encode(some_questions(light.vocabulary, [0])).any()
+    assert light.encode(some_questions(light.vocabulary, [])).shape == (0, light.dimension)
+    assert light.similarity(expected[:0], expected[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("strange", [-1, 10_000])
+def test_a_token_id_outside_the_vocabulary_is_refused(bilstm, strange):
+    with pytest.raises(ValueError, match=r"token ids must lie in \[0, \d+\), got .*; encode the texts with"):
+        bilstm[0].encode(TokenIds(np.array([1, strange], np.int32), np.array([0, 2])))
+
+
+def test_the_export_is_a_copy(build_network):
+    network = build_network()
+    light = numpy_network(network)
+    questions = some_questions(light.vocabulary)
+    before = light.encode(questions)
+    with_weights(network)
+    np.testing.assert_array_equal(light.encode(questions), before)
+
+
+def test_a_round_trip_keeps_every_bit(bilstm, folder):
+    light, again = bilstm[0], NumpyNetwork.load(folder)
+    questions = some_questions(light.vocabulary)
+    embeddings = again.encode(questions)
+    np.testing.assert_array_equal(embeddings, light.encode(questions))
+    np.testing.assert_array_equal(
+        again.similarity(embeddings, embeddings[::-1]), light.similarity(embeddings, embeddings[::-1])
+    )
+    assert sorted(file.name for file in folder.iterdir()) == ["light.json", "light.npz"]
+    assert json.loads((folder / "light.json").read_text())["format_version"] == 1
+
+
+def test_loading_and_encoding_bring_in_neither_keras_nor_tensorflow(folder):
+    program = (
+        "import sys, pathlib, numpy as np\n"
+        "from siamese.inference.network import NumpyNetwork\n"
+        "from siamese.text.vectorizer import TokenIds\n"
+        "light = NumpyNetwork.load(pathlib.Path(sys.argv[1]))\n"
+        "light.encode(TokenIds(np.array([1, 2], np.int32), np.array([0, 2])))\n"
+        "print(*{'keras', 'tensorflow', 'mlflow', 'pandas', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, folder], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("name", ["light.json", "light.npz"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=rf"holds no light network: it has no {name}$"):
+        NumpyNetwork.load(folder)
+
+
+def edit(folder: Path, change) -> None:
+    """Rewrite light.json."""
+    description = json.loads((folder / "light.json").read_text())
+    change(description)
+    (folder / "light.json").write_text(json.dumps(description))
+
+
+def replace(folder: Path, **changes) -> None:
+    """Rewrite light.npz; None drops an array. Names have __ for /."""
+    with np.load(folder / "light.npz") as file:
+        arrays = dict(file)
+    arrays |= {name.replace("__", "/"): array for name, array in changes.items()}
+    np.savez(folder / "light.npz", **{name: array for name, array in arrays.items() if array is not None})
+
+
+@pytest.mark.parametrize("version", [0, 2, "one"])
+def test_another_format_is_refused(folder, version):
+    edit(folder, lambda description: description.update(format_version=version))
+    with pytest.raises(ValueError, match=rf"has format {version}, this program reads format 1; use the version"):
+        NumpyNetwork.load(folder)
+
+
+@pytest.mark.parametrize("content", ["", "no JSON", "[]", "{}", "null", '{"format_version": 1}'])
+def test_a_description_that_is_none_is_refused(folder, content):
+    (folder / "light.json").write_text(content)
+    with pytest.raises(ValueError, match=r"light\.json"):
+        NumpyNetwork.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"similarity__ceiling": None}, "the array similarity/ceiling is missing"),
+        (
+            {"word_embedding__embeddings": np.zeros((3, 8), np.float32)},
+            r"must be float32\[\d+, 8\], but it is float32\[3, 8\]",
+        ),
+        ({"similarity__ceiling": np.float64(4)}, r"must be float32\[\], but it is float64\[\]"),
+        ({"mine": np.zeros(3, np.float32)}, "no layer has the arrays mine"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(folder, changes, message):
+    replace(folder, **changes)
+    with pytest.raises(ValueError, match=message):
+        NumpyNetwork.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda network: network["tower"][1].update(layer="Lambda"), "is a layer of the unknown kind Lambda"),
+        (
+            lambda network: network["similarity"].update(layer="os.system"),
+            "similarity is of the unknown kind os.system",
+        ),
+        (lambda network: network["tower"][1].update(inputs=["nothing"]), "light.json and light.npz are no network"),
+        (lambda network: network["tower"][1]["config"].clear(), "light.json and light.npz are no network"),
+        (lambda network: network["tower"].pop(), "light.json and light.npz are no network|gives no row|no layer has"),
+    ],
+)
+def test_a_description_with_mistakes_is_refused(folder, change, message):
+    edit(folder, change)
+    with pytest.raises(ValueError, match=message):
+        NumpyNetwork.load(folder)
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("run!",))
+
+
+def test_a_pickle_is_not_opened(folder, capsys):
+    (folder / "light.npz").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ValueError, match=r"light\.npz holds no arrays"):
+        NumpyNetwork.load(folder)
+    assert capsys.readouterr().out == ""
+
+
+def test_objects_among_the_arrays_are_not_unpickled(folder, bilstm, capsys):
+    np.savez(folder / "light.npz", allow_pickle=True, **bilstm[0].arrays, mine=np.array([Evil()], object))
+    with pytest.raises(ValueError, match=r"light\.npz holds no arrays: .*allow_pickle=False"):
+        NumpyNetwork.load(folder)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("cut", [0, 100, -50])
+def test_a_damaged_archive_is_refused(folder, cut):
+    content = (folder / "light.npz").read_bytes()
+    (folder / "light.npz").write_bytes(content[:cut])
+    with pytest.raises(ValueError, match=r"light\.npz holds no arrays"):
+        NumpyNetwork.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda: keras.layers.Dense(4, activation="gelu"), "has settings that a light network does not know"),
+        (lambda: keras.layers.Dense(4, use_bias=False), "has settings that a light network does not know"),
+        (lambda: keras.layers.LeakyReLU(), "is a LeakyReLU, which a light network does not know"),
+    ],
+)
+def test_a_layer_that_the_light_network_does_not_know_is_named(build_network, layer, message):
+    tower = build_network().get_layer("tower")
+    named = layer()
+    network = siamese_network(keras.Model(tower.inputs, named(tower.outputs[0]), name="tower"), Cosine())
+    with pytest.raises(ValueError, match=rf"the layer {named.name}.*{message}"):
+        numpy_network(network)
+
+
+def test_a_layer_behind_the_pooling_is_computed(build_network):
+    """Whatever stands on embeddings works as well, although no tower of the project does it."""
+    tower = build_network().get_layer("tower")
+    network = siamese_network(
+        keras.Model(tower.inputs, keras.layers.Dense(4)(tower.outputs[0]), name="tower"), Cosine()
+    )
+    light = numpy_network(with_weights(network))
+    questions = some_questions(light.vocabulary)
+    expected = network.get_layer("tower")(questions.padded(np.arange(len(questions))))
+    np.testing.assert_allclose(light.encode(questions), expected, atol=1e-5)
+
+
+def test_the_keras_file_comes_back_as_the_same_network(bilstm, tmp_path):
+    light, network = bilstm
+    save_keras(network, tmp_path)
+    again = keras.saving.load_model(tmp_path / "network.keras", compile=False)
+    questions = some_questions(light.vocabulary)
+    np.testing.assert_array_equal(numpy_network(again).encode(questions), light.encode(questions))
+
+
+def test_the_optimizers_slots_are_left_out(build_network, tmp_path):
+    """They would triple the file."""
+    network = build_network()
+    network.compile("adam", "mse")
+    network.optimizer.build(network.trainable_variables)
+    save_keras(network, tmp_path)
+    network.save(tmp_path / "with_slots.keras")
+    sizes = {file.stem: file.stat().st_size for file in tmp_path.iterdir()}
+    assert sizes["network"] < sizes["with_slots"]

@@ -1,0 +1,148 @@
+"""The network as a whole: symmetric, trainable to the last weight, repeatable, and the same in another process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siamese.inference.from_keras import numpy_network, save_keras
+from siamese.model.losses import BinaryCrossentropy
+from siamese.model.network import word_embedding
+from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
+
+TOWERS = ("dense", "conv1d", "bilstm")
+SIMILARITIES = {
+    "cosine": Cosine,
+    "euclidean": Euclidean,
+    "manhattan": Manhattan,
+    "learned": lambda: Learned([6], dropout=0.1),
+}
+SAVED = (("dense", "learned"), ("conv1d", "manhattan"), ("bilstm", "euclidean"), ("dense", "cosine"))
+QUESTIONS = [
+    ("how do i pay my bill", "where can i pay the bill ?"),
+    ("zyzzyva", "!"),
+    ("", "my card is lost and so is the card of my brother, what now ?"),
+    ("opening hours", "opening hours"),
+]
+FRESH_PROCESS = """
+import sys
+import siamese.model.quiet_tensorflow
+import keras
+import numpy as np
+from siamese.model import similarity, towers
+ids = np.load(sys.argv[1])
+for folder in sys.argv[2:]:
+    network = keras.saving.load_model(f"{folder}/network.keras")
+    print(network.predict_on_batch([ids[0], ids[1]]).tobytes().hex())
+"""
+
+
+@pytest.mark.parametrize("similarity", list(SIMILARITIES))
+@pytest.mark.parametrize("tower", TOWERS)
+def test_symmetric_whatever_the_batch(tower, similarity, build_network, vectorizer, token_ids, pairs):
+    """f(a, b) among all pairs at once, and f(b, a) of the pair alone, whose batches have other lengths."""
+    light = numpy_network(build_network(tower, SIMILARITIES[similarity]))
+    together = light.score(token_ids, pairs.left, pairs.right)
+    for row in range(0, len(pairs), 8):
+        one = pairs.take(np.array([row]))
+        swapped = light.score(vectorizer.encode(one.questions), one.right, one.left)
+        assert swapped[0] == pytest.approx(together[row], abs=1e-6)
+    assert np.ptp(together) > 1e-3
+    assert together.min() >= 0
+    assert together.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_the_keras_model_gives_what_the_light_network_gives(tower, build_network, token_ids, pairs):
+    network = build_network(tower, Euclidean)
+    left, right = token_ids.padded(pairs.left), token_ids.padded(pairs.right)
+    expected = numpy_network(network).score(token_ids, pairs.left, pairs.right)
+    np.testing.assert_allclose(network.predict_on_batch([left, right]), expected, atol=1e-6)
+    np.testing.assert_allclose(network.predict_on_batch([right, left]), expected, atol=1e-6)
+
+
+def test_the_tower_is_one_object(build_network):
+    """Its weights count once: an embedding, and a dense layer's kernel and bias."""
+    network = build_network("dense")
+    assert [layer.name for layer in network.layers] == ["left", "right", "tower", "similarity"]
+    assert len(network.weights) == 3
+    assert [(each.name, each.dtype) for each in network.inputs] == [("left", "int32"), ("right", "int32")]
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_the_embedding_starts_from_the_given_matrix(trainable):
+    matrix = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    layer = word_embedding(matrix, trainable)
+    np.testing.assert_array_equal(layer(np.array([[4, 0]], np.int32))[0], matrix[[4, 0]])
+    assert len(layer.trainable_weights) == int(trainable)
+    assert str(matrix[0, 0])[:6] not in str(layer.get_config())  # the matrix is no part of the configuration
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "learned"])
+@pytest.mark.parametrize(
+    ("tower", "options"),
+    [
+        ("dense", {}),
+        ("conv1d", {}),
+        ("bilstm", {}),
+        ("dense", {"units": [6, 5], "normalization": "layer", "skip": True, "dropout": 0.2}),
+    ],
+    ids=["dense", "conv1d", "bilstm", "dense with all options"],
+)
+def test_one_step_moves_every_weight(tower, options, similarity, build_network, train):
+    network = build_network(tower, SIMILARITIES[similarity], **options)
+    before = [np.array(weight) for weight in network.trainable_weights]
+    history = train(network)
+    assert len(history) == 1
+    moved = {
+        weight.path: np.abs(np.array(weight) - old).max()
+        for weight, old in zip(network.trainable_weights, before, strict=True)
+    }
+    assert all(change > 0 for change in moved.values()), moved
+    assert all(np.isfinite(weight).all() for weight in network.get_weights())
+
+
+@pytest.mark.parametrize("tower", TOWERS)
+def test_the_same_seed_gives_bit_equal_weights(tower, build_network, train):
+    """With dropout of weights and of words: nothing but the seed decides; and another seed decides otherwise."""
+    weights = []
+    for seed in (0, 0, 1) if tower == "dense" else (0, 0):
+        network = build_network(tower, SIMILARITIES["learned"], seed=seed, dropout=0.3)
+        train(network, BinaryCrossentropy(), epochs=2, batch_size=8, word_dropout=0.2, seed=seed)
+        weights.append(network.get_weights())
+    assert all(np.array_equal(one, other) for one, other in zip(weights[0], weights[1], strict=True))
+    for one, other in zip(weights[0], weights[-1], strict=True):
+        assert np.array_equal(one, other) == (tower != "dense")
+
+
+def test_a_saved_network_scores_the_same_to_the_bit_in_a_fresh_process(tmp_path, build_network, train, vectorizer):
+    """Keras loads each tower and each similarity; trained for a step, so that no weight is where it started."""
+    token_ids = vectorizer.encode([question for pair in QUESTIONS for question in pair])
+    left, right = (token_ids.padded(np.arange(side, len(token_ids), 2)) for side in (0, 1))
+    length = max(left.shape[1], right.shape[1])
+    ids = np.stack([np.pad(each, [(0, 0), (0, length - each.shape[1])]) for each in (left, right)])
+    np.save(tmp_path / "ids.npy", ids)
+    expected, folders = [], []
+    for tower, similarity in SAVED:
+        network = build_network(tower, SIMILARITIES[similarity])
+        train(network)
+        folders.append(tmp_path / f"{tower}_{similarity}")
+        folders[-1].mkdir()
+        save_keras(network, folders[-1])
+        expected.append(network.predict_on_batch([ids[0], ids[1]]))
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH_PROCESS, str(tmp_path / "ids.npy"), *map(str, folders)],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [scores.tobytes().hex() for scores in expected]
+    assert done.stderr == ""  # and nothing chatters
+    assert len({scores.tobytes() for scores in expected}) == len(SAVED)

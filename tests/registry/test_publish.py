@@ -1,0 +1,120 @@
+"""Promoting: the alias moves to the model of a run, what it replaces is told, and nothing else gets in."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import mlflow
+import pytest
+from hydra import compose, initialize_config_dir
+
+from experiments import promote
+from siamese import tracking
+from siamese.detector import Detector
+from siamese.evaluation.calibration import Calibration
+from siamese.model.similarity import Cosine
+from siamese.registry import publish
+
+CONF = Path(__file__).parents[2] / "conf"
+EXAMPLE = [("how do i pay my bill", "where can i pay the bill ?")]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, build_network, vectorizer):
+    """Ids of runs in a fresh store, by name: two with models that were measured alike, one measured otherwise, …"""
+    folder = tmp_path_factory.mktemp("store")
+    network = build_network("dense", Cosine)
+    detector = Detector.from_network(network, vectorizer, Calibration(0.5, 1.0, 0.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        before = mlflow.get_tracking_uri()
+        tracking.connect(f"sqlite:///{folder}/mlflow.db", "tests")
+        ids = {}
+        for name, area, digest in (("first", 0.7, "a"), ("second", 0.75, "a"), ("other pairs", 0.9, "b")):
+            with tracking.tracked_run(name, "model", tags={"data_digest.dev": digest, "evaluation_code": "c"}) as run:
+                tracking.log_metrics({"roc_auc": area}, "dev")
+                publish.log_detector(detector, network, EXAMPLE)
+            ids[name] = run
+        with tracking.tracked_run("trial 0", "trial") as ids["trial"]:
+            pass
+        with tracking.tracked_run("empty", "model") as ids["without model"]:
+            pass
+        with suppress(RuntimeError), tracking.tracked_run("failed", "model") as ids["failed"]:
+            publish.log_detector(detector, network, EXAMPLE)
+            raise RuntimeError
+        yield ids
+        mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def told(runs, capsys):
+    """A function: a run and overrides -> what the program says of its promotion."""
+
+    def tell(run: str, *overrides: str) -> list[str]:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = compose(
+                "promote",
+                overrides=[
+                    f"run={run}",
+                    f"tracking.uri={mlflow.get_tracking_uri()}",
+                    "tracking.experiment=tests",
+                    *overrides,
+                ],
+            )
+        capsys.readouterr()
+        promote.run(cfg)
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out.splitlines()
+
+    return tell
+
+
+def champion(name: str) -> str:
+    return mlflow.MlflowClient().get_model_version_by_alias(name, "champion").run_id
+
+
+def test_the_alias_moves_and_both_values_are_told(runs, told):
+    assert told(runs["first"], "name=moves") == [
+        f"models:/moves@champion is now version 1, run {runs['first']}, dev/roc_auc 0.7000"
+    ]
+    assert champion("moves") == runs["first"]
+    assert told(runs["second"], "name=moves") == [
+        f"models:/moves@champion is now version 2, run {runs['second']}, dev/roc_auc 0.7500",
+        f"it replaces version 1, run {runs['first']}, dev/roc_auc 0.7000",
+    ]
+    assert champion("moves") == runs["second"]
+    similarity = Detector.load("models:/moves@champion").similarity(EXAMPLE)
+    assert 0 <= similarity[0] <= 1
+
+
+def test_a_run_that_has_a_version_gets_no_second_one(runs, told):
+    for run in ("first", "second", "first", "first"):
+        lines = told(runs[run], "name=again")
+    assert lines == [f"models:/again@champion is now version 1, run {runs['first']}, dev/roc_auc 0.7000"]
+    assert {each.version for each in mlflow.MlflowClient().search_model_versions("name = 'again'")} == {1, 2}
+
+
+def test_figures_of_other_pairs_are_told_not_to_compare(runs, told):
+    told(runs["first"], "name=pairs")
+    assert told(runs["other pairs"], "name=pairs")[-1].startswith("note: they were measured on other dev pairs")
+
+
+def test_another_alias_leaves_the_champion_alone(runs, told):
+    told(runs["first"], "name=aliases")
+    assert len(told(runs["second"], "name=aliases", "alias=challenger")) == 1
+    assert champion("aliases") == runs["first"]
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("trial", "is of kind trial and FINISHED; only a run of kind model that is FINISHED can be promoted"),
+        ("failed", "is of kind model and FAILED"),
+        ("without model", "left no model"),
+        ("no such run", "is no run of"),
+    ],
+)
+def test_what_is_no_finished_training_with_a_model_is_refused(runs, told, run, message):
+    with pytest.raises(ValueError, match=message):
+        told(runs.get(run, "nowhere"), "name=refused")
+    assert not mlflow.MlflowClient().search_registered_models("name = 'refused'")

@@ -1,0 +1,184 @@
+"""Collection: answers against the similarity of every question, additions, deletions, and the folder that keeps it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from siamese.detector import Detector
+from siamese.evaluation.calibration import Calibration
+from siamese.model.similarity import Euclidean, Learned
+from siamese.retrieval.question_index import Collection, digest
+
+ASKED = "how can i pay the bill"
+
+
+@pytest.fixture(scope="module")
+def questions(pairs) -> pa.Table:
+    texts = list(pairs.questions)
+    topics = ["money" if "bill" in text or "card" in text else "other" for text in texts]
+    return pa.table({"question": pa.array(texts, pa.large_string()), "topic": pa.array(topics, pa.large_string())})
+
+
+@pytest.fixture(scope="module")
+def detector(build_network, vectorizer) -> Detector:
+    return Detector.from_network(build_network(), vectorizer, Calibration(0.5, 1.0, 0.0))
+
+
+@pytest.fixture(params=[False, True], ids=["exact", "approximate"])
+def collection(request, detector, questions) -> Collection:
+    if request.param:
+        pytest.importorskip("faiss")
+    return Collection.build(detector, questions, request.param)
+
+
+def answers(collection: Collection, **settings) -> list[str]:
+    position = collection.search(ASKED, **{"top": 3, **settings})[0]
+    return collection.table["question"].take(pa.array(position)).to_pylist()
+
+
+def best(detector: Detector, texts: list[str], top: int = 3) -> list[str]:
+    similarity = detector.similarity([(ASKED, text) for text in texts])
+    return [texts[i] for i in np.argsort(-similarity, kind="stable")[:top]]
+
+
+def test_answers_are_the_most_similar(collection, detector, questions):
+    texts = questions["question"].to_pylist()
+    assert answers(collection, top=12) == best(detector, texts, 12)
+    position, similarity = collection.search(ASKED, 4)
+    expected = detector.similarity([(ASKED, texts[i]) for i in position])
+    np.testing.assert_allclose(similarity, expected, atol=1e-6)
+    assert len(answers(collection, top=50)) == 12
+
+
+@pytest.mark.parametrize("similarity", [Learned, Euclidean])
+def test_the_whole_network_decides(similarity, build_network, vectorizer, questions):
+    detector = Detector.from_network(build_network(similarity=similarity), vectorizer, Calibration(0.5, 1.0, 0.0))
+    expected = best(detector, questions["question"].to_pylist())
+    assert answers(Collection.build(detector, questions)) == expected
+
+
+def test_one_candidate_is_the_nearest(collection, detector, questions):
+    assert answers(collection, top=1, candidates=1) == best(detector, questions["question"].to_pylist(), 1)
+
+
+def test_only_among_those_chosen(collection, detector, questions):
+    others = [row["question"] for row in questions.to_pylist() if row["topic"] == "other"]
+    assert answers(collection, where={"topic": "other"}, top=12) == best(detector, others, 12)
+    assert answers(collection, where={"topic": "other", "number": str(len(questions) - 1)}) == [others[-1]]
+    assert answers(collection, where={"topic": "nothing"}) == []
+    with pytest.raises(ValueError, match="no column 'colour'; the columns are number, question, topic"):
+        answers(collection, where={"colour": "red"})
+
+
+def test_numbers_stay(collection, questions):
+    """What is taken out leaves its number free for ever, and what comes gets the next one."""
+    assert collection.delete({"number": "11"}) == 1
+    assert collection.delete({"topic": "money"}) == 6
+    collection.append(pa.table({"question": ["pay the bill", ASKED], "source": ["mail", "phone"]}))
+    kept = [number for number, topic in enumerate(questions["topic"].to_pylist()[:11]) if topic == "other"]
+    assert collection.table["number"].to_pylist() == [*kept, 12, 13]
+    assert collection.table["topic"].to_pylist() == ["other"] * 5 + ["", ""]
+    assert collection.table["source"].to_pylist() == [""] * 5 + ["mail", "phone"]
+    assert answers(collection, top=1) == [ASKED]
+    assert answers(collection, top=50, where={"source": "mail"}) == ["pay the bill"]
+    assert len(answers(collection, top=50)) == len(collection) == 7
+
+
+def test_deleting_nothing_and_everything(collection):
+    assert collection.delete({"topic": "nothing"}) == 0
+    assert collection.delete({}) == 12
+    assert answers(collection) == []
+    collection.append(pa.table({"question": [ASKED], "topic": ["x"]}))
+    assert answers(collection) == [ASKED]
+
+
+def test_a_folder_keeps_it(collection, detector, tmp_path):
+    folder = tmp_path / "deep" / "faq"
+    collection.delete({"number": "0"})
+    collection.save(folder)
+    loaded = Collection.load(folder, detector)
+    assert loaded.table.equals(collection.table)
+    assert loaded.approximate == collection.approximate
+    assert answers(loaded) == answers(collection)
+    loaded.append(pa.table({"question": ["one more"]}))
+    assert loaded.table["number"].to_pylist()[-1] == 12
+    loaded.save(folder)
+    again = Collection.load(folder, detector)
+    assert again.table.equals(loaded.table)
+    assert answers(again, where={"number": "12"}) == ["one more"]
+    assert [path.name for path in folder.parent.iterdir()] == ["faq"]
+    names = {"collection.json", "questions.parquet", "embeddings.npy"}
+    assert {path.name for path in folder.iterdir()} == names | ({"nearest.faiss"} if again.approximate else set())
+
+
+def test_another_detector_is_refused(collection, build_network, vectorizer, detector, tmp_path):
+    collection.save(tmp_path / "faq")
+    other = Detector.from_network(build_network(seed=1), vectorizer, detector.calibration)
+    with pytest.raises(ValueError, match=f"made by another detector .digest {digest(detector)[:12]}.*run="):
+        Collection.load(tmp_path / "faq", other)
+    stricter = Detector(detector.network, detector.vectorizer, Calibration(0.9, 2.0, 1.0))
+    assert len(Collection.load(tmp_path / "faq", stricter)) == 12
+
+
+def test_a_digest_tells_networks_and_vectorizers_apart(detector, build_network, vectorizer, tmp_path):
+    detector.save(tmp_path)
+    assert digest(Detector.load(tmp_path)) == digest(detector)
+    euclidean = Detector.from_network(build_network(similarity=Euclidean), vectorizer, detector.calibration)
+    assert digest(euclidean) != digest(detector)
+    shorter = type(vectorizer).from_json(vectorizer.to_json().replace('"max_length": 64', '"max_length": 3'))
+    assert digest(Detector(detector.network, shorter, detector.calibration)) != digest(detector)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": 2}, "has format 2, this program reads up to 1; use a newer version"),
+        ({"format_version": None}, "describes no collection"),
+        ({"following": None}, "lacks following"),
+    ],
+)
+def test_other_formats_are_refused(detector, questions, tmp_path, change, message):
+    Collection.build(detector, questions).save(tmp_path / "faq")
+    file = tmp_path / "faq" / "collection.json"
+    head = json.loads(file.read_text()) | change
+    file.write_text(json.dumps({name: value for name, value in head.items() if value is not None}))
+    with pytest.raises(ValueError, match=message):
+        Collection.load(tmp_path / "faq", detector)
+
+
+def test_files_that_do_not_fit_are_refused(detector, questions, tmp_path):
+    Collection.build(detector, questions).save(tmp_path / "faq")
+    np.save(tmp_path / "faq" / "embeddings.npy", np.zeros((3, 8), np.float32))
+    with pytest.raises(ValueError, match=r"do not belong together: 12 questions, embeddings of shape \[3, 8\]"):
+        Collection.load(tmp_path / "faq", detector)
+    (tmp_path / "faq" / "embeddings.npy").write_bytes(b"noise")
+    with pytest.raises(ValueError, match="cannot be read"):
+        Collection.load(tmp_path / "faq", detector)
+    with pytest.raises(ValueError, match=r"no collection: it has no collection\.json"):
+        Collection.load(tmp_path, detector)
+
+
+def test_other_folders_are_not_overwritten(collection, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="holds other things"):
+        collection.save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_refused(collection, detector, questions):
+    with pytest.raises(ValueError, match="a column 'similarity', a name that answers need"):
+        collection.append(questions.append_column("similarity", questions["topic"]))
+    with pytest.raises(ValueError, match="no question"):
+        Collection.build(detector, questions.slice(0, 0))
+    with pytest.raises(ValueError, match="at least 1, got 0 and 100"):
+        collection.search(ASKED, top=0)
+
+
+def test_imports_nothing_heavy():
+    heavy = "{'tensorflow', 'keras', 'mlflow', 'faiss', 'hydra', 'scipy'}"
+    program = f"import sys, siamese.retrieval.question_index; print({heavy} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"
