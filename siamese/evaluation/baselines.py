@@ -1,7 +1,7 @@
-"""Baselines: what a Siamese network has to beat. Each is fitted on training pairs and gives a scorer.
+"""Baselines that a Siamese network has to beat. Each is fitted on training pairs and returns a scorer.
 
-A scorer takes pairs and gives `float64[pairs]` in [0, 1], growing with likeness, symmetric in the two
-questions, just as a network does; so it goes through the very same evaluation.
+A scorer maps pairs to `float64[pairs]` in [0, 1]. Like a network's similarity it grows with likeness and is
+symmetric, so it goes through the same evaluation.
 """
 
 import re
@@ -22,24 +22,24 @@ WORD = r"\w+|[^\w\s]"
 
 
 def majority(train: QuestionPairs) -> PairScorer:
-    """The share of duplicates in training, whatever is asked."""
+    """The share of duplicates in training, for every pair."""
     share = float(train.label.mean())
     return lambda pairs: np.full(len(pairs), share)
 
 
 def word_overlap(train: QuestionPairs) -> PairScorer:
-    """Jaccard: words in both questions / words in either. Learns nothing."""
+    """Jaccard similarity of the two sets of words. Nothing is fitted."""
     return lambda pairs: np.array([_jaccard(*sides) for sides in _word_sets(pairs)])
 
 
 def tfidf_cosine(train: QuestionPairs) -> PairScorer:
-    """Cosine of TF-IDF word vectors (Salton & Buckley 1988), weights from the training questions."""
+    """Cosine of TF-IDF word vectors (Salton & Buckley 1988); document frequencies from the training questions."""
     vectorizer = TfidfVectorizer(token_pattern=WORD, sublinear_tf=True).fit(train.questions)
     return lambda pairs: _cosines(vectorizer, pairs)
 
 
 def logistic_regression(train: QuestionPairs) -> PairScorer:
-    """Hand-made features of a pair and logistic regression: classical machine learning.
+    """Logistic regression on hand-made features of a pair.
 
     Features: overlap of words, of word pairs and of rare words; TF-IDF cosines of words and of
     letter n-grams; difference and sum of lengths; equal first and last word; words of one side missing in
@@ -117,5 +117,5 @@ def _cosines(vectorizer: CountVectorizer, pairs: QuestionPairs) -> np.ndarray:
     vectors = sparse.csr_array(vectorizer.transform(pairs.questions)).astype(np.float64)
     norms = np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel())
     dots = np.asarray(vectors[pairs.left].multiply(vectors[pairs.right]).sum(axis=1)).ravel()
-    # rounding may leave the interval by 1e-16
+    # rounding can exceed [0, 1] by 1e-16
     return np.clip(dots / np.maximum(norms[pairs.left] * norms[pairs.right], 1e-12), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Calibration: from a similarity to a verdict and to an honest probability, both chosen on dev."""
+"""Calibration: similarity → verdict and calibrated probability, both fitted on dev."""
 
 from dataclasses import asdict, dataclass, replace
 
@@ -15,17 +15,17 @@ TEMPERATURE_RANGE = (0.01, 100.0)
 class Calibration:
     """probability = sigmoid((logit(similarity) - offset) / temperature), chosen on dev.
 
-    Temperature scaling (Guo et al. 2017) with the offset of Platt (1999): a similarity, unlike a
-    classifier's output, need not have its even point at 1/2.
+    Temperature scaling (Guo et al. 2017) with the offset of Platt scaling (Platt 1999): a similarity of 1/2 need not
+    mean a probability of 1/2.
 
     Attributes:
         threshold: from this similarity on, the verdict is "duplicate".
-        temperature: above 0, so that the order of pairs never changes.
-        offset: the logit of the similarity that means "as likely as not".
-        criterion: what the threshold was chosen for, as `choose_threshold` takes it. This and what follows is
-            None where nobody noted it.
-        prior: the share of duplicates that probability, precision and choice are for: dev's own, or another.
-        precision, recall: of the verdicts on dev, at that prior.
+        temperature: above 0, so that the order of pairs is kept.
+        offset: the logit of the similarity whose probability is 1/2.
+        criterion: what the threshold was chosen for, as `choose_threshold` takes it. This and the
+            following are None if unknown.
+        prior: the share of duplicates for which probability, precision and threshold hold: that of dev, or another.
+        precision, recall: of the predictions on dev, at that prior.
     """
 
     threshold: float
@@ -45,10 +45,10 @@ class Calibration:
         return np.asarray(similarity) >= self.threshold
 
     def at(self, dev: DevScores, threshold: str | float | None = None, prior: float | None = None) -> "Calibration":
-        """The calibration for another criterion or where another share of the pairs are duplicates.
+        """The calibration for another criterion or another share of duplicates.
 
-        By Bayes' rule a new prior multiplies the odds of every pair by the same factor, the ratio of the
-        priors' odds (Saerens et al. 2002, equation 2.4): it moves the offset.
+        By Bayes' rule a new prior multiplies the odds of every pair by the ratio of the priors' odds (Saerens et al.
+        2002, equation 2.4), which shifts the offset.
 
         Args:
             dev: the scores that this calibration was chosen on.
@@ -74,8 +74,8 @@ class Calibration:
 def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float) -> Calibration:
     """Choose threshold, temperature and offset on dev.
 
-    A precision that no threshold reaches gives way to the highest that is reached, for an early epoch or a
-    baseline may fall short of it; the calibration's own `precision` tells.
+    If no threshold reaches the wanted precision, as in an early epoch or for a baseline, the one with the highest
+    precision is taken; see `precision` of the result.
 
     Args:
         label: `float[pairs]` in [0, 1].
@@ -85,7 +85,7 @@ def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float)
     Raises:
         ValueError: as `choose_threshold` does.
     """
-    from scipy.optimize import minimize  # half a second that only choosing needs, not the use of what was chosen
+    from scipy.optimize import minimize  # takes half a second, and using a calibration does not need it
 
     try:
         point = choose_threshold(DevScores(similarity, label >= DUPLICATE_FROM), threshold)
@@ -112,7 +112,7 @@ def _logit(similarity: np.ndarray) -> np.ndarray:
 
 
 def _log_odds(share: float) -> float:
-    """Of a share inside (0, 1)."""
+    """The log-odds of a share inside (0, 1)."""
     return float(np.log(share) - np.log1p(-share))
 
 

@@ -1,14 +1,13 @@
-"""Retrieval: does a detector find duplicates among many questions, and not only tell two when they are shown?
+"""Retrieval metrics: how well a detector finds duplicates among many questions.
 
 Two tasks are made from labelled pairs, as in sentence-transformers' Quora example:
 
-    mining                  all pairs of questions in one list, the most similar first: are the duplicates on top?
-    information retrieval   each question that has duplicates is asked among all others: do they come first?
+    mining                  rank all pairs of questions by similarity; duplicates should come first
+    information retrieval   rank all other questions for each question that has duplicates
 
-Duplicates are those of the labels and what follows from them: if a asks the same as b and b as c, then so does a as
-c, unless that very pair is labelled otherwise. All other pairs count as different, those that nobody looked at too.
-Some of these are duplicates in truth, so precision, and what is made of it, is a lower bound, the lower the more
-questions there are: compare figures on the same pairs only.
+Duplicates are the labeled ones and their transitive closure, except pairs that are labeled as different. All other
+pairs count as different, unlabeled ones too. Some of those are duplicates in truth, so precision and the metrics
+based on it are lower bounds that fall with the number of questions. Compare them on the same pairs only.
 """
 
 from dataclasses import dataclass
@@ -19,17 +18,17 @@ from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import question_components, question_numbers
 
 RECALL_AT = (1, 10, 100)
-RANKED = 10  # answers that the other measures of a ranking look at
+RANKED = 10  # the rank down to which MRR and NDCG look
 
 
 @dataclass(frozen=True)
 class RetrievalTask:
-    """Which questions of labelled pairs ask the same.
+    """The questions of labeled pairs, grouped by what they ask.
 
     Attributes:
-        questions: `int64[questions]`, positions in the table of the pairs; of texts that are one question the first.
-        component: `int32[questions]`; those that follow to be duplicates have the same.
-        different: `int64[pairs, 2]`, positions among `questions` of pairs that are labelled as no duplicates, the
+        questions: `int64[questions]`, positions in the table of the pairs; the first of equal texts.
+        component: `int32[questions]`; duplicates, by transitivity, share one.
+        different: `int64[pairs, 2]`, positions among `questions` of pairs labeled as different, the
             smaller one first.
     """
 
@@ -39,7 +38,7 @@ class RetrievalTask:
 
     @classmethod
     def of(cls, pairs: QuestionPairs) -> "RetrievalTask":
-        """The task that labelled pairs make. A pair with both labels counts as different."""
+        """The task from labeled pairs. A pair with both labels counts as different."""
         (number,) = question_numbers(pairs)
         _, questions = np.unique(number, return_index=True)
         component = question_components(pairs, only_duplicates=True)[questions]
@@ -91,7 +90,7 @@ def retrieval_metrics(task: RetrievalTask, neighbour: np.ndarray, similarity: np
 
 
 def mining_metrics(relevant: np.ndarray, similarity: np.ndarray, total: int) -> dict[str, float]:
-    """How well the order of mined pairs tells duplicates.
+    """Metrics of mined pairs in the order of their similarity.
 
     Args:
         relevant: `bool[pairs]`, whether each pair that was found is a duplicate.
@@ -105,7 +104,7 @@ def mining_metrics(relevant: np.ndarray, similarity: np.ndarray, total: int) -> 
     if not total or not len(relevant):
         return {"average_precision": 0.0, "best_f1": 0.0, "best_threshold": 0.0}
     order = np.argsort(-similarity, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(similarity[order]) != 0, True))  # equal scores are never parted
+    ends = np.flatnonzero(np.append(np.diff(similarity[order]) != 0, True))  # ties stay together
     hits, found = np.cumsum(relevant[order])[ends], ends + 1
     f1 = 2 * hits / (found + total)
     best = int(np.argmax(f1))

@@ -1,19 +1,19 @@
-"""Comparison: is a difference more than chance? Pure functions of arrays.
+"""Significance: is a difference more than chance? Pure functions of arrays.
 
-Two things are left to chance: which seed a network was trained with, and which pairs it was asked. A McNemar
-test of two trained networks knows the pairs alone. To compare two *ways of training* on the same pairs, both
-count, and so the variance of a mean over seeds is
+Two sources of chance exist: the seed of the training and the choice of the test pairs. McNemar's test of two trained
+networks covers the pairs alone. A comparison of two *ways of training* on the same pairs needs both, so the
+variance of a mean over seeds is
 
     variance over seeds / seeds  +  variance over resampled pairs,
 
-with a t quantile of Satterthwaite's degrees of freedom, because three seeds tell little about their spread. (Such
-a sum counts the interaction of seed and pair twice, hence errs on the safe side: Owen 2007.) Resampling the seeds
-as well, as a hierarchical bootstrap does, errs on the other side: it loses a third of their variance where there
-are 3, and has no t quantile. Where seeds matter as much as pairs or more, its intervals of 95 % held the truth in
-82 to 87 % of simulated comparisons with 3 seeds; these, in 95 to 97 %.
+with a t quantile at Satterthwaite's degrees of freedom, because three seeds say little about their spread. (The sum
+counts the interaction of seed and pair twice, so it is conservative: Owen 2007.) A hierarchical bootstrap, which
+resamples the seeds too, is too optimistic: with 3 seeds it loses a third of their variance and has no t quantile.
+In simulations with 3 seeds that matter at least as much as the pairs, its 95 % intervals cover 82 to 87 %, these
+95 to 97 %.
 
-Pairs count as drawn one by one, as everywhere in this project. Where pairs share questions, intervals are a little
-too narrow. Training pairs are taken as given, unless each seed draws its own subset of them.
+Pairs are treated as independent. Where they share questions, intervals are slightly too narrow. Training pairs are
+fixed, unless each seed draws its own subset.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ NORMAL_QUANTILE = float(stats.norm.ppf(1 - TAIL))
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, its 95 % interval, and the two-sided p-value of the claim that it is 0."""
+    """A value, its 95 % interval, and the two-sided p-value of the null hypothesis that it is 0."""
 
     value: float
     low: float
@@ -44,7 +44,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Verdicts of two networks on the same pairs: how often one alone is right, and the p-value of no difference."""
+    """Two networks on the same pairs: how often only one of them is right, and the p-value of no difference."""
 
     only_first: int
     only_second: int
@@ -54,7 +54,7 @@ class McNemar:
 def mean_over_seeds(values: np.ndarray, pair_variance: float) -> Estimate:
     """The mean of a metric over seeds, with an interval for new seeds and new pairs.
 
-    With one seed the interval is that of this network for new pairs.
+    With one seed the interval is for new pairs and this one network.
 
     Args:
         values: `float64[seeds]`, the metric of each.
@@ -64,7 +64,7 @@ def mean_over_seeds(values: np.ndarray, pair_variance: float) -> Estimate:
 
 
 def variance_of_interval(low: float, high: float) -> float:
-    """The variance that a 95 % interval stands for, if it is that of a normal distribution.
+    """The variance of the normal distribution that has this 95 % interval.
 
     >>> round(variance_of_interval(-1.959964, 1.959964), 6)
     1.0
@@ -78,13 +78,13 @@ def difference(
     """How much better the first way of training is than the second, on the same pairs.
 
     A paired bootstrap over the pairs (Efron & Tibshirani 1993; for such tests Berg-Kirkpatrick et al. 2012)
-    and Welch's t over the seeds, as the head of this file says. If either side has one seed, its chance is not
-    known, and the answer holds for that one network.
+    and Welch's t over the seeds; see the head of this file. A side with one seed contributes no variance over seeds:
+    the result then holds for that one network.
 
     Args:
         first, second: `float64[seeds]`, the metric of each seed; the numbers of seeds may differ.
-        first_resampled, second_resampled: `float64[seeds, resamples]`, the same of resampled pairs, each
-            column by the same resample.
+        first_resampled, second_resampled: `float64[seeds, resamples]`, the metric on resampled pairs; each column
+            is one resample.
     """
     over_pairs = first_resampled.mean(axis=0) - second_resampled.mean(axis=0)
     return _estimate(float(np.mean(first) - np.mean(second)), [first, second], float(np.var(over_pairs, ddof=1)))
@@ -93,9 +93,9 @@ def difference(
 def mcnemar(first_correct: np.ndarray, second_correct: np.ndarray) -> McNemar:
     """Do two trained networks differ in how often they are right? McNemar's test (Dietterich 1998, section 3.1).
 
-    Only pairs count on which one alone is right: by chance each of the two as often as the other. The
-    p-value is the binomial mid-p (Fagerland et al. 2013), which unlike the exact one is not too
-    careful, and unlike the χ² approximation holds for small counts.
+    Only pairs count that exactly one of them gets right; under the null hypothesis both do so equally often. The
+    p-value is the binomial mid-p (Fagerland et al. 2013): less conservative than the exact one, and valid for
+    small counts, unlike the χ² approximation.
 
     Args:
         first_correct, second_correct: `bool[pairs]`.
@@ -111,9 +111,9 @@ def mcnemar(first_correct: np.ndarray, second_correct: np.ndarray) -> McNemar:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values corrected for their number, so that any false alarm at all has the level asked for (Holm 1979).
+    """p-values corrected for multiple tests by Holm (1979), which controls the family-wise error rate.
 
-    The k-th smallest of n is multiplied by n - k + 1, and no smaller one may become larger than it.
+    The k-th smallest of n is multiplied by n - k + 1; the results are kept ascending.
 
     >>> [round(each, 6) for each in holm([0.03, 0.01, 0.04])]
     [0.06, 0.03, 0.06]
@@ -129,14 +129,14 @@ def resamples(pairs: int, seed: int) -> np.ndarray:
     """How often each pair is drawn in each resample, `uint8[resamples, pairs]`."""
     repeats = max(min(RESAMPLES, RESAMPLED_PAIRS // pairs), FEWEST_RESAMPLES)
     generator = np.random.default_rng(seed)
-    drawn = np.empty((repeats, pairs), np.uint8)  # by chance never a number near 255, not in all of time
+    drawn = np.empty((repeats, pairs), np.uint8)  # 255 draws of one pair do not happen by chance
     for row in drawn:
         row[:] = np.bincount(generator.integers(pairs, size=pairs), minlength=pairs)
     return drawn
 
 
 def resampled(metric: Weighted, drawn: np.ndarray) -> np.ndarray:
-    """A metric of each resample, `float64[resamples]`; a few at a time, so that they stay in the cache.
+    """A metric of each resample, `float64[resamples]`, computed in blocks that fit the cache.
 
     Args:
         metric: from `pair_metrics`.
@@ -148,12 +148,12 @@ def resampled(metric: Weighted, drawn: np.ndarray) -> np.ndarray:
 
 
 def pareto_front(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """Which choices no other one beats in both, cheaper and better: `bool[choices]`.
+    """The Pareto front, `bool[choices]`: choices for which no other is both cheaper and better.
 
     >>> pareto_front(np.array([1.0, 2.0, 3.0]), np.array([0.7, 0.6, 0.8])).tolist()
     [True, False, True]
     """
-    no_worse = (cost[:, None] <= cost) & (value[:, None] >= value)  # bool[one, other]: one is no worse than other
+    no_worse = (cost[:, None] <= cost) & (value[:, None] >= value)  # bool[a, b]: a is no worse than b
     better = (cost[:, None] < cost) | (value[:, None] > value)
     return np.logical_not((no_worse & better).any(axis=0))
 
@@ -161,7 +161,7 @@ def pareto_front(cost: np.ndarray, value: np.ndarray) -> np.ndarray:
 def _estimate(value: float, samples: list[np.ndarray], pair_variance: float) -> Estimate:
     """Interval and p-value by Student's t with Satterthwaite's (1946) degrees of freedom.
 
-    The variance over pairs comes from hundreds of pairs or more, so its own degrees of freedom are taken as infinite.
+    The variance over pairs comes from hundreds of pairs or more: its degrees of freedom count as infinite.
     """
     parts = [(np.var(sample, ddof=1) / len(sample), len(sample) - 1) for sample in samples if len(sample) > 1]
     variance = pair_variance + sum(part for part, _ in parts)

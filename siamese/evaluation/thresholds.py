@@ -1,4 +1,4 @@
-"""Thresholds: from which similarity on to say "duplicate", for a criterion and a share of duplicates, chosen on dev."""
+"""Thresholds: the similarity from which a pair is predicted "duplicate", chosen on dev for a criterion and a prior."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ CRITERIA = "best_accuracy, best_f1, precision@0.95, recall@0.9 (any share) or a 
 
 @dataclass(frozen=True, eq=False)
 class DevScores:
-    """What was said about the dev pairs and what is true: all that a threshold is chosen from.
+    """Dev-set scores and labels, from which thresholds are chosen.
 
     Attributes:
         similarity: `float[pairs]` in [0, 1], highest first.
@@ -48,8 +48,8 @@ class OperatingPoint:
         threshold: from this similarity on, the verdict is "duplicate".
         criterion: what it was chosen for, as `choose_threshold` takes it.
         prior: the share of duplicates among the pairs that the precision is for.
-        precision: of the verdicts on dev, at that prior; 0 where nothing is called a duplicate.
-        recall: the share of dev's duplicates that are called so; no prior changes it.
+        precision: of the predictions on dev, at that prior; 0 where nothing is predicted "duplicate".
+        recall: the share of dev's duplicates that are found; it does not depend on the prior.
     """
 
     threshold: float
@@ -89,23 +89,23 @@ def parse_criterion(criterion: str | float) -> tuple[str, float]:
 
 
 def choose_threshold(dev: DevScores, criterion: str | float, prior: float | None = None) -> OperatingPoint:
-    """The threshold that serves a criterion best on dev, half-way between the two scores that it separates.
+    """The best threshold for a criterion on dev, half-way between the two scores that it separates.
 
-    Another prior is reached by weights: each duplicate of dev counts prior / share times and each other pair
-    (1 - prior) / (1 - share) times, so that precision = prior TPR / (prior TPR + (1 - prior) FPR), as Bayes
-    says. A small prior makes the false positives of dev precious: with 10,000 other pairs, one of them
-    called a duplicate is a false positive rate of 0.0001.
+    Another prior enters as weights: each duplicate of dev counts prior / share times, each other pair
+    (1 - prior) / (1 - share) times. Then precision = prior TPR / (prior TPR + (1 - prior) FPR), by Bayes' rule.
+    With a small prior, few false positives of dev decide: among 10,000 other pairs one false positive is a rate
+    of 0.0001.
 
     Args:
         dev: the scored dev pairs.
         criterion: "best_accuracy"; "best_f1"; "precision@P", the highest recall with at least that precision;
             "recall@R", the highest precision with at least that recall; or the threshold itself, a number
-            in [0, 1], which is then only measured.
+            in [0, 1], for which only precision and recall are measured.
         prior: the share of duplicates where the threshold will be used, inside (0, 1); None for that of dev.
 
     Raises:
         ValueError: the criterion or the prior is not as described, or dev lacks the pairs to choose from.
-        PrecisionNotReachedError: the precision is reached nowhere.
+        PrecisionNotReachedError: no threshold reaches the precision.
 
     >>> dev = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
     >>> choose_threshold(dev, "recall@1.0")
@@ -113,17 +113,17 @@ def choose_threshold(dev: DevScores, criterion: str | float, prior: float | None
     """
     kind, wanted = parse_criterion(criterion)
     duplicate_weight, other_weight = _weights(dev, prior)
-    # cut k says "duplicate" to the said[k] highest scores; equal scores are never parted
-    said = np.flatnonzero(np.concatenate([[True], np.diff(dev.similarity) != 0, [True]]))
+    # cut k predicts positive for the top n_positive[k] scores; ties stay together
+    n_positive = np.flatnonzero(np.concatenate([[True], np.diff(dev.similarity) != 0, [True]]))
     if kind == "number":
-        said = np.array([np.count_nonzero(dev.similarity >= wanted)])
-    hits = np.concatenate([[0], np.cumsum(dev.duplicate)])[said]
-    true, false = hits * duplicate_weight, (said - hits) * other_weight
+        n_positive = np.array([np.count_nonzero(dev.similarity >= wanted)])
+    hits = np.concatenate([[0], np.cumsum(dev.duplicate)])[n_positive]
+    true, false = hits * duplicate_weight, (n_positive - hits) * other_weight
     duplicates = int(dev.duplicate.sum())
     precision, recall = _ratio(true, true + false), _ratio(hits, duplicates)
 
     def point(cut: int) -> OperatingPoint:
-        threshold = wanted if kind == "number" else _threshold(dev.similarity, said[cut])
+        threshold = wanted if kind == "number" else _threshold(dev.similarity, n_positive[cut])
         share = dev.share if prior is None else prior
         return OperatingPoint(threshold, str(criterion), share, float(precision[cut]), float(recall[cut]))
 
@@ -132,7 +132,7 @@ def choose_threshold(dev: DevScores, criterion: str | float, prior: float | None
     if kind == "best_f1":
         return point(_first_best(_ratio(2 * true, true + false + duplicates * duplicate_weight)))
     if kind == "precision":
-        reached = (said > 0) & (precision >= wanted)
+        reached = (n_positive > 0) & (precision >= wanted)
         if not reached.any():
             raise PrecisionNotReachedError(point(_last_best(precision)))
         return point(_first_best(np.where(reached, recall, -1)))
@@ -144,7 +144,7 @@ def choose_threshold(dev: DevScores, criterion: str | float, prior: float | None
 
 
 def _weights(dev: DevScores, prior: float | None) -> tuple[float, float]:
-    """How often each duplicate of dev and each other pair counts, so that duplicates make up `prior`."""
+    """Weights of a duplicate and of any other pair of dev, so that duplicates make up `prior`."""
     if prior is None:
         return 1.0, 1.0
     if not 0 < prior < 1:
@@ -154,14 +154,14 @@ def _weights(dev: DevScores, prior: float | None) -> tuple[float, float]:
     return prior / dev.share, (1 - prior) / (1 - dev.share)
 
 
-def _threshold(similarity: np.ndarray, said: int) -> float:
-    """What parts the `said` highest of the falling similarities from the others."""
-    if said == 0:
+def _threshold(similarity: np.ndarray, n_positive: int) -> float:
+    """The threshold between the `n_positive` highest of the descending similarities and the others."""
+    if n_positive == 0:
         return float(np.nextafter(similarity[0], similarity.dtype.type(np.inf)))
-    if said == len(similarity):
+    if n_positive == len(similarity):
         return float(similarity[-1])
-    # half-way in the scores' own precision, where neighbours may have nothing between them
-    above, below = similarity[said - 1], similarity[said]
+    # half-way in the dtype of the scores, in which two neighbors may have no number between them
+    above, below = similarity[n_positive - 1], similarity[n_positive]
     middle = (above + below) / 2
     return float(middle if middle > below else above)
 
