@@ -1,4 +1,4 @@
-"""Question files: rows that are checked one by one, and either all good or a list of what is wrong."""
+"""Files of questions and pairs: every row is checked; bad rows are refused or listed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ QUESTION_COLUMNS = ("question", "text")  # where questions are sought without co
 
 @dataclass(frozen=True)
 class QuestionRows:
-    """The good rows of a file, column by column, and a note on each bad one.
+    """The valid rows of a file, column by column, and the bad ones.
 
     Attributes:
-        texts: for each text column asked for, its texts: stripped, never empty, valid Unicode.
-        labels: `float64[rows]` in [0, 1]; empty where no label column was asked for.
-        rows: `int64[rows]`, where each good row starts: its line from 1 (the header is line 1), in Parquet its
-            position from 1.
+        texts: the texts of each requested column: stripped, not empty, valid Unicode.
+        labels: `float64[rows]` in [0, 1]; empty without a label column.
+        rows: `int64[rows]`, the line at which each valid row starts (the header is line 1); in Parquet its position
+            from 1.
         bad_rows: the others, in the order of the file.
     """
 
@@ -36,23 +36,23 @@ class QuestionRows:
 def read_columns(
     path: str | Path, texts: Sequence[str], label: str | None, on_bad_row: str, label_scale: float = 1.0
 ) -> QuestionRows:
-    """Read columns of texts and, if asked for, one of labels from a CSV, TSV, JSONL or Parquet file.
+    """Read text columns and optionally a label column of a CSV, TSV, JSONL or Parquet file.
 
-    A row is bad if a text is missing, empty, no text or not UTF-8, if its label is no number in
-    [0, `label_scale`] (a number in JSON quotes counts, and true is 1), or if it cannot be read at all.
-    Undecodable bytes in other columns do no harm.
+    A row is bad if a text is missing, empty, not a string or not UTF-8, if its label is not a number in
+    [0, `label_scale`] (a quoted number in JSON is accepted, true is 1), or if the row cannot be read.
+    Undecodable bytes in other columns are ignored.
 
     Args:
         path: the file; `~` is the home directory.
         texts: names of the text columns.
         label: name of the label column, or None.
-        on_bad_row: "error" to raise at the first bad row, or "skip" to leave all of them out.
+        on_bad_row: "error" to raise at the first bad row, "skip" to leave bad rows out.
         label_scale: what the labels are divided by, above 0; 5 for grades from 0 to 5.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: an argument is not as described, the file is empty, of an unknown format or lacks a
-            column; a row is bad and `on_bad_row` is "error"; or no row is good.
+        ValueError: an argument is invalid; the file is empty, of an unknown format or lacks a column; a row is bad
+            and `on_bad_row` is "error"; or no row is valid.
     """
     if on_bad_row not in ("error", "skip"):
         raise ValueError(f"data.on_bad_row must be error or skip, got {on_bad_row!r}")
@@ -78,11 +78,11 @@ def read_columns(
 
 
 def read_questions(path: str | Path, column: str | None) -> QuestionRows:
-    """The questions of a CSV, TSV, JSONL or Parquet file; rows without one are left out and listed.
+    """The questions of a CSV, TSV, JSONL or Parquet file; bad rows are left out and listed.
 
     Args:
         path: the file; `~` is the home directory.
-        column: which holds the questions; None for "question" or, if the file has none, "text".
+        column: of the questions; None for "question" or, if the file has none, "text".
 
     Raises:
         FileNotFoundError, ValueError: as `read_columns` does.
@@ -97,8 +97,8 @@ def read_question_table(path: str | Path, column: str | None) -> tuple[pa.Table,
         path, column: as for `read_questions`.
 
     Returns:
-        A table of texts, with the column "question" first and the others under their own names, what is missing as
-        ""; and the rows that were left out.
+        A table of texts, the column "question" first, the others under their own names, missing values as ""; and
+        the bad rows.
 
     Raises:
         FileNotFoundError, ValueError: as `read_questions`, or another column is named "question".
@@ -126,7 +126,7 @@ def read_question_table(path: str | Path, column: str | None) -> tuple[pa.Table,
 def _checked(
     table: Table, texts: Sequence[str], label: str | None, label_scale: float
 ) -> tuple[list[int], np.ndarray, list[BadRow]]:
-    """Of one block of a file: the indices of its good rows, their labels (`float64[rows]`), and the bad ones."""
+    """Indices of the valid rows of a block, their labels (`float64[rows]`), and the bad rows."""
     bad = bad_texts(table, texts)
     labels = np.empty(0)
     if label is not None:
@@ -142,7 +142,7 @@ def _checked(
 def read_pair_file(
     path: str | Path, left: str, right: str, label: str, on_bad_row: str, label_scale: float = 1.0
 ) -> tuple[Texts, Texts, np.ndarray, tuple[BadRow, ...]]:
-    """Read labelled pairs: left texts, right texts, labels (`float64[pairs]` in [0, 1]) and the bad rows.
+    """Read labeled pairs: left texts, right texts, labels (`float64[pairs]` in [0, 1]) and the bad rows.
 
     Raises:
         FileNotFoundError, ValueError: as `read_columns` does.
@@ -154,7 +154,7 @@ def read_pair_file(
 def read_intent_file(
     path: str | Path, text: str, intent: str, topic: str | None, on_bad_row: str
 ) -> tuple[list[str], list[str], list[str], tuple[BadRow, ...]]:
-    """Read questions sorted by intent: questions, intents, topics (all "" without a topic column), bad rows.
+    """Read questions with intents: questions, intents, topics (all "" without a topic column), bad rows.
 
     Raises:
         FileNotFoundError, ValueError: as `read_columns` does.
@@ -166,7 +166,7 @@ def read_intent_file(
 
 
 def bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
-    """The first bad text of each row that has one, by the row's index in the table, whose first columns these are."""
+    """The first bad text of each row that has one, by row index; `columns` are the first columns of the table."""
     bad: dict[int, BadRow] = {}
     for name, values in zip(columns, table.values[: len(columns)], strict=True):  # the label column comes last
         if _all_good(values):
@@ -179,16 +179,16 @@ def bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
 
 
 def _all_good(values: list[Any]) -> bool:
-    """Whether `text_problem` finds none in any of them; so it is in most blocks, and asked at once it is quick."""
+    """Whether `text_problem` finds no problem in any value: one fast check for the usual case."""
     try:
-        "".join(values).encode()  # TypeError: one is no text; UnicodeEncodeError: one is not UTF-8
+        "".join(values).encode()  # TypeError: a value is not a string; UnicodeEncodeError: a value is not UTF-8
         return all(map(str.strip, values))
     except (TypeError, UnicodeEncodeError):
         return False
 
 
 def text_problem(value: object) -> str:
-    """Why a value is no question; "" if it is one."""
+    """Why a value is not a question; "" if it is one."""
     if value is None:
         return "the text is missing"
     if not isinstance(value, str):
@@ -201,7 +201,7 @@ def text_problem(value: object) -> str:
 
 
 def _number(value: Any) -> float:
-    """The value as a number, nan if it is none."""
+    """The value as a number; nan if it is not one."""
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Tables in CSV, TSV, JSONL and Parquet, a block of rows at a time: the values asked for, and what cannot be read."""
+"""Tables in CSV, TSV, JSONL and Parquet, read in blocks: the requested columns and the unreadable rows."""
 
 import csv
 import json
@@ -18,22 +18,22 @@ from siamese.data.pairs import BadRow
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 FORMATS = (*DELIMITERS, ".jsonl", ".parquet")
-WHOLE_ROW = "(whole row)"  # the column of a row that falls apart before its columns are known
+WHOLE_ROW = "(whole row)"  # the column of a problem that concerns the row as a whole
 BLOCK = 2**15  # lines or rows that are Python objects at the same time
 SHOWN = 80  # characters of a bad value that a message shows
 
-# Bytes that are no UTF-8 are decoded to these, so that one bad byte spoils one row and not the file.
+# Bytes that are not UTF-8 are decoded to these, so that a bad byte costs one row and not the file.
 UNDECODABLE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
 class Table:
-    """Some columns of a block of rows, as they stand in the file.
+    """Some columns of a block of rows, unchanged.
 
     Attributes:
         file: the path as it was given.
-        values: one list per column asked for; str from CSV and TSV, any JSON or Parquet value otherwise.
-        rows: where each row starts: its physical line from 1, or in Parquet its position from 1.
+        values: a list for each requested column; str from CSV and TSV, any JSON or Parquet value otherwise.
+        rows: the physical line, from 1, at which each row starts; in Parquet its position from 1.
         bad_rows: the rows that could not be read, in the order of the file.
     """
 
@@ -47,17 +47,17 @@ class Table:
 
 
 def bad_row(file: str, row: int, column: str, found: object, problem: str) -> BadRow:
-    """A BadRow whose `found` is short, and printable whatever bytes it was made of."""
+    """A BadRow whose `found` is short and printable."""
     shown = "" if found is None else UNDECODABLE.sub("\N{REPLACEMENT CHARACTER}", str(found).rstrip("\r\n"))
     return BadRow(file, row, column, shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…", problem)
 
 
 def read_tables(path: str | Path, columns: Sequence[str]) -> Iterator[Table]:
-    """Read the named columns of a file, block by block; its suffix tells the format.
+    """Read the named columns of a file, block by block; its suffix determines the format.
 
     Text files are UTF-8, with or without a byte order mark. In CSV and TSV a quoted field may hold line
-    breaks and doubled quotes. After a broken record reading resumes at the line after its first, so that a
-    quote that is never closed costs one row. Blank lines are no rows.
+    breaks and doubled quotes. After a broken record, reading resumes at the line after its first, so that an unclosed
+    quote costs one row. Blank lines are ignored.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -92,7 +92,7 @@ def column_names(path: str | Path) -> list[str]:
 
 
 def count_rows(path: str | Path) -> int:
-    """About how many rows a file has, told without reading them: exactly in Parquet, elsewhere its lines."""
+    """The approximate number of rows of a file: exact for Parquet, elsewhere the number of lines."""
     file, suffix = _known_file(path)
     if suffix == ".parquet":
         with _opened_parquet(file, str(path)) as parquet:
@@ -102,16 +102,16 @@ def count_rows(path: str | Path) -> int:
 
 
 def json_object(line: str) -> dict[str, Any]:
-    """A line of JSONL.
+    """The object of a line of JSONL.
 
     Raises:
-        ValueError: it is no JSON object; the message says why, without the line.
+        ValueError: it is not a JSON object; the message says why, without the line.
     """
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"invalid JSON, {error.msg} at character {error.pos + 1}") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, a list in a list in a list, …
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists nested too deeply
         raise ValueError(f"unreadable JSON, {error}") from None
     if not isinstance(record, dict):
         raise ValueError("a JSON object is expected")
@@ -119,13 +119,13 @@ def json_object(line: str) -> dict[str, Any]:
 
 
 def _known_file(path: str | Path) -> tuple[Path, str]:
-    """A file that is there and not empty, and its suffix, which tells its format."""
+    """An existing, non-empty file and its suffix, which determines the format."""
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     suffix = file.suffix.lower()
     if suffix not in FORMATS:
-        raise ValueError(f"{path} must end in one of {', '.join(FORMATS)}, which tells its format; got {suffix!r}")
+        raise ValueError(f"{path} must end in one of {', '.join(FORMATS)}, which determines the format; got {suffix!r}")
     if file.stat().st_size == 0:
         raise ValueError(f"{path} is empty")
     return file, suffix
@@ -185,11 +185,11 @@ def _header(reader: Iterator[list[str]], name: str) -> list[str]:
 def _read_records(
     lines: list[str], delimiter: str, width: int, before: int, at_end: bool, table: Table
 ) -> tuple[list[list[str]], int]:
-    """The records of `width` fields in `lines`, their places and the others noted in `table`.
+    """The records of `width` fields in `lines`; adds their rows, and the bad rows, to `table`.
 
     Returns:
-        The records and how many lines were settled. The others, none at the end of the file, begin a
-        record that the next lines may complete.
+        The records and how many lines were consumed. The remaining lines (none at the end of the file) begin a record
+        that further lines may complete.
     """
     records: list[list[str]] = []
     start = 0
@@ -255,7 +255,7 @@ def _python_values(column: pa.Array) -> list[Any]:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = column.cast(pa.large_binary())  # Arrow does not check its UTF-8, and would fail on the whole column
+        column = column.cast(pa.large_binary())  # Arrow would fail on the whole column for one invalid UTF-8 value
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         return [None if text is None else text.decode("utf-8", "surrogateescape") for text in column.to_pylist()]
     return column.to_pylist()

@@ -1,4 +1,4 @@
-"""Intents -> pairs: questions sorted by what they ask become duplicates and non-duplicates."""
+"""Intents → pairs: questions of one intent become duplicates, questions of two intents negatives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ import numpy as np
 
 from siamese.data.pairs import QuestionPairs, question_key
 
-INTENTS_DEALT_TOGETHER = 2  # of one topic: so each part has confusable intents
+INTENTS_DEALT_TOGETHER = 2  # of one topic, so that each part has similar intents
 RETRIES = 20  # draws for each negative wanted before the corpus counts as exhausted
 
 
 @dataclass(frozen=True)
 class IntentQuestions:
-    """Questions grouped by what they ask.
+    """Questions grouped by intent.
 
     Attributes:
         question: the texts, each once.
-        intent: `int32[questions]`; one intent is one thing to ask.
-        topic: `int32[questions]`; intents of one topic are easily confused. All 0 where none is known.
+        intent: `int32[questions]`; questions of one intent ask the same thing.
+        topic: `int32[questions]`; intents of one topic are easily confused. All 0 without topics.
     """
 
     question: tuple[str, ...]
@@ -32,7 +32,7 @@ class IntentQuestions:
         The same intent name under two topics is two intents.
 
         Raises:
-            ValueError: one question has two intents, which no pair could be labelled by.
+            ValueError: a question has two intents, so that its pairs have no label.
         """
         intent_number: dict[tuple[str, str], int] = {}
         topic_number: dict[str, int] = {}
@@ -61,11 +61,11 @@ def split_intents(corpus: IntentQuestions, by: str, dev: float, test: float, see
 
     Args:
         corpus: what to split.
-        by: "intent", where nothing that is asked in one part is asked in another; or "question", where
-            every part has the same intents in other wordings, as a help desk has.
-        dev, test: shares, together below 1; of intents, or of each intent's questions (at least 2 each,
-            so that every part has duplicates).
-        seed: of the order in which they are dealt.
+        by: "intent": each intent is in one part only; or "question": every part has all intents, in other wordings,
+            as at a help desk.
+        dev, test: shares, together below 1, of the intents, or of each intent's questions (at least 2 each, so that
+            every part has duplicates).
+        seed: of the random assignment.
 
     Raises:
         ValueError: `by` is neither, the shares are impossible, or an intent has too few questions.
@@ -120,15 +120,14 @@ def pairs_from_intents(
     hard_negative_share: float,
     seed: int,
 ) -> QuestionPairs:
-    """Draw labelled pairs: duplicates within an intent, negatives across intents.
+    """Draw labeled pairs: duplicates within an intent, negatives across intents.
 
     Args:
         corpus: the questions of one part.
-        duplicates_per_question: each intent gives this many duplicate pairs per question of its own, or
-            all it has.
+        duplicates_per_question: duplicate pairs drawn from an intent for each of its questions, at most all.
         duplicate_share: duplicates among all pairs, in (0, 1].
-        hard_negative_share: negatives whose two intents share a topic, among all negatives, in [0, 1]; the
-            others come from anywhere.
+        hard_negative_share: share of the negatives whose two intents have one topic, in [0, 1]; the others come
+            from any two intents.
         seed: of the draw; the same corpus and seed give the same pairs.
 
     Returns:

@@ -1,4 +1,4 @@
-"""QuestionPairs: pairs of questions with a label, validated once and immutable from then on."""
+"""QuestionPairs: labeled pairs of questions, validated once and immutable."""
 
 import hashlib
 import unicodedata
@@ -9,12 +9,12 @@ import numpy as np
 
 from siamese.data.texts import Texts, TextsBuilder, factorize
 
-DUPLICATE_FROM = 0.5  # a label from here on counts as "duplicate" where a yes or no is needed
+DUPLICATE_FROM = 0.5  # a label from here on counts as "duplicate" where labels must be binary
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """One row of a source that is no labelled pair of questions."""
+    """A row of a source that is not a valid pair or question."""
 
     file: str
     row: int  # 1-based position in the file, its header included
@@ -28,12 +28,12 @@ class BadRow:
 
 @dataclass(frozen=True, eq=False)
 class QuestionPairs:
-    """Labelled pairs over a table of distinct questions.
+    """Labeled pairs over a table of distinct questions.
 
-    Two of them are equal if they are one object; `digest` tells whether they hold the same.
+    Equality is identity; compare contents by `digest`.
 
     Attributes:
-        questions: the distinct texts, in order of first appearance; kept as Texts, given as any sequence.
+        questions: the distinct texts, in order of first appearance; any sequence, stored as Texts.
         left, right: `int32[pairs]`, positions in `questions`.
         label: `float32[pairs]` in [0, 1]; 1 means that the two ask the same thing.
     """
@@ -84,7 +84,7 @@ class QuestionPairs:
 
     @property
     def duplicate(self) -> np.ndarray:
-        """`bool[pairs]`: the label as a yes or no."""
+        """Binary labels, `bool[pairs]`."""
         return self.label >= DUPLICATE_FROM
 
     @property
@@ -99,7 +99,7 @@ class QuestionPairs:
         return list(Texts.of(self.questions).take(self.right))
 
     def take(self, rows: np.ndarray) -> "QuestionPairs":
-        """The pairs at `rows` (`int64[n]` or `bool[pairs]`), with a table of just their questions, in the order of this one."""
+        """The pairs at `rows` (`int64[n]` or `bool[pairs]`) over a table of only their questions, in this order."""
         left, right = self.left[rows], self.right[rows]
         used = np.zeros(len(self.questions), bool)
         used[left] = used[right] = True
@@ -119,7 +119,7 @@ class QuestionPairs:
 
 @dataclass(frozen=True)
 class PairSplits:
-    """What a data source gives: training, dev and, where there is one, test pairs."""
+    """Training, dev and, where there are any, test pairs of a data source."""
 
     name: str
     train: QuestionPairs
@@ -141,7 +141,7 @@ class PairSplits:
 
 
 def question_key(question: str) -> str:
-    """What makes two texts the same question: Unicode form, case and spacing do not count.
+    """The key under which two texts are the same question: Unicode form, case and spacing do not count.
 
     >>> question_key("Où  est-il ?") == question_key("OU\u0300 est-il ?")
     True

@@ -1,7 +1,6 @@
-"""Records: pairs of questions without labels, as they come in a file or through a pipe; none is left out.
+"""Records: unlabeled pairs of a file or a stream, in blocks. No row is left out.
 
-A record is the row as it stands, column by column, and why its pair cannot be scored ("" if it can). Records
-come in blocks, in their order, and only one block is held at a time.
+A record is the row, column by column, and the reason why its pair cannot be scored ("" if it can).
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from siamese.data.files import bad_texts, text_problem
 from siamese.data.formats import WHOLE_ROW, Table, bad_row, column_names, json_object, read_tables
 
 STANDARD_INPUT = "standard input"
-BLOCK = 2**13  # rows of a file that are scored together: enough to share the work on their words
+BLOCK = 2**13  # rows that are scored together: enough to share the work on recurring words
 
 Record = tuple[dict[str, Any], str]
 
@@ -39,7 +38,7 @@ def read_file(path: str | Path, left: str, right: str) -> Iterator[list[Record]]
 
 
 def _records(table: Table, columns: list[str], questions_first: list[str]) -> list[Record]:
-    """All rows of one block of a file, in its order."""
+    """All rows of a block of a file, in order."""
     problems = bad_texts(table, questions_first[:2])
     values = dict(zip(questions_first, table.values, strict=True))
     rows = zip(*(values[column] for column in columns), strict=True)
@@ -55,12 +54,12 @@ def _records(table: Table, columns: list[str], questions_first: list[str]) -> li
 
 
 def read_lines(stream: Iterable[bytes], left: str, right: str) -> Iterator[list[Record]]:
-    """A record for each line of a stream, as soon as it comes: two questions with a tab between, or a JSON object.
+    """A record for each line of a stream, as soon as it arrives: two questions with a tab between, or a JSON object.
 
-    A blank line is a record too, a bad one, so that answers can be counted off against lines.
+    A blank line gives a bad record, so that answers match lines.
 
     Args:
-        stream: UTF-8, in pieces as they come; what lines a piece completes are one block.
+        stream: UTF-8, in pieces as they arrive; the lines that a piece completes are one block.
         left, right: the keys of the questions in a JSON object, and in the records.
     """
     line, begun = 0, b""

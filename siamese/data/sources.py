@@ -1,6 +1,6 @@
-"""Where question pairs come from: a shipped corpus, an intent file, a file of pairs, TensorFlow Datasets.
+"""Sources of question pairs: a shipped corpus, an intent file, a file of pairs, TensorFlow Datasets.
 
-Each function is named by one or more files of conf/data/ and gives train, dev and, where there is one, test.
+Files of conf/data/ name these functions. Each returns train, dev and, where there is one, test.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,14 +33,14 @@ def corpus(
 
     Args:
         languages: one or more of "en", "fr"; their topics are kept apart.
-        split: "intent" or "question", as in `siamese.data.intents.split_intents`; or "pair", which lets
-            parts share questions, to measure how much that flatters.
+        split: "intent" or "question", as in `siamese.data.intents.split_intents`; or "pair", where
+            parts share questions, to measure how much that inflates metrics.
         dev, test: shares; test may be 0 or None.
         duplicates_per_question, duplicate_share, hard_negative_share: as in `pairs_from_intents`.
         seed: of the split and of the pairs drawn in each part.
 
     Raises:
-        ValueError: a language is not shipped or none is named, or what the two functions refuse.
+        ValueError: a language is not shipped or none is named; or as `split_intents` and `pairs_from_intents`.
     """
     shipped = sorted(path.stem for path in CORPORA.glob("*.tsv"))
     if not languages or not set(languages) <= set(shipped):
@@ -78,11 +78,11 @@ def intent_file(
     on_bad_row: str,
     seed: int,
 ) -> PairSplits:
-    """Pairs from a file of questions sorted by intent.
+    """Pairs from a file of questions with intents.
 
     Args:
         path: a CSV, TSV, JSONL or Parquet file.
-        text, intent, topic: names of its columns; topic may be None, then any two intents count as confusable.
+        text, intent, topic: names of its columns; topic may be None: then any two intents give hard negatives.
         on_bad_row: "error" or "skip".
         (the others): as in `corpus`.
 
@@ -113,14 +113,14 @@ def pair_file(
     seed: int,
     label_scale: float = 1.0,
 ) -> PairSplits:
-    """Labelled pairs from one file to be split, or from files of their own for dev and test.
+    """Labeled pairs from one file that is split, or from separate files for dev and test.
 
     Args:
         train: a CSV, TSV, JSONL or Parquet file.
-        left, right, label: names of its columns, and of those of the other files.
+        left, right, label: names of the columns, the same in all files.
         dev, test: each a file, or a share of the pairs of `train` to hold out; test may also be 0 or None for none.
-        split: how shares are held out: by "question" (whole connected components), or by "pair", which lets
-            parts share questions, to measure how much that flatters.
+        split: how shares are held out: by "question" (whole connected components), or by "pair", where
+            parts share questions, to measure how much that inflates metrics.
         on_bad_row: "error" or "skip".
         seed: of the split.
         label_scale: what the labels are divided by; 5 for grades from 0 to 5.
@@ -157,7 +157,7 @@ def tfds_pairs(
     data_dir: str | None,
     manual_dir: str | None,
 ) -> PairSplits:
-    """Labelled pairs from TensorFlow Datasets; rows whose label is -1 are never used.
+    """Labeled pairs from TensorFlow Datasets; rows labeled -1 are never used.
 
     Args:
         name: as TFDS spells it, "glue/qqp".
@@ -188,7 +188,7 @@ def _draw_parts(
     draw: Callable[..., QuestionPairs],
     seed: int,
 ) -> dict[str, Any]:
-    """Train, dev and test pairs: drawn in each part of the questions, or drawn from all and then split by pair."""
+    """Train, dev and test pairs: drawn within each part of the questions, or drawn from all and split by pair."""
     if split == "pair":
         parts = split_by_pair(draw(questions, seed=seed), dev, test, seed)
         return {"test": None, **parts}
@@ -207,7 +207,7 @@ def _complete(
     hold_out: Callable[..., dict[str, QuestionPairs]],
     seed: int,
 ) -> tuple[QuestionPairs, QuestionPairs, QuestionPairs | None]:
-    """Train, dev and test, where each of the last two is given or a share held out of `pairs` by `hold_out`."""
+    """Train, dev and test; dev and test are given, or shares that `hold_out` takes from `pairs`."""
     if isinstance(dev, QuestionPairs):
         if isinstance(test, QuestionPairs):
             return pairs, dev, test

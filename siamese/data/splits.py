@@ -1,4 +1,4 @@
-"""Split pairs by question, prove that the parts share none, and count what they share where a split is given."""
+"""Splits of pairs by question, with a proof that the parts share none; overlap of given splits."""
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -16,7 +16,7 @@ def question_components(pairs: QuestionPairs, only_duplicates: bool = False) -> 
     Args:
         pairs: the graph.
         only_duplicates: keep only the edges of duplicate pairs, so that a component is a set of
-            questions known (by transitivity) to ask the same thing.
+            questions that ask the same thing, by transitivity.
 
     Returns:
         `int32[questions]`, the component of `pairs.questions[i]`.
@@ -26,7 +26,7 @@ def question_components(pairs: QuestionPairs, only_duplicates: bool = False) -> 
 
 
 def question_numbers(*tables: QuestionPairs) -> list[np.ndarray]:
-    """Number questions so that two texts which are one question, in whichever tables, have one number.
+    """Number questions so that equal questions, in whichever table, have the same number.
 
     Returns:
         For each table `int32[questions]`, counting from 0.
@@ -35,7 +35,7 @@ def question_numbers(*tables: QuestionPairs) -> list[np.ndarray]:
 
 
 def _components(pairs: QuestionPairs, number: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """`int32[questions]` from `int32[questions]`, what tells them apart, and `bool[pairs]`, the pairs that connect."""
+    """Components `int32[questions]`, from question numbers `int32[questions]` and the pairs that connect, `bool[pairs]`."""
     left, right = number[pairs.left[edges]], number[pairs.right[edges]]
     nodes = int(number.max(initial=-1)) + 1
     graph = coo_array((np.ones(len(left), np.int8), (left, right)), shape=(nodes, nodes))
@@ -45,20 +45,20 @@ def _components(pairs: QuestionPairs, number: np.ndarray, edges: np.ndarray) -> 
 def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int) -> dict[str, QuestionPairs]:
     """Split so that no question is in two parts: whole connected components go to one part.
 
-    Components are dealt in random order; one that would overfill dev and test goes to train, so the
-    giant component that such graphs often have never distorts the small parts.
+    Components are assigned in random order. One that would overfill dev and test goes to train, so the giant component
+    of such graphs never distorts the small parts.
 
     Args:
         pairs: what to split.
         dev, test: shares of the pairs in [0, 1), together below 1; test may be 0.
-        seed: of the order in which components are dealt.
+        seed: of the order in which components are assigned.
 
     Returns:
         The parts "train", "dev" and, if `test` > 0, "test".
 
     Raises:
-        ValueError: the shares are impossible, or the graph hangs together so much that a part stays
-            below half of its share.
+        ValueError: the shares are impossible, or the components are so large that a part stays below half of its
+            share.
     """
     _check_shares(dev, test)
     (number,) = question_numbers(pairs)
@@ -93,7 +93,7 @@ def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int)
 
 
 def split_by_pair(pairs: QuestionPairs, dev: float, test: float, seed: int) -> dict[str, QuestionPairs]:
-    """Split at random by pair, as many published results do: parts share questions, which flatters.
+    """Split at random by pair, as many published results do. Parts share questions, which inflates metrics.
 
     Args:
         pairs, dev, test, seed: as in `split_by_component`.

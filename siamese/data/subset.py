@@ -1,4 +1,4 @@
-"""Subset: how much of the training pairs a run may learn from."""
+"""Subset: a random sample of the training pairs."""
 
 from dataclasses import replace
 
@@ -8,10 +8,10 @@ from siamese.data.pairs import PairSplits
 
 
 def sample(splits: PairSplits, seed: int, pairs: int | None) -> PairSplits:
-    """So many training pairs, drawn at random; dev and test stay whole.
+    """Draw training pairs at random; dev and test stay whole.
 
-    With one seed a smaller sample is part of every larger one, so that a curve over sizes shows what more
-    pairs add; another seed draws another sample, so that chance in the draw is part of what is measured.
+    Samples of one seed are nested: a smaller one is part of every larger one, so a learning curve shows the effect of
+    more pairs. Another seed draws another sample.
 
     Args:
         splits: with the training pairs to draw from.
@@ -19,7 +19,7 @@ def sample(splits: PairSplits, seed: int, pairs: int | None) -> PairSplits:
         pairs: how many, from 2 to all of them; None for all.
 
     Raises:
-        ValueError: there are not so many.
+        ValueError: `pairs` is out of its range.
     """
     if pairs is None:
         return splits

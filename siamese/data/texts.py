@@ -1,4 +1,4 @@
-"""Texts: many texts in one piece of memory; and which of many texts are the same."""
+"""Texts: many texts in one buffer, and numbers for equal texts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
@@ -11,22 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 BLOCK = 2**15  # texts that are Python objects at the same time
-LONE_SURROGATES = "surrogatepass"  # half an emoji is no UTF-8, but keeps its place in a table of texts
-POOL = pa.system_memory_pool()  # gives back at once what is freed; Arrow's own pool keeps it
+LONE_SURROGATES = "surrogatepass"  # half an emoji is not UTF-8, but keeps its place in a table
+POOL = pa.system_memory_pool()  # frees memory at once; Arrow's default pool keeps it
 
 
 class Texts(Sequence[str]):
-    """An immutable sequence of texts: their UTF-8 one after another, and where each begins.
+    """An immutable sequence of texts: their UTF-8 in one buffer, and the offset of each.
 
-    A tuple of str takes 50 bytes more for each text, and one by one they are freed slowly. Here a text
-    becomes a str when it is read: reading in order and `take` are fast, single indices less so.
+    A tuple of str takes 50 bytes more a text and is slow to free. Here a text becomes a str when it is read: iteration
+    and `take` are fast, single indices less so.
 
     >>> texts = Texts.of(["Why?", "Où ?", "Why?"])
     >>> texts[1], list(texts.take(np.array([2, 1])))
     ('Où ?', ['Why?', 'Où ?'])
 
     Attributes:
-        utf8: `large_binary[texts]`, the array of Apache Arrow that has just this form.
+        utf8: `large_binary[texts]`, an array of Apache Arrow.
     """
 
     def __init__(self, utf8: pa.LargeBinaryArray):
@@ -34,7 +34,7 @@ class Texts(Sequence[str]):
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Texts":
-        """The same texts as Texts: these themselves if they are, a copy otherwise."""
+        """The texts as Texts; no copy if they are Texts already."""
         if isinstance(texts, Texts):
             return texts
         builder = TextsBuilder()
@@ -83,7 +83,7 @@ class Texts(Sequence[str]):
 
 
 class TextsBuilder:
-    """Texts in the making: one buffer that grows, so that nothing is ever held twice."""
+    """Builds Texts in one growing buffer, so that nothing is in memory twice."""
 
     def __init__(self) -> None:
         self._utf8 = bytearray()
@@ -97,16 +97,15 @@ class TextsBuilder:
             self._utf8 += b"".join(block)
 
     def texts(self) -> Texts:
-        """All that was added; nothing can be added afterwards."""
+        """The texts added so far; the builder takes no more afterwards."""
         buffers = [None, pa.py_buffer(self._starts), pa.py_buffer(self._utf8)]
         return Texts(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self._starts) // 8 - 1, buffers))
 
 
 def factorize(*columns: Iterable[str]) -> list[np.ndarray]:
-    """Number texts so that equal texts have the same number, in all columns.
+    """Number texts so that equal texts, in whichever column, have the same number (as `pandas.factorize`).
 
-    They are compared by 128 bits of BLAKE2b, 16 bytes a text however long it is; that two of a billion
-    texts share theirs has probability 1e-21.
+    Texts are compared by 128 bits of BLAKE2b. A collision among a billion texts has probability 1e-21.
 
     >>> [numbers.tolist() for numbers in factorize(["a", "b", "a"], ["c", "b"])]
     [[0, 1, 0], [2, 1]]
@@ -117,7 +116,7 @@ def factorize(*columns: Iterable[str]) -> list[np.ndarray]:
     prints = [_fingerprints(column) for column in columns]
     ends = np.cumsum([len(column) for column in prints])
     every = np.concatenate(prints)
-    order = np.lexsort(every.T)  # stable: of equal texts the one that appears first comes first
+    order = np.lexsort(every.T)  # stable: equal texts stay in their order
     ordered = every[order]
     opens = np.concatenate([np.ones(min(1, len(every)), bool), (ordered[1:] != ordered[:-1]).any(axis=1)])
     rank = np.empty(np.count_nonzero(opens), np.int32)

@@ -1,4 +1,4 @@
-"""The one door to TensorFlow Datasets: a prepared, or now prepared, data set -> labelled pairs."""
+"""TensorFlow Datasets: a data set, prepared first if need be → labeled pairs."""
 
 import contextlib
 import io
@@ -44,8 +44,8 @@ def read_tfds(
         in the split from 1.
 
     Raises:
-        ValueError: no such data set, feature or split; it can be neither found nor downloaded (the message
-            says how to bring it by hand); a split has no labels, or labels beyond `label_scale`.
+        ValueError: no such data set, feature or split; it is neither prepared nor can be downloaded (the message
+            says how to bring it by hand); a split has no labels, or labels above `label_scale`.
     """
     import tensorflow_datasets as tfds
 
@@ -55,7 +55,7 @@ def read_tfds(
     with _quiet():
         try:
             builder = tfds.builder(name, data_dir=data_dir, try_gcs=False)
-        except ValueError as error:  # its further lines list everything that TFDS has
+        except ValueError as error:  # its further lines list all of TFDS
             raise ValueError(f"TFDS cannot build {name!r}: {str(error).strip().splitlines()[0]}") from error
         prepared = builder.is_prepared()
     dtypes = {column: feature.np_dtype for column, feature in builder.info.features.items() if feature.shape == ()}
@@ -108,7 +108,7 @@ def _missing_files(builder: Any, message: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep TFDS's prints, progress bars and absl warnings off the screen; errors are raised all the same."""
+    """Silence TFDS's prints, progress bars and absl warnings; errors are still raised."""
     absl = logging.getLogger("absl")
     level = absl.level
     absl.setLevel(logging.ERROR)
@@ -120,9 +120,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _read_split(builder: Any, split: str, texts: tuple[str, str], label: str) -> dict[str, np.ndarray]:
-    """The columns of a split, straight from its records: `object[rows]` of bytes, the label a number.
+    """The columns of a split, read from its records: `object[rows]` of bytes, the label a number.
 
-    TFDS's own `as_dataset` parses one example at a time, which takes 15 times as long.
+    TFDS's `as_dataset` parses one example at a time, which takes 15 times as long.
     """
     import tensorflow as tf
 
@@ -130,7 +130,7 @@ def _read_split(builder: Any, split: str, texts: tuple[str, str], label: str) ->
     if stored_as != "tfrecord":
         raise ValueError(f"{builder.data_dir} is stored as {stored_as}; prepare it as tfrecord")
     graded = np.issubdtype(builder.info.features[label].np_dtype, np.floating)
-    label_dtype = tf.float32 if graded else tf.int64  # TFRecords know no others
+    label_dtype = tf.float32 if graded else tf.int64  # the only ones in TFRecords
     spec = {label: tf.io.FixedLenFeature((), label_dtype), **{t: tf.io.FixedLenFeature((), tf.string) for t in texts}}
     batches = []
     for file in builder.info.splits[split].file_instructions:

@@ -1,4 +1,4 @@
-"""Weights of training pairs: against class imbalance, or towards the share of duplicates met in use."""
+"""Weights of training pairs: against class imbalance, or for another share of duplicates in use."""
 
 import numpy as np
 
@@ -11,11 +11,11 @@ def uniform(pairs: QuestionPairs) -> np.ndarray:
 
 
 def class_weights(pairs: QuestionPairs, duplicate: float, different: float) -> np.ndarray:
-    """A weight for each class, `float32[pairs]`; a graded label gets its mixture of the two.
+    """A weight for each class, `float32[pairs]`; a graded label gets a mixture of both.
 
     Args:
         pairs: the training pairs.
-        duplicate, different: weight of a pair labelled 1 and of one labelled 0, at least 0, not both 0.
+        duplicate, different: weights of pairs labeled 1 and 0, at least 0, not both 0.
     """
     if min(duplicate, different) < 0 or duplicate + different == 0:
         raise ValueError(
@@ -29,7 +29,7 @@ def target_prior(pairs: QuestionPairs, duplicate_share: float) -> np.ndarray:
 
     Args:
         pairs: the training pairs.
-        duplicate_share: the share met in use, in (0, 1) (Saerens et al. 2002).
+        duplicate_share: the share of duplicates in use, in (0, 1) (Saerens et al. 2002).
     """
     if not 0 < duplicate_share < 1:
         raise ValueError(f"weighting.duplicate_share must lie between 0 and 1, got {duplicate_share}")

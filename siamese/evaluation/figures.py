@@ -1,4 +1,4 @@
-"""Figures: scored pairs and the course of training, drawn. Each function gives a matplotlib Figure."""
+"""Figures of scored pairs and of a training. Each function returns a matplotlib Figure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,7 +19,7 @@ def pair_figures(label: np.ndarray, similarity: np.ndarray, calibration: Calibra
         label: `bool[pairs]`.
         similarity: `float[pairs]` in [0, 1].
         calibration: with the threshold to mark.
-        title: what the pairs are, for the head of each figure.
+        title: names the pairs, at the head of each figure.
     """
     label = label.astype(bool)
     figures = {
@@ -133,7 +133,7 @@ def _confusion_matrix(label: np.ndarray, verdict: np.ndarray) -> Figure:
 
 
 def _figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches. Margins that fit all of these take half the time of a layout worked out for each."""
+    """An empty figure, in inches. Fixed margins take half the time of a computed layout."""
     figure = Figure(figsize=(width, height))
     figure.subplots_adjust(left=0.8 / width, right=1 - 0.15 / width, bottom=0.55 / height, top=1 - 0.35 / height)
     figure.subplots_adjust(wspace=0.3)

@@ -17,7 +17,7 @@ Weighted = Callable[[np.ndarray], np.ndarray]
 def pair_metrics(
     label: np.ndarray, similarity: np.ndarray, probability: np.ndarray, threshold: float
 ) -> dict[str, Weighted]:
-    """Every metric of scored pairs, as functions of how often each pair counts.
+    """Every metric of scored pairs, as functions of the weights of the pairs.
 
     Args:
         label: `bool[pairs]`, true for duplicates.
@@ -36,7 +36,7 @@ def pair_metrics(
     log_loss = -np.where(label, np.log(clipped), np.log1p(-clipped))
     brier = np.square(probability.astype(np.float64) - label)
     order = np.argsort(-similarity, kind="stable")
-    # the last pair of each run of equal scores: only there may a curve have a point
+    # the last pair of each run of ties: only there a curve has a point
     ends = np.flatnonzero(np.append(np.diff(similarity[order]) != 0, True))
 
     def mean_of(values: np.ndarray) -> Weighted:
@@ -86,10 +86,9 @@ def pair_metrics(
 
 
 def values(metrics: dict[str, Weighted], pairs: int) -> dict[str, float]:
-    """Each metric of the pairs as they are.
+    """Each metric with equal weights.
 
-    A metric that its pairs do not define (precision without a positive verdict, ROC AUC of one class)
-    is 0, as a detector that finds nothing deserves.
+    A metric that is undefined for these pairs (precision without a positive verdict, ROC AUC of one class) is 0.
     """
     once = np.ones((1, pairs))
     return {name: float(metric(once)[0]) for name, metric in metrics.items()}

@@ -19,7 +19,7 @@ Nearest = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Report:
-    """How well similarities answer labelled pairs.
+    """Metrics of similarities on labeled pairs.
 
     Attributes:
         metrics: value by name, without a split's prefix.
@@ -33,7 +33,7 @@ class Report:
     predictions: pd.DataFrame
 
     def scores(self) -> DevScores:
-        """Similarities and yes-or-no labels: what a detector keeps of dev, to choose other thresholds from."""
+        """Similarities and binary labels, from which a detector can choose other thresholds later."""
         duplicate = self.predictions["label"].to_numpy() >= DUPLICATE_FROM
         return DevScores(self.predictions["similarity"].to_numpy(), duplicate)
 
@@ -44,7 +44,7 @@ def report(
     """Measure similarities against labels, at a threshold and calibration chosen elsewhere.
 
     Args:
-        pairs: the labelled pairs.
+        pairs: the labeled pairs.
         similarity: `float[pairs]` in [0, 1].
         calibration: chosen on dev.
         seed: of the bootstrap.
@@ -53,7 +53,7 @@ def report(
     probability = calibration.probability(similarity)
     weighted = metrics.pair_metrics(pairs.duplicate, similarity, probability, calibration.threshold)
     as_it_is = metrics.pair_metrics(pairs.duplicate, similarity, similarity, calibration.threshold)
-    # what calibration gained: the error that the similarity would have as a probability
+    # the error of the similarity taken as a probability shows what calibration gains
     weighted["expected_calibration_error_uncalibrated"] = as_it_is["expected_calibration_error"]
     values = metrics.values(weighted, len(pairs))
     if pairs.graded:
@@ -74,7 +74,7 @@ def report(
     return Report(values, intervals, predictions)
 
 
-# joblib and Ray give their workers fewer threads; the number that share a product changes its last bit
+# joblib and Ray give workers fewer threads, and the number of threads changes the last bit of a product
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def evaluate(
     score: Callable[[QuestionPairs], np.ndarray],
@@ -85,18 +85,18 @@ def evaluate(
     retrieval: bool = False,
     nearest: Nearest | None = None,
 ) -> tuple[Calibration, dict[str, Report]]:
-    """Choose threshold and calibration on dev, then read the other parts once.
+    """Choose threshold and calibration on dev, then evaluate the other parts once.
 
-    Networks and baselines alike go through this.
+    Networks and baselines use the same function.
 
     Args:
         score: pairs -> `float[pairs]` similarities in [0, 1].
         parts: "dev", and "test" where there is one.
-        threshold: what it is chosen for on dev, as `choose_threshold` takes it: "best_accuracy", "best_f1",
+        threshold: the criterion by which it is chosen on dev, see `choose_threshold`: "best_accuracy", "best_f1",
             "precision@0.95", "recall@0.9", or a number.
         seed: of the bootstrap.
         bootstrap_repeats: resamples for the intervals; 0 for none.
-        retrieval: whether to measure mining and retrieval too, where `nearest` is given (a baseline has none).
+        retrieval: whether to measure mining and retrieval, too, if `nearest` is given (baselines have none).
         nearest: questions -> positions and similarities of the nearest others, as `most_similar` gives them.
     """
     dev = score(parts["dev"])
@@ -118,14 +118,14 @@ def _retrieval(pairs: QuestionPairs, nearest: Nearest) -> dict[str, float]:
 
 
 def worst_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
-    """The wrong verdicts that the detector was surest of, at most `count`, worst first."""
+    """At most `count` wrong verdicts, those with the largest error in probability first."""
     wrong = predictions[~predictions["correct"]]
     surest = (wrong["probability"] - wrong["label"]).abs().sort_values(ascending=False, kind="stable").index
     return wrong.loc[surest].head(count).reset_index(drop=True)
 
 
 def summary(reports: dict[str, Report]) -> str:
-    """A table to print: one line for each metric, one column for each split, with its 95 % interval."""
+    """A table to print: a line for each metric, a column for each split, values with 95 % intervals."""
     names = list(dict.fromkeys(name for each in reports.values() for name in each.metrics))
     cells = [["", *reports]]
     for name in names:

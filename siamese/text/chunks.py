@@ -1,8 +1,7 @@
-"""Chunks: what lies between the spaces of a question. Each distinct one is tokenised once.
+"""Chunks: substrings of questions between spaces, each distinct one tokenized once.
 
-Of half a million questions 100,000 chunks remain. The tokens are those of the whole question, since a space (U+0020)
-composes with no character in NFKC and is part of no token; other white space stays in its chunk, for the
-tokeniser to judge.
+Half a million questions have 100,000 distinct chunks. The tokens equal those of the whole question, since a space
+(U+0020) composes with no character in NFKC and is part of no token. Other white space stays in its chunk.
 """
 
 import numpy as np
@@ -11,12 +10,12 @@ from tokenizers import Tokenizer
 
 from siamese.data.texts import Texts
 
-BLOCK = 2**16  # questions worked on at once: bounds the memory of what lies between texts and ids
-CHUNKS_KEPT = 2**18  # distinct chunks remembered while questions are encoded or counted, about 40 MB
+BLOCK = 2**16  # questions processed at once: bounds the memory for intermediate results
+CHUNKS_KEPT = 2**18  # distinct chunks cached while questions are encoded or counted, about 40 MB
 
 
 class Numbering(dict[str, int]):
-    """Numbers whatever it is asked for, from 0 in the order of the first asking."""
+    """Assigns consecutive numbers to new keys, from 0."""
 
     def __missing__(self, key: str) -> int:
         self[key] = len(self)
@@ -27,8 +26,8 @@ def distinct_chunks(texts: Texts, cut: bool) -> tuple[list[str], np.ndarray, np.
     """The chunks of texts cut at each space, or the whole texts where `cut` is false.
 
     Returns:
-        The distinct chunks; `int32[chunks]`, which of them each text has, one text after another; and
-        `int64[texts + 1]`, text i has the chunks from its entry to the next.
+        The distinct chunks; `int32[chunks]`, the index of each chunk of all texts in turn; and offsets
+        `int64[texts + 1]` of the texts among them.
     """
     if cut:
         lists = pc.split_pattern(texts.utf8, " ")
@@ -40,7 +39,7 @@ def distinct_chunks(texts: Texts, cut: bool) -> tuple[list[str], np.ndarray, np.
 
 
 def words_of(tokenizer: Tokenizer, chunks: list[str]) -> tuple[list[str], np.ndarray]:
-    """The words of chunks one after another, in or outside the vocabulary; how many each has, `int64[chunks]`."""
+    """The words of chunks, known or not, one chunk after another; the number of words of each, `int64[chunks]`."""
     normalized = [tokenizer.normalizer.normalize_str(chunk) for chunk in chunks]
     ends = np.cumsum(np.fromiter(map(len, normalized), np.int64) + 1)
     words = tokenizer.pre_tokenizer.pre_tokenize_str(" ".join(normalized))  # one call is faster than one a chunk

@@ -1,4 +1,4 @@
-"""Vectorizer: text -> token ids. Fitted on training questions only, saved with the model as JSON."""
+"""Vectorizer: text → token ids. Fitted on training questions only, saved with the model as JSON."""
 
 import json
 import zlib
@@ -50,20 +50,19 @@ class TokenIds:
 class Vectorizer:
     """Text -> token ids, the same in training and in serving.
 
-    Ids: 0 padding, 1 unknown, then the vocabulary, then `oov_buckets` ids that words outside the
-    vocabulary share by a hash of their letters, so that two questions about the same unknown word
-    still meet in it.
+    Ids: 0 padding, 1 unknown, then the vocabulary, then `oov_buckets` ids. A hash of its letters assigns a word outside
+    the vocabulary to a bucket, so that two questions with the same unknown word share an id.
     """
 
     def __init__(self, tokenizer: Tokenizer, oov_buckets: int, max_length: int):
-        tokenizer.encode_special_tokens = True  # "[PAD]" in a question is four letters and two signs, no padding
+        tokenizer.encode_special_tokens = True  # "[PAD]" in a question is ordinary text
         self._tokenizer = tokenizer
         self.oov_buckets = oov_buckets
         self.max_length = max_length
-        # The ids of the words; None for subwords, which only the tokeniser's model knows how to find.
+        # The ids of the words; None for subwords, which the tokenizer's model finds.
         self._ids = tokenizer.get_vocab() if isinstance(tokenizer.model, models.WordLevel) else None
         self._first_bucket = tokenizer.get_vocab_size()
-        # In the first versions spacing was a token of a subword vectorizer; saved ones go on so, uncut.
+        # Subword vectorizers of the first versions have tokens for spaces, so their texts are not cut.
         self._cut = not isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Metaspace)
 
     @classmethod
@@ -85,7 +84,7 @@ class Vectorizer:
             vocabulary_size: most ids for padding, unknown and the vocabulary together.
             min_frequency: rarer words stay out of the vocabulary ("word" and "bpe").
             oov_buckets: ids for words outside the vocabulary ("word" only; subwords spell them out).
-            max_length: tokens kept of a question, counted from its start.
+            max_length: tokens kept of a question, from its start.
             lowercase: whether case is dropped; accents are always kept.
 
         >>> vectorizer = Vectorizer.fit(["Où est l'eau ?", "Don't panic!"], min_frequency=1, oov_buckets=0)
@@ -120,14 +119,14 @@ class Vectorizer:
         return [vocabulary[token] for token in self._tokenizer.encode(question).ids[: self.max_length]]
 
     def words(self, question: str) -> tuple[np.ndarray, np.ndarray]:
-        """Where the words of one question stand in it, and which of its token ids belong to each.
+        """The positions of the words of a question, and the word of each of its token ids.
 
-        Words are what the tokeniser cuts a text into before it looks at its vocabulary: those of "word",
-        and for subwords whatever stands between white space. Words behind `max_length` are not among them.
+        Words are the tokenizer's pre-tokens: words for "word", substrings between white space for subwords. Words beyond
+        `max_length` are left out.
 
         Returns:
-            `int64[words, 2]`, word i is `question[start:end]`; and `int64[tokens]`, the word of each token that
-            `encode` gives, ascending. Both are empty if the question has no token.
+            `int64[words, 2]`: word i is `question[start:end]`; and `int64[tokens]`: the word of each token of
+            `encode`, ascending. Both are empty if the question has no token.
 
         >>> vectorizer = Vectorizer.fit(["Où est l'eau ?"], min_frequency=1)
         >>> question = "L’eau\u00a0où ?"
@@ -148,7 +147,7 @@ class Vectorizer:
     def encode(self, questions: Sequence[str]) -> TokenIds:
         """Token ids of `questions`; a question without any token becomes the unknown token."""
         number = chunks.Numbering()
-        chunk_ids, chunk_ends = np.empty(0, np.int32), np.zeros(1, np.int64)  # what `number` has, in its order
+        chunk_ids, chunk_ends = np.empty(0, np.int32), np.zeros(1, np.int64)  # of the chunks in `number`, in its order
         values, lengths = bytearray(), bytearray()  # int32 and int64; they grow without a second copy
         for block in Texts.of(questions).blocks(chunks.BLOCK):
             if len(number) > chunks.CHUNKS_KEPT:
@@ -175,7 +174,7 @@ class Vectorizer:
         return TokenIds(np.frombuffer(values, np.int32), offsets)
 
     def _tokenize(self, new: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The token ids of new chunks one after another, `int32[tokens]`, and how many each has, `int64[chunks]`."""
+        """The token ids of chunks, one after another, `int32[tokens]`, and their number in each, `int64[chunks]`."""
         if self._ids is None:
             encodings = self._tokenizer.encode_batch_fast(new)
             lists = [encoding.ids for encoding in encodings]

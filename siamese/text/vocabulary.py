@@ -1,4 +1,4 @@
-"""Vocabulary: the words or subwords of training questions, as a tokenizer that finds them."""
+"""Vocabulary: a tokenizer fitted to the words or subwords of training questions."""
 
 import json
 import math
@@ -50,7 +50,7 @@ def learn(questions: Sequence[str], kind: str, vocabulary_size: int, min_frequen
 
 
 def _tokenizer(model: models.Model, lowercase: bool) -> Tokenizer:
-    """A tokenizer that knows how a text is normalised, and nothing else yet."""
+    """A tokenizer with normalization only."""
     tokenizer = Tokenizer(model)
     steps = [normalizers.NFKC(), normalizers.Replace(Regex("[\u2018\u2019\u02bc\uff07]"), "'")]
     tokenizer.normalizer = normalizers.Sequence(steps + ([normalizers.Lowercase()] if lowercase else []))
@@ -58,7 +58,7 @@ def _tokenizer(model: models.Model, lowercase: bool) -> Tokenizer:
 
 
 def _words(questions: Sequence[str], vocabulary_size: int, min_frequency: int, lowercase: bool) -> Tokenizer:
-    """The most frequent words, frequent ones first, equals by their letters."""
+    """The most frequent words, in descending order, ties in alphabetical order."""
     tokenizer = _tokenizer(models.WordLevel(unk_token=SPECIAL[1]), lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD), behavior="removed", invert=True)
     counts = _word_counts(tokenizer, questions)
@@ -93,8 +93,8 @@ def _word_counts(tokenizer: Tokenizer, questions: Sequence[str]) -> Counter[str]
 def _canonical_unigram(tokenizer: Tokenizer, questions: Sequence[str]) -> Tokenizer:
     """The same subwords with scores and ids that depend on the questions alone.
 
-    The trainer sums in an order that changes from run to run, so its scores differ in the last digits
-    and its ids are permuted. Counting the subwords of the best segmentations settles both.
+    The trainer sums in an order that changes between runs, so its scores differ in the last digits and its ids are
+    permuted. Counts of the subwords in the best segmentations make both deterministic.
     """
     state = json.loads(tokenizer.to_str())
     special, subwords = state["model"]["vocab"][:2], state["model"]["vocab"][2:]

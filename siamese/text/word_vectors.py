@@ -1,4 +1,4 @@
-"""Word vectors: the starting point of the embedding table, drawn at random or pretrained."""
+"""Word vectors: the initial embedding table, random or pretrained."""
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,17 +10,17 @@ import pandas as pd
 
 from siamese.text.vectorizer import PADDING, UNKNOWN
 
-RANDOM_RANGE = 0.05  # random vectors are uniform in ± this, the default of Keras' Embedding
+RANDOM_RANGE = 0.05  # random vectors are uniform in ± this, as in Keras' Embedding
 
 
 @dataclass(frozen=True)
 class WordVectors:
-    """One row for each token id.
+    """An embedding table with a row for each token id.
 
     Attributes:
         matrix: `float32[ids, width]`; row 0, the padding, is zero.
         trainable: whether training tunes the rows.
-        found: share of the vocabulary that came pretrained, in [0, 1].
+        found: share of the vocabulary that has pretrained vectors, in [0, 1].
     """
 
     matrix: np.ndarray
@@ -29,7 +29,7 @@ class WordVectors:
 
 
 def random(vocabulary: Sequence[str], size: int, seed: int, width: int) -> WordVectors:
-    """Vectors to be learned from the start.
+    """Random vectors.
 
     Args:
         vocabulary: the tokens of the ids 0, 1, ….
@@ -45,7 +45,7 @@ def random(vocabulary: Sequence[str], size: int, seed: int, width: int) -> WordV
 def from_file(
     vocabulary: Sequence[str], size: int, seed: int, path: str, words: str | None, trainable: bool, width: int | None
 ) -> WordVectors:
-    """Pretrained vectors in GloVe or word2vec text form, or as a .npy matrix with its list of words.
+    """Pretrained vectors in GloVe or word2vec text format, or as a .npy matrix with a list of words.
 
     Args:
         vocabulary, size, seed: as in `random`; words that the file lacks start at random.
@@ -115,7 +115,7 @@ def _matrix(
             f"vectors.width is {width}, but the pretrained vectors have {own_width} numbers; give at least that"
         )
     matrix = _random_rows(size, width or own_width, seed)
-    # brought to the spread of the random rows, so that one learning rate suits both
+    # scaled to the spread of the random rows, so that one learning rate suits both
     spread = RANDOM_RANGE / np.sqrt(3.0)
     matrix[list(hits), :own_width] = pretrained * (spread / max(float(pretrained.std()), 1e-9))
     return WordVectors(matrix, trainable, len(hits) / len(wanted))
