@@ -1,13 +1,11 @@
-"""The towers' own layers, on packed words: no padding is computed, and each distinct word is computed once.
+"""Layers of the towers, on packed words: padding is never computed, and each distinct word is computed once.
 
-A batch of padded questions becomes the list of its tokens, one question after another, and the list of
-its distinct words. What depends on the word alone (embedding, feed-forward layers, the product with
-the weights of a convolution or an LSTM) is computed once for each distinct word; a Quora batch
-of 508 questions has about 6,450 tokens but 1,460 distinct words. Where padding was, nothing is.
+A batch of padded questions becomes the list of its tokens, one question after another, and the list of its distinct
+words. Whatever depends on the word alone (embedding, feed-forward layers, input products of a convolution or an LSTM)
+is computed once for each distinct word: a Quora batch of 508 questions has about 6,450 tokens but 1,460 distinct words.
 
-Every layer here reads `vectors[position]`: `vectors float32[n, width]` holds one row for each distinct
-word and `position int32[tokens]` the row of each token. After a layer that gives every token a row of
-its own, `position` is None: token 0 has row 0, and so on.
+Every layer reads `vectors[position]`: `vectors float32[n, width]` has a row for each distinct word, and
+`position int32[tokens]` is the row of each token. After a layer that gives each token its own row, `position` is None.
 """
 
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ POOLINGS = ("mean", "max")
 
 @keras.saving.register_keras_serializable("siamese")
 class PackWords(keras.layers.Layer):
-    """Padded questions -> the distinct words and where they stand."""
+    """Padded questions → distinct words and their positions."""
 
     def call(self, questions):
         """`int32[batch, length]`, 0 being padding -> three tensors.
@@ -38,9 +36,9 @@ class PackWords(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("siamese")
 class WordEmbedding(keras.layers.Embedding):
-    """Keras' embedding, reading only the rows asked for.
+    """Keras' embedding that reads only the requested rows.
 
-    After its first sparse update TensorFlow copies a table whenever it is read whole, as Keras reads it.
+    After a sparse update TensorFlow copies the whole table whenever it is read as a whole, as Keras does.
     """
 
     def call(self, words):
@@ -52,9 +50,9 @@ class WordEmbedding(keras.layers.Embedding):
 class NGrams(keras.layers.Layer):
     """Convolutions of several widths side by side, each word multiplied by all weights once.
 
-    The output of width k at token t is bias_k + Σ_j W_kj · x[t - (k-1)//2 + j], zero where that leaves
-    the question: what `Conv1D(filters, k, padding="same")` computes. Because the convolution is linear,
-    W_kj · x is taken once for each distinct word and only gathered and added at the tokens.
+    The output of width k at token t is bias_k + Σ_j W_kj · x[t - (k-1)//2 + j], with zeros outside the question, as
+    `Conv1D(filters, k, padding="same")` computes it. Because the convolution is linear, W_kj · x is computed once for
+    each distinct word, then gathered and added at the tokens.
 
     Args:
         filters: detectors of each width.
@@ -107,7 +105,7 @@ class NGrams(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("siamese")
 class Pool(keras.layers.Layer):
-    """Each question's words -> one vector: their mean, their maximum, or both side by side.
+    """Words of a question → one vector: their mean, their maximum, or both concatenated.
 
     Args:
         pooling: any of "mean", "max".

@@ -1,8 +1,8 @@
-"""Levels: what a tower has made of the words after each of its layers, as embeddings of their own.
+"""Layer probing: pooled embeddings after each layer of a tower.
 
-A tower learns its features layer by layer. Pooling one level alone, in the way the tower pools, gives
-the embedding that the tower would have if it ended there; comparing these embeddings shows what each
-layer adds (linear probes ask the same of a classifier: Alain & Bengio 2016; here nothing is fitted).
+Pooling the output of one layer, in the way of the tower, gives the embedding that a tower ending there would have.
+Comparing these embeddings shows what each layer adds. Linear probes do the same for classifiers (Alain & Bengio 2016);
+here nothing is fitted.
 """
 
 import keras

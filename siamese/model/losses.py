@@ -1,14 +1,14 @@
-"""Losses: how wrong a similarity is, given the label.
+"""Losses: the error of a similarity, given the label.
 
-Each loss is called with the same four arguments and gives `float32[batch]`:
+Each loss takes the same four arguments and returns `float32[batch]`:
 
     label       float32[batch] in [0, 1], 1 meaning duplicate
     similarity  float32[batch] in [0, 1], of each pair
     matrix      float32[batch, batch], similarity of left question i and right question j
-    negative    bool[batch, batch], true where i and j are not known to ask the same thing
+    negative    bool[batch, batch], true unless i and j are known duplicates
 
-Most losses look at the pairs alone; then the matrix is never computed. `check(similarity)` raises
-ValueError where a loss cannot train a similarity.
+Losses that ignore the matrix cause no computation of it. `check(similarity)` raises ValueError if a loss cannot train
+a similarity.
 """
 
 from typing import Protocol
@@ -20,7 +20,7 @@ CLIP = 1e-7  # similarities are kept this far from 0 and 1 before a logarithm
 
 
 class Loss(Protocol):
-    """What training calls."""
+    """The interface of a loss."""
 
     def __call__(self, label, similarity, matrix, negative): ...
 
@@ -31,7 +31,7 @@ class BinaryCrossentropy:
     """-(y log s + (1 - y) log(1 - s)), in [0, 16.1]; labels between 0 and 1 are allowed.
 
     Args:
-        label_smoothing: in [0, 1); labels are drawn this far towards 1/2 (Szegedy et al. 2016).
+        label_smoothing: in [0, 1); labels move by this share towards 1/2 (Szegedy et al. 2016).
     """
 
     def __init__(self, label_smoothing: float = 0.0):
@@ -65,7 +65,7 @@ class Contrastive:
     """y d² + (1 - y) max(0, m - d)² with the distance d = 1 - s (Hadsell et al. 2006, equation 4, doubled).
 
     Args:
-        margin: m in (0, 1]; a pair that is no duplicate stops counting once d reaches it.
+        margin: m in (0, 1]; a negative pair has no loss from d = m on.
     """
 
     def __init__(self, margin: float = 0.5):
@@ -85,14 +85,14 @@ class Contrastive:
 
 
 class Ranking:
-    """Each duplicate must be found among the other questions of the batch (Henderson et al. 2017).
+    """In-batch negatives ranking loss (Henderson et al. 2017), in both directions.
 
-    For a duplicate pair i, the cross-entropy of softmax_j(s_ij / temperature) at j = i, over its own
-    partner and all that are not known to be duplicates, left to right and right to left, halved. Pairs
-    that are no duplicates have no loss of their own; their questions are candidates for the others.
+    For a duplicate pair i: the cross-entropy of softmax_j(s_ij / temperature) at j = i, over its partner and all
+    questions that are not known duplicates; the mean of both directions. Negative pairs have no loss of their own;
+    their questions are candidates for the others.
 
     Args:
-        temperature: above 0; lower means that only the nearest candidates count.
+        temperature: above 0; with a low one only the nearest candidates count.
     """
 
     def __init__(self, temperature: float = 0.05):
@@ -110,7 +110,7 @@ class Ranking:
         return ops.where(label >= 0.5, 0.5 * (forward + backward), 0.0)
 
     def check(self, similarity: keras.layers.Layer) -> None:
-        """Raise where comparing all with all is not the similarity itself."""
+        """Raise if the matrix is not computed by the similarity itself."""
         if not similarity.matrix_is_similarity:
             raise ValueError(
                 f"loss=ranking cannot train similarity={type(similarity).__name__.lower()}: it compares all questions of "
@@ -139,7 +139,7 @@ class WeightedSum:
         )
 
     def check(self, similarity: keras.layers.Layer) -> None:
-        """Raise only if neither part, with the weight it has, trains the similarity."""
+        """Raise only if no part with a weight above 0 trains the similarity."""
         refusals = []
         for loss, weight in ((self.first, 1.0 - self.second_weight), (self.second, self.second_weight)):
             try:

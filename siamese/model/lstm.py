@@ -1,6 +1,6 @@
-"""The bidirectional LSTM on packed words: no step computes a question that has ended.
+"""The bidirectional LSTM on packed words; a step computes only questions that still have a word.
 
-Its arguments are those of every layer in `siamese.model.layers`.
+Its arguments are those of the layers in `siamese.model.layers`.
 """
 
 import keras
@@ -9,10 +9,10 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("siamese")
 class BidirectionalLSTM(keras.layers.Layer):
-    """LSTM over each question from its first word, and another from its last (Hochreiter & Schmidhuber 1997).
+    """One LSTM forward and one backward over each question (Hochreiter & Schmidhuber 1997).
 
     z = x W + h R + b; i, f, o = sigmoid(z_i, z_f, z_o), g = tanh(z_g); c = f c + i g; h = o tanh(c). x W is
-    taken once for each distinct word. Step t computes only the questions that still have a word.
+    computed once for each distinct word.
 
     Args:
         units: width of each direction.
@@ -43,7 +43,7 @@ class BidirectionalLSTM(keras.layers.Layer):
 
     def call(self, vectors, position, question):
         """`float32[n, width]`, `int32[tokens]`, `int32[tokens]` -> `float32[tokens, 2 * units]`."""
-        # tanh(x) = 2 sigmoid(2 x) - 1: with the candidates' columns doubled one sigmoid serves all four
+        # tanh(x) = 2 sigmoid(2 x) - 1: with doubled candidate columns one sigmoid computes all four gates
         doubled = tf.repeat([1.0, 1.0, 1.0, 2.0], self.units)
         # row 2·n + direction
         projected = (tf.matmul(vectors, self.kernel) + self.bias) * tf.tile(doubled, [2])
@@ -64,14 +64,14 @@ class BidirectionalLSTM(keras.layers.Layer):
 
 
 def time_major(question):
-    """The order in which an LSTM reads packed tokens: all first words, longest question first, then all second, …
+    """Time-major packing: the first words of all questions, longest question first, then all second words, …
 
     Args:
         question: `int32[tokens]`, ascending.
 
     Returns:
-        `int32[steps]`, how many questions have a word at each step, and for the two reading directions
-        `int32[tokens]`, the place of each token in the order.
+        `int32[steps]`, the number of questions with a word at each step, and for each direction `int32[tokens]`, the
+        row of each token in the packing.
     """
     length = tf.math.bincount(question)
     longest_first = tf.argsort(length, direction="DESCENDING", stable=True)
@@ -85,15 +85,15 @@ def time_major(question):
 
 @tf.custom_gradient
 def _recurrence(x, recurrent_kernel, counts, row, token):
-    """One direction of an LSTM over time-major rows; its input product is already taken.
+    """One direction of an LSTM over time-major rows, given its input product.
 
-    The gradient is written out because TensorFlow's own, through the loop, is twice as slow: here the
-    product for the recurrent kernel is one large matrix product after the loop.
+    The hand-written gradient is twice as fast as TensorFlow's through the loop: the product for the recurrent kernel is
+    one large matrix product after the loop.
 
     Args:
         x: `float32[tokens, 4 * units]`, z without its recurrent part, rows as in `time_major`.
         recurrent_kernel: `float32[units, 4 * units]`.
-        counts: `int32[steps]`, rows of each step, never growing.
+        counts: `int32[steps]`, rows of each step, not increasing.
         row, token: `int32[tokens]`, token -> row and row -> token.
 
     Returns:

@@ -1,17 +1,16 @@
-"""Manhattan distances of all with all, and their gradient, in blocks that stay in the processor's cache.
+"""All-pairs Manhattan distances and their gradient, in blocks that fit the processor's cache.
 
-No product of matrices gives them, as one gives Euclidean distances, and the plain formula writes all
-differences to memory, n · m · dimension numbers, several times over. Here they exist in registers alone.
-XLA compiles two short loops, anew for each shape, which takes a second; in training there are two shapes,
-that of a whole batch and that of the last one.
+Unlike Euclidean distances they are no matrix product, and the plain formula writes n · m · dimension differences to
+memory several times. Here the differences stay in registers. XLA compiles two short loops for each shape, which takes
+a second; training has two shapes, a full batch and the last one.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-# Steps of a sum that are compiled into one pass over the result. Below 16, XLA 2.21 reads the operands' blocks
-# within the pass instead of before it, which keeps that from being vectorised: six times as slow.
+# Terms of a sum in one compiled pass over the result. Below 16, XLA (TensorFlow 2.21) reads the operands inside the
+# pass, which prevents vectorization: six times as slow.
 BLOCK = 20
 
 _matrix = tf.TensorSpec([None, None], tf.float32)
@@ -19,9 +18,9 @@ _matrix = tf.TensorSpec([None, None], tf.float32)
 
 @tf.custom_gradient
 def manhattan_distances(left: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-    """|u - v|₁ of all with all.
+    """|u - v|₁ of all pairs of rows.
 
-    The gradient is the plain formula's: sign(u - v) in every dimension, 0 where the two are equal.
+    The gradient is sign(u - v) in every dimension, 0 where both are equal.
 
     Args:
         left: `float32[n, dimension]`.
@@ -34,7 +33,7 @@ def manhattan_distances(left: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, C
     def gradient(slope):
         return _slopes(left, right, slope), _slopes(right, left, tf.transpose(slope))
 
-    # stopped, lest TensorFlow prepares a gradient of its own through the loop
+    # stop_gradient keeps TensorFlow from building a gradient through the loop
     return _distances(tf.stop_gradient(left), tf.stop_gradient(right)), gradient
 
 
@@ -64,7 +63,7 @@ def _slopes(x, other, slope):
 
 
 def _sum_over_rows(term: Callable, first, second, zero):
-    """Σ_k term(first_k, second_k), a block of rows at a time; a term of two rows of zeros must be 0."""
+    """Σ_k term(first_k, second_k), in blocks of rows; the term of two zero rows must be 0."""
     padding = [[0, -tf.shape(first)[0] % BLOCK], [0, 0]]
     first, second = tf.pad(first, padding), tf.pad(second, padding)
 

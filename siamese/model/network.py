@@ -7,7 +7,7 @@ from siamese.model.layers import WordEmbedding
 
 
 def word_embedding(matrix: np.ndarray, trainable: bool) -> keras.layers.Layer:
-    """The embedding table that all questions share, starting from `matrix`, `float32[ids, width]`."""
+    """The shared embedding table, initialized with `matrix`, `float32[ids, width]`."""
     layer = WordEmbedding(*matrix.shape, trainable=trainable, name="word_embedding")
     layer.build()
     layer.embeddings.assign(matrix)
@@ -15,7 +15,7 @@ def word_embedding(matrix: np.ndarray, trainable: bool) -> keras.layers.Layer:
 
 
 def siamese_network(tower: keras.Model, similarity: keras.layers.Layer) -> keras.Model:
-    """Call the one tower on both questions and compare what comes out.
+    """Call one tower on both questions and compare the embeddings.
 
     Args:
         tower: `int32[batch, length]` -> `float32[batch, dimension]`.

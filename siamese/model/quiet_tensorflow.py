@@ -1,7 +1,4 @@
-"""Start TensorFlow without its greetings. Programs that need it import this before anything that brings it in.
-
-Only `experiments.train` and its kin do; predict and evaluate run without TensorFlow.
-"""
+"""Imports TensorFlow without its start-up messages. Import this module before any other that imports TensorFlow."""
 
 import os
 import sys
@@ -12,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Keep what C++ libraries write to stderr from the user, unless the block fails."""
+    """Hide what C++ libraries write to stderr, unless the block fails."""
     sys.stderr.flush()
     visible = os.dup(2)
     with tempfile.TemporaryFile() as hidden:

@@ -1,9 +1,8 @@
-"""Similarities: two embeddings -> a number in [0, 1] that grows with likeness.
+"""Similarities: two embeddings → a number in [0, 1] that grows with likeness.
 
-Each is symmetric, takes `float32[..., dimension]` twice and gives `float32[...]`. The three fixed ones
-give exactly 1 to two equal embeddings, the learned one its highest value. Gradients are finite
-everywhere, at equal and zero embeddings too. `matrix` compares all with all; `matrix_is_similarity`
-tells whether it gives what a call gives.
+Each is symmetric, takes `float32[..., dimension]` twice and returns `float32[...]`. Equal embeddings get exactly 1 from
+the fixed ones and the highest value from the learned one. Gradients are finite everywhere, also at equal and at zero
+embeddings. `matrix` compares all pairs of rows; `matrix_is_similarity` says whether it agrees with a call.
 """
 
 from collections.abc import Sequence
@@ -20,10 +19,9 @@ EPSILON = 1e-12
 class Cosine(keras.layers.Layer):
     """((1 + cos(u, v)) / 2)⁴.
 
-    Unrelated questions have a cosine about 0. The fourth power takes them to 1/16; the halved sum alone
-    would leave them at 1/2, which no loss on labels of 0 can accept (on Quora pairs, cross-entropy, 2 epochs:
-    75 % accuracy without the power, 81 % with it). 1 + cos is computed from |u/|u| - v/|v||², so that equal
-    embeddings give exactly 1.
+    Unrelated questions have a cosine near 0. The fourth power maps them to 1/16. Without it they stay at 1/2, far from
+    their label 0 (Quora pairs, cross-entropy, 2 epochs: 75 % accuracy without the power, 81 % with it). 1 + cos is
+    computed from |u/|u| - v/|v||², so that equal embeddings give exactly 1.
     """
 
     matrix_is_similarity = True
@@ -65,7 +63,7 @@ class Euclidean(keras.layers.Layer):
         return self._from_distance(_root(_squared_distances(left, right)))
 
     def _from_distance(self, distance):
-        # a compiled 1 / x is approximate: this form is exactly 1 at 0 all the same
+        # exactly 1 at distance 0, although a compiled 1 / x is approximate
         return 1.0 - distance / (distance + self.scale)
 
     def get_config(self):
@@ -89,12 +87,12 @@ class Manhattan(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("siamese")
 class Learned(keras.layers.Layer):
-    """A ReLU network over |u - v| and u·v (elementwise), held below what equal embeddings get.
+    """A ReLU network over |u - v| and u·v (elementwise), bounded by the value of equal embeddings.
 
     sigmoid(c - softplus(c - m) · tanh(5 r)), where m is the network's output, c a learned ceiling and
-    r = |u - v|₂ / (|u|₂ + |v|₂) in [0, 1]. Away from r = 0 this is sigmoid(m), smoothly capped at c; equal
-    embeddings get c, so nothing is ever more similar to a question than itself. All features are
-    symmetric in u and v.
+    r = |u - v|₂ / (|u|₂ + |v|₂) in [0, 1]. Away from r = 0 this is sigmoid(m), smoothly capped at
+    sigmoid(c). Equal embeddings get sigmoid(c), so no question is more similar to another than to itself. All features
+    are symmetric in u and v.
 
     Args:
         units: width of each ReLU layer.
@@ -130,7 +128,7 @@ class Learned(keras.layers.Layer):
         return ops.sigmoid(self.ceiling - below * ops.tanh(5.0 * distance))
 
     def matrix(self, left, right):
-        """Cosine of the embeddings, to retrieve candidates by.
+        """Cosine similarity, with which candidates are retrieved.
 
         `float32[n, dimension]`, `float32[m, dimension]` -> `float32[n, m]`.
         """
@@ -146,7 +144,7 @@ def _unit(x):
 
 
 def _squared_distances(left, right):
-    """|u - v|² of all with all: `float32[n, dimension]`, `float32[m, dimension]` -> `float32[n, m]`."""
+    """|u - v|² of all pairs of rows: `float32[n, dimension]`, `float32[m, dimension]` -> `float32[n, m]`."""
     squares = ops.sum(ops.square(left), axis=-1)[:, None] + ops.sum(ops.square(right), axis=-1)[None, :]
     return ops.relu(squares - 2.0 * ops.matmul(left, ops.transpose(right)))
 
@@ -157,5 +155,5 @@ def _norm(x):
 
 
 def _root(square):
-    """The square root, exactly 0 at 0 and with a finite slope there."""
+    """The square root, exactly 0 at 0 and with a finite gradient there."""
     return square / (ops.sqrt(square + EPSILON) + EPSILON**0.5)

@@ -1,9 +1,8 @@
-"""Towers: token ids -> embedding. Each reads as three paragraphs: inputs, layers, model.
+"""Towers: token ids → embedding. Each reads as three paragraphs: inputs, layers, model.
 
-A tower takes `int32[batch, length]`, 0 being padding, and gives `float32[batch, dimension]`. The first
-layer packs the words, so that padding is never computed and no layer could look at it. A level is what
-one layer made of the words: its vectors `float32[n, width]`, and the position among them of each token,
-or None where each token has its own.
+A tower takes `int32[batch, length]`, 0 being padding, and returns `float32[batch, dimension]`. The first layer packs the
+words, so that no layer sees padding. A level is the output of one layer: vectors `float32[n, width]` and the position of
+each token among them, or None if each token has its own vector.
 """
 
 from collections.abc import Sequence
@@ -29,9 +28,9 @@ def dense(
         units: width of each ReLU layer; empty for a plain average of words.
         pooling: any of "mean", "max"; several are concatenated (Shen et al. 2018, SWEM-concat).
         dropout: share of each ReLU layer's outputs dropped in training, in [0, 1); a word that occurs
-            several times in a batch loses the same ones.
+            several times in a batch has one mask.
         normalization: "none", or "layer" (Ba et al. 2016) before each ReLU.
-        skip: pool the word embedding and every layer side by side instead of the last layer alone.
+        skip: pool the word embedding and every layer, concatenated, instead of the last layer alone.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
     words, position, question = PackWords()(questions)
@@ -53,13 +52,13 @@ def conv1d(
     normalization: str = "none",
     skip: bool = False,
 ) -> keras.Model:
-    """n-gram detectors of several widths side by side, then pooling over positions (Kim 2014).
+    """Convolutions of several widths, concatenated, then pooling over positions (Kim 2014).
 
     Args:
         word_embedding: `int32[words]` -> `float32[words, width]`.
-        filters: for each layer, its detectors of each width.
+        filters: for each layer, the filters of each width.
         kernel_sizes: the widths, in words.
-        pooling, dropout, normalization, skip: as in `dense`, but that dropout knows no distinct words.
+        pooling, dropout, normalization, skip: as in `dense`, but each token has its own dropout mask.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
     words, position, question = PackWords()(questions)
@@ -85,7 +84,7 @@ def bilstm(
     Args:
         word_embedding: `int32[words]` -> `float32[words, width]`.
         units: for each layer, the width of each direction.
-        pooling, dropout, normalization, skip: as in `conv1d`; normalisation follows each layer.
+        pooling, dropout, normalization, skip: as in `conv1d`; normalization follows each layer.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
     words, position, question = PackWords()(questions)
@@ -99,23 +98,23 @@ def bilstm(
 
 
 def activate(x, normalization: str, dropout: float, level: int):
-    """Normalise, ReLU, dropout: the end of every feed-forward level."""
+    """Normalization, ReLU, dropout: the end of every feed-forward level."""
     return drop(keras.layers.ReLU()(normalize(x, normalization)), dropout, level)
 
 
 def normalize(x, normalization: str):
-    """Layer normalisation (Ba et al. 2016), or nothing."""
+    """Layer normalization (Ba et al. 2016), or the identity."""
     if normalization not in ("none", "layer"):
         raise ValueError(f"tower.normalization must be none or layer, got {normalization!r}")
     return keras.layers.LayerNormalization()(x) if normalization == "layer" else x
 
 
 def drop(x, dropout: float, level: int):
-    """Dropout (Srivastava et al. 2014), nothing where it is 0; by its name the end of a level is found again."""
+    """Dropout (Srivastava et al. 2014). Layer probing finds the end of a level by the name of this layer."""
     return keras.layers.Dropout(dropout, name=f"level_{level}")(x)
 
 
 def pool(levels: Sequence, question, questions, pooling: Sequence[str]):
-    """Each level pooled each way, side by side: `float32[batch, dimension]`."""
+    """All poolings of all levels, concatenated: `float32[batch, dimension]`."""
     pooled = [Pool(pooling)(vectors, position, question, questions) for vectors, position in levels]
     return keras.layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0]

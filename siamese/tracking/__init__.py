@@ -1,4 +1,4 @@
-"""Tracking: runs in MLflow. Starts and ends them, logs what they measured, and finds it again."""
+"""Tracking: runs in MLflow. Starts and ends runs, logs to them, and queries them."""
 
 from siamese.tracking.logs import (
     flatten,

@@ -1,4 +1,4 @@
-"""Nested runs: those that belong to another one. Finds them, and sets right how they ended."""
+"""Child runs: find them and correct their final status."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from siamese.tracking.runs import defer_interrupts
 
 @dataclass(frozen=True)
 class Child:
-    """A run that belongs to another one.
+    """A run that has a parent run.
 
     Attributes:
         run_id: in the store.
         status: RUNNING, FINISHED, FAILED or KILLED.
         tags: by name.
-        metrics: the newest value of each, by name.
+        metrics: the latest value of each, by name.
     """
 
     run_id: str
@@ -29,7 +29,7 @@ class Child:
 
 @defer_interrupts()
 def is_there(run: str) -> bool:
-    """Whether the current store has a run, and nobody deleted it."""
+    """Whether the current store has a run that is not deleted."""
     try:
         return mlflow.get_run(run).info.lifecycle_stage == LifecycleStage.ACTIVE
     except MlflowException:
@@ -38,7 +38,7 @@ def is_there(run: str) -> bool:
 
 @defer_interrupts()
 def children(parent: str, tags: Mapping[str, str]) -> list[Child]:
-    """The runs of the current experiment that belong to `parent` and have all these tags, oldest first."""
+    """The child runs of `parent` in the current experiment that have all these tags, oldest first."""
     wanted = "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items())
     found = mlflow.search_runs(
         filter_string=f"tags.`mlflow.parentRunId` = '{parent}'{wanted}",
@@ -50,15 +50,15 @@ def children(parent: str, tags: Mapping[str, str]) -> list[Child]:
 
 @defer_interrupts()
 def end_as_killed(run: str) -> None:
-    """End a run whose process was killed, or whose result nobody took."""
+    """Set the status KILLED: the process died, or its result was discarded."""
     mlflow.MlflowClient().set_terminated(run, "KILLED")
 
 
 @defer_interrupts()
 def end_as_pruned(run: str, name: str) -> None:
-    """End a run that was stopped because it was not promising: FINISHED, with the tag state=pruned.
+    """Set the status FINISHED and the tag state=pruned: the run was stopped early because it was not promising.
 
-    MLflow has no status for it, and its UI shows KILLED with the red cross of FAILED; so the run's name says it too.
+    MLflow has no status for it and shows KILLED like FAILED, so the name of the run says it, too.
     """
     client = mlflow.MlflowClient()
     client.set_tag(run, "state", "pruned")
@@ -69,5 +69,5 @@ def end_as_pruned(run: str, name: str) -> None:
 
 @defer_interrupts()
 def retag(run: str, name: str, value: str) -> None:
-    """Change a tag of a run that is over."""
+    """Change a tag of a run that has ended."""
     mlflow.MlflowClient().set_tag(run, name, value)

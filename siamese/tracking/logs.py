@@ -1,4 +1,4 @@
-"""Logs: what a run measured, as parameters, metrics, tags and artifacts."""
+"""Logs: parameters, metrics, tags and artifacts of a run."""
 
 import importlib.metadata
 import re
@@ -24,7 +24,7 @@ PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@]+@")  # of a database, in a URI
 
 @defer_interrupts()
 def log_config(config: dict, yaml: str) -> None:
-    """The composed config: as flat parameters to compare by, and whole as an artifact to run again; no password."""
+    """Log the composed config without passwords: as flat parameters, and as an artifact to run it again."""
     flat = flatten(config)
     mlflow.log_params({name: PASSWORD.sub(r"\1***@", str(value))[:PARAMETER_LIMIT] for name, value in flat.items()})
     mlflow.set_tag("config_digest", config_digest(config))
@@ -32,16 +32,16 @@ def log_config(config: dict, yaml: str) -> None:
 
 
 def flatten(config: dict, prefix: str = "") -> dict[str, object]:
-    """Nested config -> dotted names; the name of a node's `_target_` becomes the node's own value.
+    """Nested config → dotted names; the name of a node's `_target_` becomes its value.
 
-    >>> flatten({"loss": {"_target_": "siamese.model.losses.SquaredError", "share": [3]}, "seed": 0})
+    >>> flatten({"loss": {"_target_": "siamese.model.losses.SquaredError", "second_weight": [3]}, "seed": 0})
     {'loss': 'squared_error', 'loss.second_weight': [3], 'seed': 0}
     """
     flat: dict[str, object] = {}
     for key, value in config.items():
         path = f"{prefix}.{key}" if prefix else key
         if key == "_target_":
-            # the class that a method belongs to says more than the method
+            # the class of a method says more than the method
             name = next((part for part in value.split(".") if part[0].isupper()), value.rsplit(".", 1)[-1])
             flat[prefix] = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
         elif isinstance(value, dict):
@@ -53,7 +53,7 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
 
 @defer_interrupts()
 def log_environment(seed: int) -> None:
-    """What is needed to run it again besides the config: seed, git commit, package versions."""
+    """Log what a repetition needs besides the config: seed, git commit, package versions."""
     mlflow.set_tags(
         {
             "seed": seed,
@@ -68,12 +68,12 @@ def log_environment(seed: int) -> None:
 
 @defer_interrupts()
 def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from: QuestionPairs | None = None) -> None:
-    """The splits' digests, sizes, what they share with training, and the rows that were skipped.
+    """Log digests and sizes of the splits, their overlap with training, and the skipped rows.
 
     Args:
         splits: what the run uses.
-        overlap: name of a split -> what it shares with training.
-        drawn_from: all training pairs that there were, if the run uses some of them only.
+        overlap: name of a split → its overlap with training.
+        drawn_from: all training pairs, if the run uses a sample of them.
     """
     mlflow.set_tags({"data": splits.name, "data_digest.drawn_from": (drawn_from or splits.train).digest()})
     for split, pairs in splits.parts().items():
@@ -99,20 +99,20 @@ def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from:
 
 @defer_interrupts()
 def log_metrics(metrics: dict[str, float], prefix: str, step: int | None = None) -> None:
-    """Metrics under `prefix/name`."""
+    """Log metrics under `prefix/name`."""
     mlflow.log_metrics({f"{prefix}/{name}": value for name, value in metrics.items()}, step=step)
 
 
 @defer_interrupts()
 def log_page(markdown: str, file: str) -> None:
-    """Markdown as an artifact, and as the description on the run's page."""
+    """Log Markdown as an artifact and as the description of the run."""
     mlflow.log_text(markdown, file)
     mlflow.set_tag("mlflow.note.content", markdown)
 
 
 @defer_interrupts()
 def log_to_run(run: str, folder: Path, name: str, description: str) -> None:
-    """A folder as the artifacts `name` of a run, and Markdown as its description; its state stays as it is."""
+    """Log a folder as artifacts `name` of a run, ended or not, and set its description (Markdown)."""
     client = mlflow.MlflowClient()
     client.log_artifacts(run, str(folder), name)
     client.set_tag(run, "mlflow.note.content", description)
@@ -120,13 +120,13 @@ def log_to_run(run: str, folder: Path, name: str, description: str) -> None:
 
 @defer_interrupts()
 def log_figure(figure, name: str) -> None:
-    """A figure as figures/name.png."""
+    """Log a figure as figures/name.png."""
     mlflow.log_figure(figure, f"figures/{name}.png")
 
 
 @defer_interrupts()
 def log_calibration(calibration: Calibration) -> None:
-    """Threshold, temperature and offset, and what dev measured at the threshold, as metrics of their own."""
+    """Log threshold, temperature, offset, and precision and recall on dev, as metrics."""
     names = ("threshold", "temperature", "offset", "prior", "precision", "recall")
     measured = {name: getattr(calibration, name) for name in names}
     mlflow.log_metrics({f"calibration/{name}": value for name, value in measured.items() if value is not None})
@@ -136,7 +136,7 @@ def log_calibration(calibration: Calibration) -> None:
 
 @defer_interrupts()
 def log_report(report: Report, split: str, calibration: Calibration) -> None:
-    """A split's metrics, intervals, figures, predictions and worst mistakes."""
+    """Log metrics, intervals, figures, predictions and worst mistakes of a split."""
     log_metrics(report.metrics, split)
     for name, (low, high) in report.intervals.items():
         mlflow.log_metrics({f"{split}/{name}_low": low, f"{split}/{name}_high": high})

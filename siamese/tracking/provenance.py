@@ -1,4 +1,4 @@
-"""Provenance: what a run came from, and what makes two runs comparable."""
+"""Provenance: the origin of a run, and whether two runs are comparable."""
 
 import hashlib
 import json
@@ -11,16 +11,16 @@ from pathlib import Path
 import psutil
 
 PARAMETER_LIMIT = 6_000  # characters that MLflow keeps of a parameter's value
-WHERE_AND_WHEN = frozenset({"seed", "tracking", "devices"})  # parts of a config that are no choice between networks
+WHERE_AND_WHEN = frozenset({"seed", "tracking", "devices"})  # parts of a config that do not define the network
 MOVED_TARGETS = {"siamese.training.optimizers": "siamese.optimizer"}  # module -> its name when first tracked
 RENAMED_SETTINGS = {"loss.second_weight": "loss.share", "data.hard_negative_share": "data.confusable_share"}
 VERSION_OF_CODE = {"5deb6d91a3e5db39": "1"}  # digest of the code that measured -> METRICS_VERSION
 
 
 def config_digest(config: dict) -> str:
-    """A digest of a composed config without seed and store: runs that share it differ in nothing but chance.
+    """A digest of a composed config without seed and store: runs with one digest differ only by chance.
 
-    What was renamed counts under its first name, so that runs tracked before are still recognized.
+    Renamed settings and targets count under their first names, so that runs tracked before are still found.
 
     >>> config_digest({"tower": {"units": [3]}, "seed": 1}) == config_digest({"seed": 2, "tower": {"units": [3]}})
     True
@@ -39,12 +39,12 @@ def first_name(setting: str) -> str:
 
 
 def current_name(setting: str) -> str:
-    """The dotted name that a setting has now, given that under which it was tracked."""
+    """The current dotted name of a setting, given the name under which it was tracked."""
     return next((name for name, first in RENAMED_SETTINGS.items() if first == setting), setting)
 
 
 def _first_names(node: object, path: str) -> object:
-    """A node of a config with the names of its settings and targets as they were first tracked."""
+    """A node of a config with the first names of its settings and targets."""
     if not isinstance(node, dict):
         return node
     renamed: dict[str, object] = {}
@@ -58,10 +58,10 @@ def _first_names(node: object, path: str) -> object:
 
 
 def metrics_version(tags: Mapping[str, str]) -> str:
-    """By which version of the metrics a run was measured: figures of different versions do not compare.
+    """The version of the metrics of a run: figures of different versions are not comparable.
 
     Args:
-        tags: of the run. Runs older than the tag metrics_version have a digest of the code instead.
+        tags: of the run. Runs without the tag metrics_version have a digest of the code instead.
     """
     code = tags.get("evaluation_code", "")
     return tags.get("metrics_version") or VERSION_OF_CODE.get(code, code)
@@ -78,7 +78,7 @@ def process_is_dead(process_name: str, elsewhere: bool = False) -> bool:
 
     Args:
         process_name: "host pid start-time".
-        elsewhere: the answer for a process of another host, of which nothing is known here.
+        elsewhere: the answer for a process of another host, whose state is unknown.
     """
     host, pid, _ = process_name.rsplit(" ", 2)
     if host != socket.gethostname():
@@ -90,7 +90,7 @@ def process_is_dead(process_name: str, elsewhere: bool = False) -> bool:
 
 
 def git(*arguments: str) -> str:
-    """What git prints about the project's checkout; empty where there is none."""
+    """The output of git for the checkout of the project; empty without one."""
     try:
         result = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), *arguments],

@@ -1,4 +1,4 @@
-"""Queries: what tracked runs left behind."""
+"""Queries of tracked runs."""
 
 import gc
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from siamese.tracking.runs import defer_interrupts
 def find_metrics(tags: dict[str, str]) -> dict[str, float] | None:
     """Metrics of the newest finished run of the current experiment that has all these tags; None if there is none.
 
-    Only runs that today's version of the metrics measured count.
+    Only runs of the current METRICS_VERSION count.
     """
     wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
     found = mlflow.search_runs(filter_string=f"attributes.status = 'FINISHED' and {wanted}", output_format="list")
@@ -29,7 +29,7 @@ def find_metrics(tags: dict[str, str]) -> dict[str, float] | None:
 
 @dataclass(frozen=True)
 class Logged:
-    """One logged value of a metric, and when it was logged, in seconds since 1970."""
+    """A logged value of a metric, and the time of logging in seconds since 1970."""
 
     value: float
     seconds: float
@@ -43,7 +43,7 @@ def metric_history(run: str, name: str) -> list[Logged]:
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What a run says of itself. Of a metric that was logged several times, `metrics` has the last value."""
+    """A run as tracked; `metrics` holds the last value of each."""
 
     id: str
     name: str
@@ -119,9 +119,9 @@ def predictions(run: str, split: str) -> pd.DataFrame:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """For work that makes very many objects to keep: collection would look at them all again and again.
+    """Pause garbage collection while very many objects are created.
 
-    With it a search for 1,000 runs, 150,000 rows to SQLAlchemy, takes three times as long.
+    With it, a search for 1,000 runs (150,000 rows in SQLAlchemy) takes three times as long.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""Runs: starts them in the store in use and ends them as what they were."""
+"""Runs: start them in the current store and end them with the right status."""
 
 import signal
 from collections.abc import Iterator, Mapping
@@ -20,15 +20,15 @@ def tracked_run(
 ) -> Iterator[str]:
     """A run that ends FINISHED, or FAILED after an error, or KILLED after Ctrl-C or SIGTERM.
 
-    Within it both signals raise KeyboardInterrupt, but never in the middle of a write to the store.
+    Within it both signals raise KeyboardInterrupt, but never during a write to the store.
 
     Args:
         name: shown in the UI's table.
         kind: tag to filter by: "model", "baseline", "evaluation", "study", "sweep", "trial" or "comparison".
         description: Markdown shown on the run's page.
-        parent: id of the run that this one belongs to.
+        parent: id of the parent run.
         tags: more tags.
-        resume: id of an ended run to go on with, instead of a new one.
+        resume: id of an ended run to resume, instead of a new one.
 
     Yields:
         The id of the run.
@@ -68,7 +68,7 @@ def tracked_run(
 
 @contextmanager
 def defer_interrupts() -> Iterator[None]:
-    """Keep an interruption waiting until the block is over.
+    """Defer interrupts until the end of the block.
 
     An interrupted transaction would leave the database locked, and the run could no longer be ended.
     """

@@ -1,4 +1,4 @@
-"""Stores: where runs are kept. Makes a store when it is first used, by one process at a time."""
+"""Tracking stores. A new store is created by one process at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,16 +8,16 @@ import mlflow
 import sqlalchemy
 from filelock import FileLock
 
-FIRST_USE = 5_154_103  # PostgreSQL's advisory locks are numbers; any will do that nothing else in the database takes
+FIRST_USE = 5_154_103  # the key of an advisory lock in PostgreSQL: any number that nothing else in the database uses
 
 
 def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
-    """Use a tracking store, and make it and the experiment first if they do not exist.
+    """Use a tracking store; create it and the experiment if they do not exist.
 
     Args:
         uri: of the store, in MLflow's notation: sqlite:///mlflow.db, postgresql://user@host/database, http://….
         experiment: that runs belong to.
-        artifacts: the folder, or URI, under which a new experiment keeps its artifacts; MLflow's choice unless told.
+        artifacts: the folder, or URI, under which a new experiment keeps its artifacts; by default MLflow chooses.
             All processes that use the store must see it there.
 
     Raises:
@@ -39,9 +39,9 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
 
 @contextmanager
 def _first_use(uri: str) -> Iterator[None]:
-    """Keep other processes from creating the same store meanwhile.
+    """Lock out other processes while a store is created.
 
-    A fresh SQLite store that several processes create at once is ruined for good; on PostgreSQL all but one fail.
+    A SQLite store that several processes create at once stays broken; on PostgreSQL all but one fail.
     """
     if uri.startswith("sqlite:///"):
         with FileLock(uri.removeprefix("sqlite:///") + ".lock"):  # the file stays: another process may wait for it

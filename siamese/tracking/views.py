@@ -1,8 +1,7 @@
-"""Views: with which columns, order and charts the MLflow UI opens a set of runs.
+"""Saved views of the MLflow UI: columns, order and charts of a set of runs.
 
-MLflow's runs page shows no metric until someone chooses the columns. What is chosen there can be saved, for all who
-use the store, as a tag of the experiment; the menu "Views" lists it, and a link opens it. Here the same tags are
-written, so that nobody has to choose.
+MLflow's runs page shows no metric until someone selects columns. A selection can be saved as a tag of the experiment,
+for all users of the store; the menu "Views" lists it, and a link opens it. This module writes the same tags.
 """
 
 import json
@@ -39,7 +38,7 @@ class View:
 
 @defer_interrupts()
 def save_view_of(parent: str) -> View:
-    """Save the view of the runs of a study or a sweep, the best on dev first, with what tells one from the other."""
+    """Save a view of the runs of a study or a sweep: best on dev first, with the parameters that differ."""
     client = mlflow.MlflowClient()
     run = client.get_run(parent)
     condition = f"tags.`mlflow.parentRunId` = '{parent}'"
@@ -95,7 +94,7 @@ def _save(experiment_id: str, key: str, name: str, created: int, condition: str,
         "columnWidths": dict.fromkeys(columns, 110) | {RUN_NAME: 290},  # pixels
         "compareRunCharts": _charts(choices),
         "compareRunSections": [{"uuid": SECTION, "name": SECTION, "display": True, "columns": 2, "cardHeight": 300}],
-        "isAccordionReordered": True,  # keep this section above those that MLflow makes, one for each kind of metric
+        "isAccordionReordered": True,  # keeps this section above those that MLflow adds
         "runsHiddenMode": "SHOW_ALL",  # not the first ten alone
     }
     # MLflow's own format: the state is text within the text
@@ -105,7 +104,7 @@ def _save(experiment_id: str, key: str, name: str, created: int, condition: str,
 
 
 def _charts(choices: Sequence[str]) -> list[dict[str, Any]]:
-    """What decides between runs: how good each is, how it got there, at what cost, and by which choice."""
+    """Charts that compare runs: quality, learning curves, cost, and choices."""
     cost = {"key": "training/seconds", "type": "METRIC"}
     quality = {"key": OBJECTIVE, "type": "METRIC"}
     charts: list[dict[str, Any]] = [
@@ -119,5 +118,5 @@ def _charts(choices: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _link(experiment_id: str, key: str) -> str:
-    # without the last part the UI opens in its mode for generative models
+    # without the last part the UI opens in its GenAI mode
     return f"#/experiments/{experiment_id}/runs?viewStateShareKey={key}&workflowType=machine_learning"

@@ -1,4 +1,4 @@
-"""Training: batches in, weights of the best epoch out."""
+"""The training loop: batches in, weights of the best epoch out."""
 
 import sys
 import time
@@ -24,7 +24,7 @@ SMALLER_IS_BETTER = frozenset(
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch measured.
+    """Measurements of an epoch.
 
     Attributes:
         number: counted from 1.
@@ -58,7 +58,7 @@ def fit(
     monitor: str,
     patience: int | None,
 ) -> list[Epoch]:
-    """Train until the epochs are over or dev stops improving; leave the weights of the best epoch.
+    """Train until the last epoch or until dev stops improving; keep the weights of the best epoch.
 
     Args:
         network: from `siamese_network`, made in the scope of one of the strategies of `siamese.training.devices` if
@@ -66,23 +66,22 @@ def fit(
         loss: from `siamese.model.losses`.
         optimizer: number of training steps -> optimizer.
         pairs, token_ids: the training pairs and the ids of their questions.
-        weight: `float32[pairs]`, how much each pair counts.
+        weight: `float32[pairs]`, weights of the pairs.
         seed: of the order of the batches.
-        evaluate: gives the dev metrics of the network as it is.
+        evaluate: returns the dev metrics of the network in its current state.
         on_epoch: called after each epoch.
         epochs: passes over the pairs, at least 1.
         batch_size: pairs in a step.
-        word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (after
-            Iyyer et al. 2015).
+        word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (Iyyer et al. 2015).
         monitor: the dev metric that decides which epoch is best.
         patience: epochs without improvement after which training stops; None for never.
 
     Returns:
-        What each epoch measured.
+        Measurements of each epoch.
 
     Raises:
         ValueError: an argument is out of its range, the loss cannot train the similarity, the loss is no
-            longer finite, or several hosts were not given the same.
+            longer finite, or several hosts got different arguments.
     """
     if epochs < 1:
         raise ValueError(f"training.epochs must be at least 1, got {epochs}")
@@ -145,9 +144,9 @@ def _run_epoch(step: Callable, batches: PairBatches, number: int, progress: tqdm
 def training_step(
     network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer, word_dropout: float
 ) -> Callable[[PairBatch], tf.Tensor]:
-    """One compiled step: encode each question of the batch once, compare, and change the weights.
+    """One compiled step: encode each question of the batch once, compare, update the weights.
 
-    Network and optimizer must have been made, and this must be called, under one `tf.distribute` strategy.
+    Network, optimizer and this step must be created under one `tf.distribute` strategy.
     """
     tower, similarity = network.get_layer("tower"), network.get_layer("similarity")
     variables = network.trainable_variables
@@ -161,7 +160,7 @@ def training_step(
             embeddings = encode_sharded(tower, questions)  # float32[questions, dimension]
             u, v = tf.gather(embeddings, left), tf.gather(embeddings, right)  # float32[batch, dimension]
             negative = tf.gather(group, left)[:, None] != tf.gather(group, right)[None, :]  # bool[batch, batch]
-            # the matrix costs nothing where the loss does not use it: the graph is pruned
+            # without use in the loss the matrix is pruned from the graph
             each = loss(label, similarity(u, v, training=True), similarity.matrix(u, v), negative)
             total = tf.reduce_sum(each * weight) / tf.maximum(tf.reduce_sum(weight), 1e-9)
             part = total / strategy.num_replicas_in_sync  # the optimizer sums the gradients of all devices
@@ -174,6 +173,6 @@ def training_step(
             dropped = keras.random.uniform(tf.shape(questions), seed=drop) < word_dropout
             questions = tf.where(dropped & (questions != 0), UNKNOWN, questions)
         total = strategy.run(on_each_device, args=(questions, left, right, label, weight, group))
-        return strategy.experimental_local_results(total)[0]  # all devices have the same
+        return strategy.experimental_local_results(total)[0]  # the same on all devices
 
     return lambda batch: step(batch.questions, batch.left, batch.right, batch.label, batch.weight, batch.group)

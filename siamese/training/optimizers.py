@@ -1,4 +1,4 @@
-"""Optimizers, and learning rates over the course of training."""
+"""Optimizers and learning rate schedules."""
 
 import math
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from keras import ops
 
 
 class LazyAdam(keras.optimizers.Adam):
-    """Adam (Kingma & Ba 2015) that touches only the rows of an embedding table that a batch used.
+    """Adam (Kingma & Ba 2015) that updates only the rows of an embedding table that a batch used.
 
     A dense step over a table of 30,000 × 300 weights costs more than the tower itself. Rows that a
     batch does not use keep their weights and moments; all other variables get plain Adam.
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        """Change `variable` by one step; a sparse gradient changes its own rows alone."""
+        """Update `variable` by one step; a sparse gradient updates only its rows."""
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
             return
@@ -34,7 +34,7 @@ class LazyAdam(keras.optimizers.Adam):
 
 
 class Scheduled(keras.optimizers.schedules.LearningRateSchedule):
-    """`peak` times a factor in [0, 1]: linear warm-up, then what `decay` makes of the rest.
+    """`peak` times a factor in [0, 1]: linear warm-up, then `decay`.
 
     Args:
         peak: the highest learning rate, above 0.
@@ -61,22 +61,22 @@ class Scheduled(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def constant(peak: float, steps: int, warmup_share: float) -> Scheduled:
-    """Warm-up, then `peak` to the end."""
+    """Warm-up, then constant at `peak`."""
     return Scheduled(peak, steps, warmup_share, lambda progress: 1.0)
 
 
 def linear(peak: float, steps: int, warmup_share: float) -> Scheduled:
-    """Warm-up, then a straight line down to 0."""
+    """Warm-up, then linear decay to 0."""
     return Scheduled(peak, steps, warmup_share, lambda progress: 1.0 - progress)
 
 
 def cosine(peak: float, steps: int, warmup_share: float) -> Scheduled:
-    """Warm-up, then half a cosine down to 0 (Loshchilov & Hutter 2017)."""
+    """Warm-up, then cosine decay to 0 (Loshchilov & Hutter 2017)."""
     return Scheduled(peak, steps, warmup_share, lambda progress: 0.5 * (1.0 + ops.cos(math.pi * progress)))
 
 
 def adam(schedule: Callable, steps: int, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Adam, lazy on the embedding table; `schedule` is one of the functions above but for peak and steps."""
+    """Lazy Adam; `schedule` is one of the functions above without its arguments `peak` and `steps`."""
     return LazyAdam(schedule(learning_rate, steps))
 
 
