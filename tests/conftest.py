@@ -1,8 +1,9 @@
 """What many tests share: a handful of questions, and networks small enough to build in a moment."""
 
 import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401 (before anything that brings TensorFlow in)
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -134,3 +135,19 @@ def assert_same_as_padded(padded_questions):
             np.testing.assert_allclose(tf.convert_to_tensor(one), tf.convert_to_tensor(other), atol=2e-5)
 
     return check
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Iterator[Path]:
+    """A folder with a fresh store, whose artifacts lie beside it, and which is in use."""
+    import mlflow
+
+    from siamese import tracking
+
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        before = mlflow.get_tracking_uri()
+        tracking.connect(f"sqlite:///{folder}/mlflow.db", "tests")
+        yield folder
+        mlflow.set_tracking_uri(before)

@@ -14,11 +14,11 @@ from siamese.model.network import siamese_network, word_embedding
 from siamese.text.word_vectors import random
 
 CONF = Path(__file__).parents[1] / "conf"
-NO_CHOICE = ("experiment", "hydra", "sweep")
+NO_CHOICE = ("experiment", "study", "hydra", "sweep")
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_CHOICE)
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 STUDIES = sorted(study.studies())
-EXPERIMENTS = sorted({file.stem for file in (CONF / "experiment").glob("*.yaml")} - set(STUDIES))
+EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 QUESTIONS = ["how do i pay", "where can i pay", "what is the weather", "is it raining today", "l'été arrive", "quand ?"]
 PAIRS = QuestionPairs.from_texts(QUESTIONS[:-1], QUESTIONS[1:], [1, 0, 1, 0, 1])
 
@@ -88,12 +88,14 @@ def test_every_baseline_builds(baseline):
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-@pytest.mark.parametrize("experiment", [*EXPERIMENTS, *STUDIES])
-def test_every_experiment_says_how_to_run_it_and_what_to_expect(experiment):
-    package, question, command, expectation = (CONF / "experiment" / f"{experiment}.yaml").read_text().splitlines()[:4]
+@pytest.mark.parametrize(
+    ("group", "name"), [*(("experiment", name) for name in EXPERIMENTS), *(("study", name) for name in STUDIES)]
+)
+def test_every_experiment_and_study_says_how_to_run_it_and_what_to_expect(group, name):
+    package, question, command, expectation = (CONF / group / f"{name}.yaml").read_text().splitlines()[:4]
     assert package == "# @package _global_"
     assert question.endswith("?")
-    program = f"study name={experiment}" if experiment in STUDIES else f"train experiment={experiment}"
+    program = f"study name={name}" if group == "study" else f"train experiment={name}"
     assert command.startswith(f"# python -m experiments.{program}")
     assert " s on two cores" in expectation, expectation
     assert "dev" in expectation, expectation

@@ -1,4 +1,4 @@
-"""Trained: a program's settings name a detector and what its threshold is for."""
+"""The detector of a program: its settings name a detector and what its threshold is for."""
 
 import pytest
 
@@ -11,13 +11,16 @@ SETTINGS = {"run": FIXTURE, "threshold": None, "prior": None, "tracking.uri": "s
 
 
 def test_without_wishes_it_is_the_detector_as_trained(capsys):
-    assert chosen(SETTINGS, tell=True).calibration == Detector.load(FIXTURE).calibration
+    assert chosen(SETTINGS, show_threshold=True).calibration == Detector.load(FIXTURE).calibration
     assert capsys.readouterr().err == ""
 
 
 def test_threshold_and_prior_are_heeded_and_told(capsys):
     wanted = Detector.load(FIXTURE).at("recall@0.5", 0.01)
-    assert chosen(SETTINGS | {"threshold": "recall@0.5", "prior": "0.01"}, tell=True).calibration == wanted.calibration
+    assert (
+        chosen(SETTINGS | {"threshold": "recall@0.5", "prior": "0.01"}, show_threshold=True).calibration
+        == wanted.calibration
+    )
     assert capsys.readouterr().err == wanted.threshold_note() + "\n"
 
 

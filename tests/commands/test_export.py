@@ -12,21 +12,23 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from experiments.export import __main__ as export
-from experiments.export import measuring, writing
+from siamese.commands import export
 from siamese.commands.arguments import command_line
+from siamese.commands.export import labelled_pairs
+from siamese.data.folders import atomic_folder
 from siamese.data.pairs import QuestionPairs
 from siamese.detector import Detector
 from siamese.evaluation.calibration import calibrate
 from siamese.evaluation.thresholds import DevScores
-from siamese.export import agreement, example
-from siamese.export.folder import atomic_folder
+from siamese.export import agreement, example, measuring, writing
+from siamese.export.folder import is_export
 from siamese.export.runners import batches, onnx_runner, run
-from siamese.export.sample import OWN_DEV, UNKNOWN_PAIRS, draw, find, labelled_pairs
+from siamese.export.sample import OWN_DEV, UNKNOWN_PAIRS, draw
 from siamese.export.tokenizer import write_tokenizer
 from siamese.inference.from_keras import save_keras
 from siamese.model.similarity import Euclidean
 from siamese.registry import latest
+from siamese.registry.locate import Located, locate
 from siamese.text.vectorizer import Vectorizer
 
 ROOT = Path(__file__).parents[2]
@@ -266,14 +268,14 @@ def test_a_folder_is_measured_on_shipped_questions(here):
         name, pairs = labelled_pairs(command_line("export", words)[0], None)
         assert name == "dev of corpus en by intent, which ships with the project"
         assert len(pairs) == 4824
-    assert find("detector", "sqlite:///none.db", "any") == (Path("detector"), None)
+    assert locate("detector", "sqlite:///none.db", "any") == Located("detector", Path("detector"), None)
     assert leftovers(here) == []
 
 
 def test_the_newest_run_is_measured_on_its_own_dev_pairs(here, pairs, monkeypatch):
     """The note names the run, the run's table of predictions has its pairs; no store is made or read twice."""
     latest.note("sqlite:///mlflow.db", "abc", here / "detector")
-    assert find(None, "sqlite:///mlflow.db", "any") == (Path("detector"), "abc")
+    assert locate(None, "sqlite:///mlflow.db", "any") == Located("abc", Path("detector"), "abc")
     asked = []
 
     def predictions(run, split):
@@ -301,7 +303,7 @@ def test_an_older_export_is_replaced_and_anything_else_refused(here):
     (here / "letters" / "export.json").write_text("[]")
     (here / "file").write_text("text")
     for name in ("letters", "file", "detector"):
-        with pytest.raises(ValueError, match=f"output={name} exists and is no export"):
+        with pytest.raises(ValueError, match=f"{name} exists and holds something else"):
             export.run(settings("formats=onnx", f"output={name}"))
     assert (here / "letters" / "export.json").read_text() == "[]"
 
@@ -311,7 +313,7 @@ def test_an_error_leaves_the_older_export_as_it_was(here):
     before = (here / "out" / "export.json").read_bytes()
 
     def interrupted():
-        with atomic_folder(here / "out") as new:
+        with atomic_folder(here / "out", is_export) as new:
             (new / "tower.onnx").write_text("half")
             raise KeyboardInterrupt
 

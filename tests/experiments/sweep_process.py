@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import optuna
 from optuna.pruners import MedianPruner
 
-from experiments.sweep import samplers, space, study, trials
+from experiments.sweep import samplers, space, trial_store, trials
 from experiments.sweep.plan import Plan, Settings
 from siamese import tracking
 
@@ -61,8 +61,8 @@ def opened(plan: Plan) -> tuple[optuna.Study, str]:
     """The study and its run in the working directory's stores."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tracking.connect(f"sqlite:///{Path.cwd()}/mlflow.db", "sweeps")
-    with study.lock_of(plan, "trials"):
-        own = study.open_study(plan)
+    with trial_store.lock_of(plan, "trials"):
+        own = trial_store.open_study(plan)
         return own, trials.sweep_run(own, plan)
 
 
@@ -84,4 +84,4 @@ def sweep(folder: str, count: int, started=None, together=None) -> None:
         return train(*arguments, **options)
 
     with Path("screen.txt").open("a") as screen, redirect_stdout(screen):
-        trials.work(storage, own, parent, study.lock_of(own, "trials"), train_together)
+        trials.work(storage, own, parent, trial_store.lock_of(own, "trials"), train_together)

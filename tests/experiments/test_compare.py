@@ -9,10 +9,9 @@ import mlflow
 import numpy as np
 import pytest
 
-from experiments import compare
+from experiments import compare, readme_results
 from experiments.benchmark import comparing
 from siamese import tracking
-from siamese.comparison import readme
 from siamese.comparison.importance import importances
 from siamese.comparison.options import group_runs
 from siamese.data.pairs import QuestionPairs
@@ -74,7 +73,7 @@ def track(questions):
         tags: dict[str, str] | None = None,
         params: dict[str, str] | None = None,
     ) -> str:
-        own = {"seed": str(seed), "data": "made pairs", "evaluation_code": "code"}
+        own = {"seed": str(seed), "data": "made pairs", "metrics_version": "2"}
         own |= {"config_digest": f"digest of {option}", "option": option} if kind == "model" else {"baseline": option}
         own |= {f"data_digest.{name}": digest for name, digest in digests.items()}
         with tracking.tracked_run(option, kind, parent=parent, tags=own | (tags or {})) as run_id:
@@ -183,7 +182,7 @@ def test_equal_options_are_called_equal(store, track):
         ({"digests": DIGESTS | {"dev": "other"}}, "dev pairs"),
         ({"digests": DIGESTS | {"test": "other"}}, "test pairs"),
         ({"digests": DIGESTS | {"train": "other", "drawn_from": "other"}}, "training data"),
-        ({"tags": {"evaluation_code": "other"}}, "evaluation code"),
+        ({"tags": {"metrics_version": "1"}}, "version of the metrics"),
     ],
 )
 def test_what_was_not_measured_alike_is_never_in_one_table(store, track, changed, told):
@@ -347,12 +346,12 @@ def test_the_choice_that_matters_is_found_and_the_seed_stands_beside():
     assert importances(runs[:4], "dev/roc_auc") == {}
 
 
-README = f"# Results\n\n{readme.START}\n{readme.END}\n\nthe end\n"
+README = f"# Results\n\n{readme_results.START}\n{readme_results.END}\n\nthe end\n"
 
 
 @pytest.fixture(scope="module")
-def rows() -> dict[str, readme.Row]:
-    return {row.name.split("`")[1]: row for row in readme.rows()}
+def rows() -> dict[str, readme_results.Row]:
+    return {row.name.split("`")[1]: row for row in readme_results.rows()}
 
 
 def test_rows_are_the_default_and_the_experiments_that_are_no_studies(rows):
@@ -369,10 +368,10 @@ def test_the_results_of_the_readme_come_from_runs_of_just_these_configs(store, t
         for seed in range(3):
             track(name, seed, noise, params=rows[name].params | {"seed": str(seed)})
     track("other", 0, 0.1, params=rows["dense"].params | {"training.epochs": "99"})
-    track("old", 0, 0.1, params=rows["corpus_bilstm"].params, tags={"evaluation_code": "old"})
+    track("old", 0, 0.1, params=rows["corpus_bilstm"].params, tags={"metrics_version": "1"})
     track("majority", 0, 5.0, kind="baseline")
     newest = track("dense", 2, 2.0, params=rows["dense"].params | {"seed": "2"})
-    readme.rebuild(file)
+    readme_results.rebuild(file)
     text = file.read_text()
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert table[0] == ["", "dev ROC AUC", "test ROC AUC", "seeds"]
@@ -383,7 +382,7 @@ def test_the_results_of_the_readme_come_from_runs_of_just_these_configs(store, t
     assert newest in {run.id for run in find_runs("tags.option = 'dense'")}
     assert text.startswith("# Results\n\n")
     assert text.endswith("\n\nthe end\n")
-    readme.rebuild(file)
+    readme_results.rebuild(file)
     assert file.read_text() == text
 
 
@@ -392,14 +391,14 @@ def test_a_section_whose_runs_are_not_in_the_store_stays(store, track, rows, tmp
     kept = (
         "<!-- data 0123456789ab: Quora -->\nQuora: 10 pairs\n\n| | dev accuracy |\n| - | - |\n| `quora_dense` | 0.8 |"
     )
-    file.write_text(README.replace(readme.END, f"{kept}\n{readme.END}"))
+    file.write_text(README.replace(readme_results.END, f"{kept}\n{readme_results.END}"))
     track("dense", 0, 2.0, params=rows["dense"].params)
-    readme.rebuild(file)
+    readme_results.rebuild(file)
     first = file.read_text()
     assert first.count(kept) == 1
     assert "<!-- data 0123456789ab: Quora --> as it was, its runs are not in the store" in capsys.readouterr().out
     assert first.count("| `dense`, the default |") == 1
-    readme.rebuild(file)
+    readme_results.rebuild(file)
     assert file.read_text() == first
 
 
@@ -416,12 +415,14 @@ def made_params(params: dict[str, str]) -> TrackedRun:
     return replace(made_run(0.7, 0), params=params)
 
 
-@pytest.mark.parametrize("text", ["no markers", README + readme.START, f"{readme.END}\n{readme.START}\n"])
+@pytest.mark.parametrize(
+    "text", ["no markers", README + readme_results.START, f"{readme_results.END}\n{readme_results.START}\n"]
+)
 def test_a_readme_needs_its_markers_once(store, text, tmp_path):
     file = tmp_path / "README.md"
     file.write_text(text)
     with pytest.raises(ValueError, match="must have the lines <!-- results --> and <!-- /results -->, once each"):
-        readme.rebuild(file)
+        readme_results.rebuild(file)
     assert file.read_text() == text
 
 

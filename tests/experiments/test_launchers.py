@@ -77,7 +77,7 @@ def serial(tmp_path_factory) -> dict[str, tuple]:
         patch.chdir(folder)
         store = f"tracking.uri=sqlite:///{folder}/mlflow.db"  # MLflow remembers a relative one with its first folder
         for similarity in SIMILARITIES:
-            train.run(compose("config", ["experiment=towers", f"similarity={similarity}", "seed=1", store, *TINY]))
+            train.run(compose("config", ["study=towers", f"similarity={similarity}", "seed=1", store, *TINY]))
         return {run.params["similarity"]: figures(run) for run in find(folder, "model")}
 
 

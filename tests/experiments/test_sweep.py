@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from experiments.sweep import report, samplers, space, study, trials
+from experiments.sweep import report, samplers, space, trial_store, trials
 from experiments.sweep.overrides import plain_overrides
 from experiments.sweep.plan import Settings, make_plan
 from experiments.sweep.winner import Retrained, gains, retrain
@@ -168,9 +168,9 @@ def test_the_first_trial_is_the_default_where_the_space_has_it(conf, folder):
     assert plan.start["tower.skip"] == "True"
     assert plan.start["optimizer.learning_rate"] == 0.002
     assert plan.config(space.as_overrides(plan.start)) == plan.config()
-    own = study.open_study(plan)
-    assert study.claim(own, plan).params == plan.start
-    assert study.claim(own, plan).params != plan.start
+    own = trial_store.open_study(plan)
+    assert trial_store.claim(own, plan).params == plan.start
+    assert trial_store.claim(own, plan).params != plan.start
     assert planned("optimizer.learning_rate=0.1").start == {
         name: value for name, value in plan.start.items() if name != "optimizer.learning_rate"
     }
@@ -270,7 +270,7 @@ def test_a_trials_parameters_hang_on_seed_and_ordinal_alone(sampler):
 def summary_of(folder: Path) -> list[tuple]:
     """Ordinal, parameters, state and value of each trial that is over."""
     own = optuna.load_study(study_name="made_up", storage=f"sqlite:///{folder}/sweeps.db")
-    return [(each.user_attrs["ordinal"], each.params, each.state, each.values) for each in study.finished(own)]
+    return [(each.user_attrs["ordinal"], each.params, each.state, each.values) for each in trial_store.finished(own)]
 
 
 @pytest.fixture(scope="module")
@@ -339,9 +339,9 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(folder, capsys):
         return run_id, {"dev/roc_auc": float("nan") if name == "trial 3" else sweep_process.value_of(overrides)}
 
     own, parent = sweep_process.opened(plan)
-    trials.work(own, plan, parent, study.lock_of(plan, "trials"), train)
+    trials.work(own, plan, parent, trial_store.lock_of(plan, "trials"), train)
     complete, failed = TrialState.COMPLETE, TrialState.FAIL
-    assert [each.state for each in study.finished(own)] == [complete, failed, failed, failed, complete]
+    assert [each.state for each in trial_store.finished(own)] == [complete, failed, failed, failed, complete]
     runs = tracked(folder, "tags.kind = 'trial'")
     assert [each.info.status for each in runs] == ["FINISHED", "FAILED", "FAILED", "FINISHED", "FINISHED"]
     assert runs[1].data.tags["error"] == "ValueError: the training loss became nan in epoch 1"
@@ -349,7 +349,7 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(folder, capsys):
     assert lines[1].startswith("trial 1: failed, ValueError: the training loss became nan in epoch 1; best 0.")
     assert lines[3].startswith("trial 3: failed, ValueError: dev/roc_auc is nan")
     assert "; 5 of 5 over, about 0 s left" in lines[4]
-    trials.work(own, plan, parent, study.lock_of(plan, "trials"), train)  # and they are not run again
+    trials.work(own, plan, parent, trial_store.lock_of(plan, "trials"), train)  # and they are not run again
     assert len(own.trials) == 5
 
 
@@ -361,9 +361,9 @@ def test_a_pruned_trial_is_finished_and_says_that_it_was_pruned(folder):
         pruner=optuna.pruners.MedianPruner(n_startup_trials=1, n_warmup_steps=0),
     )
     own, parent = sweep_process.opened(plan)
-    trials.work(own, plan, parent, study.lock_of(plan, "trials"), sweep_process.train)
+    trials.work(own, plan, parent, trial_store.lock_of(plan, "trials"), sweep_process.train)
     # 0.9 at a rate of 0.002; 0.9 - 0.006 * 50 = 0.6 at 0.008, a third of that after the first epoch
-    first, second, third = study.finished(own)
+    first, second, third = trial_store.finished(own)
     assert first.values == [pytest.approx(0.9)]
     assert (second.state, second.last_step, second.values) == (TrialState.PRUNED, 1, [pytest.approx(0.2)])
     assert third.state == TrialState.PRUNED
@@ -375,7 +375,7 @@ def test_a_pruned_trial_is_finished_and_says_that_it_was_pruned(folder):
 def test_ctrl_c_leaves_the_trial_to_the_next_start(folder):
     plan = sweep_process.plan(2)
     own, parent = sweep_process.opened(plan)
-    lock = study.lock_of(plan, "trials")
+    lock = trial_store.lock_of(plan, "trials")
 
     def interrupted(overrides, name, parent, tags, trial=False, after_epoch=None):
         with tracking.tracked_run(name, "trial", parent=parent, tags=tags):
@@ -383,7 +383,7 @@ def test_ctrl_c_leaves_the_trial_to_the_next_start(folder):
 
     with pytest.raises(KeyboardInterrupt):
         trials.work(own, plan, parent, lock, interrupted)
-    assert study.finished(own) == []
+    assert trial_store.finished(own) == []
     trials.work(own, plan, parent, lock, sweep_process.train)
     again, first = own.trials[1], own.trials[0]
     assert again.user_attrs["ordinal"] == first.user_attrs["ordinal"] == 0
@@ -395,11 +395,11 @@ def test_a_claim_repairs_whatever_a_killed_one_left(folder):
     plan = sweep_process.plan(3)
     own, _ = sweep_process.opened(plan)
     own.enqueue_trial({}, user_attrs={"ordinal": 0})  # killed before it was taken
-    trial = study.claim(own, plan)
+    trial = trial_store.claim(own, plan)
     assert (trial.number, trial.user_attrs["ordinal"]) == (0, 0)
     own.enqueue_trial({}, user_attrs={"ordinal": 1})
     half = own.ask({"rate": plan.space["rate"]})  # killed after its first parameter, before it named its process
-    again = study.claim(own, plan)
+    again = trial_store.claim(own, plan)
     assert own.trials[half.number].state == TrialState.FAIL
     assert again.user_attrs["ordinal"] == 1
     assert again.params.keys() == plan.space.keys()
@@ -409,12 +409,12 @@ def test_a_claim_repairs_whatever_a_killed_one_left(folder):
 def test_a_trial_of_a_silent_host_is_given_up(folder):
     plan = sweep_process.plan(1, heartbeat_timeout_s=100.0)
     own, _ = sweep_process.opened(plan)
-    trial = study.claim(own, plan)
+    trial = trial_store.claim(own, plan)
     trial.set_user_attr("process", "elsewhere 1 1.00")
     trial.set_user_attr("seen", time.time() - 50)
-    assert study.claim(own, plan) is None
+    assert trial_store.claim(own, plan) is None
     trial.set_user_attr("seen", time.time() - 150)
-    again = study.claim(own, plan)
+    again = trial_store.claim(own, plan)
     assert again.user_attrs["ordinal"] == 0
     assert again.params == trial.params
 
@@ -439,7 +439,7 @@ def test_a_sweep_whose_run_is_gone_says_so(folder):
 def test_the_winner_and_the_default_are_trained_again_and_what_was_finished_is_kept(folder, capsys):
     plan = sweep_process.plan(2)
     own, parent = sweep_process.opened(plan)
-    trials.work(own, plan, parent, study.lock_of(plan, "trials"), sweep_process.train)
+    trials.work(own, plan, parent, trial_store.lock_of(plan, "trials"), sweep_process.train)
     called = []
 
     def train(overrides, name, parent, tags, trial=False, after_epoch=None):
@@ -453,7 +453,7 @@ def test_the_winner_and_the_default_are_trained_again_and_what_was_finished_is_k
             tracking.log_metrics({"roc_auc": 0.5}, "test")
         return run_id, values
 
-    winner = study.best(own, study.finished(own))
+    winner = trial_store.best(own, trial_store.finished(own))
     with pytest.raises(KeyboardInterrupt):
         retrain(plan, parent, winner, train)
     retrained = retrain(plan, parent, winner, train)
@@ -467,7 +467,7 @@ def test_the_winner_and_the_default_are_trained_again_and_what_was_finished_is_k
     assert f"python -m experiments.promote run={retrained['winner'].run_ids[1]}" in page
     assert "python -m experiments.sweep sweep=made_up\n" in page
 
-    other = study.finished(own)[1 - winner.user_attrs["ordinal"]]
+    other = trial_store.finished(own)[1 - winner.user_attrs["ordinal"]]
     retrain(plan, parent, other, train)  # as after more trials
     options = [each.data.tags["option"] for each in tracked(folder, "tags.kind = 'model'")]
     assert sorted(options) == ["default"] * 2 + ["former winner"] * 3 + ["winner"] * 2

@@ -1,9 +1,13 @@
-"""Promoting: the alias moves to the model of a run, what it replaces is told, and nothing else gets in."""
+"""Publish: a detector is kept with its run; the alias moves to the model of a run, and to nothing else."""
 
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import mlflow
+import numpy as np
+import pandas as pd
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -12,7 +16,7 @@ from siamese import tracking
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.model.similarity import Cosine
-from siamese.registry import publish
+from siamese.registry import latest, locate, publish
 
 CONF = Path(__file__).parents[2] / "conf"
 EXAMPLE = [("how do i pay my bill", "where can i pay the bill ?")]
@@ -30,7 +34,7 @@ def runs(tmp_path_factory, build_network, vectorizer):
         tracking.connect(f"sqlite:///{folder}/mlflow.db", "tests")
         ids = {}
         for name, area, digest in (("first", 0.7, "a"), ("second", 0.75, "a"), ("other pairs", 0.9, "b")):
-            with tracking.tracked_run(name, "model", tags={"data_digest.dev": digest, "evaluation_code": "c"}) as run:
+            with tracking.tracked_run(name, "model", tags={"data_digest.dev": digest, "metrics_version": "c"}) as run:
                 tracking.log_metrics({"roc_auc": area}, "dev")
                 publish.log_detector(detector, network, EXAMPLE)
             ids[name] = run
@@ -83,7 +87,7 @@ def test_the_alias_moves_and_both_values_are_told(runs, told):
         f"it replaces version 1, run {runs['first']}, dev/roc_auc 0.7000",
     ]
     assert champion("moves") == runs["second"]
-    similarity = Detector.load("models:/moves@champion").similarity(EXAMPLE)
+    similarity = locate.load("models:/moves@champion", mlflow.get_tracking_uri(), "tests").similarity(EXAMPLE)
     assert 0 <= similarity[0] <= 1
 
 
@@ -118,3 +122,44 @@ def test_what_is_no_finished_training_with_a_model_is_refused(runs, told, run, m
     with pytest.raises(ValueError, match=message):
         told(runs.get(run, "nowhere"), "name=refused")
     assert not mlflow.MlflowClient().search_registered_models("name = 'refused'")
+
+
+def test_the_detector_is_kept_beside_the_network_for_users_of_keras(model_run):
+    [output] = mlflow.get_run(model_run).outputs.model_outputs
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")) / "artifacts" / "detector"
+    names = ["detector.json", "dev_scores.npz", "light.json", "light.npz", "network.keras", "vectorizer.json"]
+    assert sorted(file.name for file in folder.iterdir()) == names
+
+
+def test_a_finished_run_is_noted_as_the_newest(store, model_run, detector, questions):
+    uri = f"sqlite:///{store}/mlflow.db"
+    assert latest.find(uri) is None
+    publish.note_newest(model_run)
+    run, folder = latest.find(uri)
+    assert run == model_run
+    np.testing.assert_array_equal(Detector.load(folder).similarity(questions), detector.similarity(questions))
+
+
+def test_mlflow_itself_loads_and_asks_the_model(model_run, detector, questions):
+    [output] = mlflow.get_run(model_run).outputs.model_outputs
+    model = mlflow.pyfunc.load_model(f"models:/{output.model_id}")
+    answer = model.predict(pd.DataFrame(questions, columns=["question1", "question2"]))
+    similarity = detector.similarity(questions)
+    np.testing.assert_array_equal(answer["similarity"].to_numpy(np.float32), similarity)
+    assert answer["duplicate"].tolist() == (similarity >= 0.5).tolist()
+    assert model.metadata.signature.inputs.input_names() == ["question1", "question2"]
+    assert model.metadata.signature.outputs.input_names() == ["similarity", "probability", "duplicate"]
+    assert model.input_example.to_numpy().tolist() == [list(pair) for pair in questions]
+
+
+def test_serving_needs_no_tensorflow(model_run):
+    [output] = mlflow.get_run(model_run).outputs.model_outputs
+    folder = mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")
+    program = (
+        "import sys, mlflow, pandas as pd\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "print(len(model.predict(pd.DataFrame([['a', 'b']], columns=['question1', 'question2']))))\n"
+        "print(*{'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, folder], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n\n"

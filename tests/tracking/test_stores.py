@@ -1,10 +1,12 @@
-"""Server: workers that use one PostgreSQL store at once, directly and by HTTP, lose nothing and double nothing."""
+"""Stores: first users and workers at once, of SQLite, PostgreSQL or a server, lose nothing and double nothing."""
 
 import multiprocessing
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import time
 from pathlib import Path
 from threading import Barrier
 
@@ -13,49 +15,97 @@ import pytest
 
 from siamese import tracking
 from siamese.tracking.stores import connect
-from tests.programs import needs_make, serving
+from tests.programs import ROOT, needs_make, serving
 
-pytest.importorskip("psycopg", reason="the PostgreSQL driver psycopg is not installed")
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]  # where Debian keeps what a user does not call
-PROGRAMS = [shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, BINARIES)])) for name in
-            ("initdb", "pg_ctl", "psql")]  # fmt: skip
-if None in PROGRAMS:
-    pytest.skip("PostgreSQL is not installed (initdb, pg_ctl and psql)", allow_module_level=True)
-INITDB, PG_CTL, PSQL = map(str, PROGRAMS)
 # PostgreSQL refuses to run as root
 AS_ANOTHER = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-if AS_ANOTHER and (
-    not shutil.which("runuser") or subprocess.run([*AS_ANOTHER, "true"], capture_output=True).returncode
-):
-    pytest.skip("PostgreSQL does not run as root, and there is no user postgres to run it", allow_module_level=True)
-
 WORKERS, RUNS, STEPS = 4, 3, 4  # processes, runs of each, logged values of each
+FIRST_USER = """
+import sys, time
+from pathlib import Path
+from siamese import tracking
+uri, name, ready, start = sys.argv[1:]
+Path(ready).touch()
+while not Path(start).exists():
+    time.sleep(0.001)
+tracking.connect(uri, "together")
+for number in range(3):
+    with tracking.tracked_run(f"{name} {number}", "baseline"):
+        tracking.log_metrics({"number": number}, "test")
+"""
 
 
 @pytest.fixture(scope="module")
-def new_database():
+def programs() -> list[str]:
+    """PostgreSQL's initdb, pg_ctl and psql; a test that needs them is skipped where they are missing."""
+    pytest.importorskip("psycopg", reason="the PostgreSQL driver psycopg is not installed")
+    path = os.pathsep.join([os.environ["PATH"], *map(str, BINARIES)])
+    found = [shutil.which(name, path=path) for name in ("initdb", "pg_ctl", "psql")]
+    if None in found:
+        pytest.skip("PostgreSQL is not installed (initdb, pg_ctl and psql)")
+    if AS_ANOTHER and (
+        not shutil.which("runuser") or subprocess.run([*AS_ANOTHER, "true"], capture_output=True).returncode
+    ):
+        pytest.skip("PostgreSQL does not run as root, and there is no user postgres to run it")
+    return [name for name in found if name]
+
+
+@pytest.fixture(scope="module")
+def new_database(programs):
     """A function: a name -> the URI of a new database, in a PostgreSQL of our own that only a socket reaches."""
+    initdb, pg_ctl, psql = programs
     folder = Path(tempfile.mkdtemp(prefix="postgres"))  # pytest's own folders are closed to other users
     if AS_ANOTHER:
         shutil.chown(folder, "postgres", "postgres")
-    control = [*AS_ANOTHER, PG_CTL, "-w", "-s", "-D", f"{folder}/data", "-l", f"{folder}/log"]
+    control = [*AS_ANOTHER, pg_ctl, "-w", "-s", "-D", f"{folder}/data", "-l", f"{folder}/log"]
     options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
 
     def create(name: str) -> str:
-        command = [PSQL, "-q", "-h", str(folder), "-U", "mlflow", "-d", "postgres", "-c", f"CREATE DATABASE {name}"]
+        command = [psql, "-q", "-h", str(folder), "-U", "mlflow", "-d", "postgres", "-c", f"CREATE DATABASE {name}"]
         subprocess.run(command, check=True)
         return f"postgresql://mlflow@/{name}?host={folder}"
 
     before = mlflow.get_tracking_uri()
     try:
-        initdb = [*AS_ANOTHER, INITDB, "-D", f"{folder}/data", "-A", "trust", "-U", "mlflow", "--no-sync"]
-        subprocess.run(initdb, check=True, capture_output=True, cwd=folder)
+        create_cluster = [*AS_ANOTHER, initdb, "-D", f"{folder}/data", "-A", "trust", "-U", "mlflow", "--no-sync"]
+        subprocess.run(create_cluster, check=True, capture_output=True, cwd=folder)
         subprocess.run([*control, "-o", options, "start"], check=True, cwd=folder)
         yield create
     finally:
         mlflow.set_tracking_uri(before)
         subprocess.run([*control, "-m", "immediate", "stop"], check=False, cwd=folder)
         shutil.rmtree(folder)
+
+
+def test_two_first_users_of_a_fresh_store_at_once(tmp_path):
+    """Processes of their own, both waiting for the same moment; without a lock the database is ruined for good."""
+    uri, start = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "start"
+    processes = []
+    for name in ("one", "two"):
+        arguments = [uri, name, str(tmp_path / name), str(start)]
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", FIRST_USER, *arguments],
+                cwd=tmp_path,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not all((tmp_path / name).exists() for name in ("one", "two")):
+        time.sleep(0.01)
+    start.touch()
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    client = mlflow.MlflowClient(uri)
+    [experiment] = [each for each in client.search_experiments() if each.name == "together"]
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(run.info.run_name for run in runs) == [
+        f"{name} {number}" for name in ("one", "two") for number in range(3)
+    ]
+    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def work(uri: str, artifacts: str, worker: str, runs: int, folder: str, barrier: Barrier) -> None:
