@@ -1,4 +1,4 @@
-"""Conclusion: which choice wins, by how much, and whether that is more than chance. In words."""
+"""The conclusion in words: which option wins, by how much, and whether that is more than chance."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from siamese.comparison.paired_tests import LEVEL, PairedTest
 from siamese.evaluation.significance import Estimate
 
 METRIC_WORDS = {"roc_auc": "ROC AUC", "average_precision": "average precision", "f1": "F1"}
-NAMED = 4  # options listed by name in a sentence; of more, the number
+NAMED = 4  # options listed by name in a sentence; the others are counted
 
 
 def in_words(metric: str) -> str:
@@ -34,16 +34,16 @@ def conclude(group: Group, tests: Sequence[PairedTest], metric: str) -> list[str
 
 
 def caveats(group: Group, tests: Sequence[PairedTest]) -> list[str]:
-    """What the figures of a group do not say."""
+    """Limits of the figures of a group."""
     found = []
     if any(len(option.runs) == 1 for option in group.options):
         found.append(
-            "Options with one seed: their intervals and tests hold for that one network; how much another seed would "
-            "change is not known."
+            "Options with one seed: their intervals and tests hold for that one network; the effect of another seed is "
+            "not known."
         )
     if group.split == "dev":
         found.append(
-            "The data has no test part, so the tests read dev, which also chose epoch and threshold: figures are a little "
+            "The data has no test part, so the tests read dev, which also chose epoch and threshold: figures are slightly "
             "too good, and the first place was chosen on the same pairs."
         )
     tested = {option for test in tests for option in (test.first, test.second) if not option.baseline}
@@ -64,7 +64,7 @@ def signed(estimate: Estimate) -> str:
 
 
 def _subject(options: Sequence[Option], baselines: Sequence[Option], tests: Sequence[PairedTest]) -> Option:
-    """The option that all tests have in common: the best on dev, or the one that the user named."""
+    """The option that all tests share: the best on dev, or the one named by the user."""
     everyone = [*options, *baselines]
     own = [test for test in tests if test.first in everyone]
     return next((option for option in everyone if own and all(option in (t.first, t.second) for t in own)), options[0])
@@ -83,7 +83,7 @@ def _seen_from(subject: Option, test: PairedTest) -> Estimate:
 
 
 def _verdicts(differences: dict[Option, tuple[PairedTest, Estimate]], what: str, where: str) -> list[str]:
-    """One sentence each for those that it beats, those that beat it, and those that chance may explain."""
+    """A sentence each for the rivals that it beats, that beat it, and without a significant difference."""
     beaten = {each: by for each, (test, by) in differences.items() if test.beyond_chance and by.value > 0}
     better = {each: by for each, (test, by) in differences.items() if test.beyond_chance and by.value < 0}
     equal = {each: by for each, (test, by) in differences.items() if not test.beyond_chance}
@@ -104,7 +104,7 @@ def _verdicts(differences: dict[Option, tuple[PairedTest, Estimate]], what: str,
 
 
 def _list(differences: dict[Option, Estimate]) -> str:
-    """The closest ones by name and difference, and how many more there are."""
+    """The closest ones by name and difference, and the number of the others."""
     closest = sorted(differences.items(), key=lambda item: abs(item[1].value))
     named = ", ".join(f"`{option.name}` by {signed(by)}" for option, by in closest[:NAMED])
     more = len(closest) - NAMED

@@ -1,4 +1,4 @@
-"""Comparison figures: options side by side. Each function gives a matplotlib Figure."""
+"""Figures of a comparison. Each function returns a matplotlib Figure."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import fill
@@ -40,7 +40,7 @@ def forest(names: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], me
 
 
 def curves(histories: Mapping[str, Sequence[Sequence[float]]], metric: str) -> Figure:
-    """A dev metric by epoch: the mean over the seeds that came so far, and their range.
+    """A dev metric by epoch: mean and range over the seeds that reached it.
 
     Args:
         histories: by option, for each seed the value of each epoch.
@@ -64,7 +64,7 @@ def curves(histories: Mapping[str, Sequence[Sequence[float]]], metric: str) -> F
 
 
 def cost(names: Sequence[str], seconds: Sequence[float], values: Sequence[float], metric: str) -> Figure:
-    """A dev metric against the time of training; those that no other one beats in both are joined, factorize and named.
+    """A dev metric against training time; the Pareto front is connected, numbered and named.
 
     Args:
         names: of the options.
@@ -114,7 +114,7 @@ def growth(lines: Mapping[str, Mapping[int, Sequence[float]]], dashed: Sequence[
 
 
 def importance(shares: Mapping[str, float], metric: str, chance: str) -> Figure:
-    """The share of a metric's variance that each choice explains; that of chance in another colour."""
+    """The share of a metric's variance that each choice explains; that of the seed in another color."""
     figure = Figure(figsize=(8, 1.2 + 0.32 * len(shares)), layout="constrained")
     axes = figure.subplots()
     names = list(shares)
@@ -127,5 +127,5 @@ def importance(shares: Mapping[str, float], metric: str, chance: str) -> Figure:
 
 
 def _wrapped(name: str) -> str:
-    """A name in lines that leave room for the drawing beside them."""
+    """A name broken into lines that leave room for the plot."""
     return fill(name, WIDEST_NAME)

@@ -1,4 +1,4 @@
-"""Options: runs that differ in nothing but the seed. Options measured alike, and only those, can be ranked."""
+"""Options: groups of runs that differ only in the seed. Only options measured alike can be ranked."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from siamese.tracking.provenance import metrics_version
 from siamese.tracking.queries import TrackedRun
 
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precision")  # all grow with quality
-CHANCE_AND_PLACE = ("seed", "subset.seed", "tracking", "tracking.uri", "tracking.experiment")  # no choice to compare
+CHANCE_AND_PLACE = ("seed", "subset.seed", "tracking", "tracking.uri", "tracking.experiment")  # not compared
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What tells whether figures may stand in one table: digests of the pairs, and the version of the metrics.
+    """Runs with equal values may be in one table: digests of the pairs, and the version of the metrics.
 
-    Training pairs count before a subset of them was drawn, so that runs of different sizes can be ranked.
+    Training pairs are digested before a subset is drawn, so that runs of different sizes can be ranked.
     """
 
     dev: str
@@ -34,12 +34,12 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Option:
-    """One way of training, or a baseline.
+    """A way of training, or a baseline.
 
     Attributes:
         name: as in the tables.
         runs: one for each seed.
-        baseline: whether it is a baseline, which no seed changes.
+        baseline: whether it is a baseline, which does not depend on the seed.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Option:
     baseline: bool = False
 
     def values(self, metric: str) -> np.ndarray:
-        """A metric of each run, `float64[seeds]`; nan where a run has none."""
+        """A metric of each run, `float64[seeds]`; nan if a run lacks it."""
         return np.array([run.metrics.get(metric, np.nan) for run in self.runs])
 
     def mean(self, metric: str) -> float:
@@ -56,14 +56,14 @@ class Option:
     def estimate(self, metric: str) -> Estimate | None:
         """The mean over seeds, with an interval for new seeds and new pairs; None if the runs logged no intervals.
 
-        The variance over pairs is the mean of the runs' own, which that of their mean cannot exceed.
+        The variance over pairs is the mean of the runs' variances, an upper bound of that of their mean.
         """
         limits = zip(self.values(f"{metric}_low"), self.values(f"{metric}_high"), strict=True)
         variance = float(np.mean([variance_of_interval(low, high) for low, high in limits]))
         return None if np.isnan(variance) else mean_over_seeds(self.values(metric), variance)
 
     def best_run(self, metric: str) -> TrackedRun:
-        """The run that dev would choose."""
+        """The run with the best value on dev."""
         return self.runs[int(np.argmax(self.values(f"dev/{metric}")))]
 
     @property
@@ -73,11 +73,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Group:
-    """Options measured on the same pairs by the same code.
+    """Options measured on the same pairs by the same version of the metrics.
 
     Attributes:
         data: name of the data.
-        measured: what all of the runs share.
+        measured: shared by all runs.
         options: best on dev first.
         baselines: best on dev first.
     """
@@ -89,20 +89,20 @@ class Group:
 
     @property
     def split(self) -> str:
-        """Where it is tested: "test", or "dev" for data without a test part."""
+        """The split of the tests: "test", or "dev" for data without a test part."""
         return "test" if self.measured.test else "dev"
 
     @property
     def sizes(self) -> list[int]:
-        """The numbers of training pairs, in growing order."""
+        """The numbers of training pairs, ascending."""
         return sorted({option.training_pairs for option in self.options})
 
     def pairs(self, split: str) -> int:
-        """How many pairs a split has."""
+        """The number of pairs of a split."""
         return int(self.options[0].runs[0].metrics.get(f"data/{split}_pairs", 0))
 
     def of_size(self, size: int) -> tuple[list[Option], list[Option]]:
-        """Options and baselines that learned from so many pairs."""
+        """Options and baselines trained on `size` pairs."""
         return (
             [option for option in self.options if option.training_pairs == size],
             [option for option in self.baselines if option.training_pairs == size],
@@ -114,13 +114,13 @@ def group_runs(
 ) -> list[Group]:
     """Sort runs into groups and options; the group with the most options comes first.
 
-    Of several runs of one option and seed the newest counts: the others tell nothing new.
+    Of several runs of one option and seed the newest counts: by determinism they are equal.
 
     Args:
         runs: of networks, newest first.
-        baselines: newest first; those measured as some of the runs stand beside them, the others are left out.
+        baselines: newest first; each joins the group that was measured alike, the others are left out.
         metric: options are ranked by its mean on dev.
-        each_run: let every run be an option of its own, to compare seeds.
+        each_run: every run is an option of its own, to compare seeds.
 
     Raises:
         ValueError: a run has no such metric.
@@ -162,7 +162,7 @@ def group_runs(
 
 
 def varied(runs: Sequence[TrackedRun]) -> list[str]:
-    """Names of the parameters in which runs differ, seed and place aside; one that only some of them have counts."""
+    """Names of the parameters that differ between runs or that some lack, without seed and store."""
     names = dict.fromkeys(name for run in runs for name in run.params)
     return [name for name in names if name not in CHANCE_AND_PLACE and len({run.params.get(name) for run in runs}) > 1]
 
@@ -172,7 +172,7 @@ def _ranked(options: Iterable[Option], metric: str) -> tuple[Option, ...]:
 
 
 def _names(runs: Sequence[TrackedRun]) -> list[str]:
-    """A name for the option of each run: where several would have the same, what tells them apart is added."""
+    """A name for the option of each run; equal names get the parameters that differ."""
     plain = [run.tags.get("option") or run.tags.get("experiment") or run.name for run in runs]
     names = list(plain)
     for name in dict.fromkeys(plain):
@@ -186,7 +186,7 @@ def _names(runs: Sequence[TrackedRun]) -> list[str]:
 
 
 def _without_followers(names: Sequence[str], runs: Sequence[TrackedRun]) -> list[str]:
-    """Parameters but for those that a `kind` beside them settles: text.kind=bpe tells text.max_length, too."""
+    """Parameters without those that a `kind` beside them implies: text.kind=bpe implies text.max_length."""
     followers = set()
     for kind in (name for name in names if name.endswith(".kind")):
         group = kind.removesuffix("kind")

@@ -1,4 +1,4 @@
-"""Page: a comparison written down. For each group the conclusion, tables, tests and figures, as Markdown and PNG."""
+"""The page of a comparison: conclusion, tables, tests and figures of each group, as Markdown and PNG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -15,13 +15,13 @@ from siamese.comparison.tables import importance_table, option_table, tests_tabl
 from siamese.tracking.queries import metric_history
 
 FILE = "comparison.md"
-DRAWN, CURVES = 30, 8  # options at most in the forest plot, and with learning curves
-SUMMARISED = 15  # options at most in a table of the summary, which MLflow keeps in 8,000 characters
+DRAWN, CURVES = 30, 8  # maximal number of options in the forest plot, and with learning curves
+SUMMARISED = 15  # maximal number of options in a table of the summary, which MLflow cuts at 8,000 characters
 
 
 @dataclass(frozen=True)
 class Page:
-    """What was written: the conclusion with the tables alone, and the whole page; both Markdown."""
+    """A comparison in Markdown: a summary (conclusion and tables), and the whole page."""
 
     summary: str
     whole: str
@@ -35,9 +35,9 @@ def write_page(
     Args:
         groups: from `group_runs`.
         metric: options are ranked by its mean on dev.
-        against, max_options: what is tested against what, as in `couples`.
-        command: what makes this page.
-        folder: exists.
+        against, max_options: as in `couples`.
+        command: the command that makes this page.
+        folder: an existing folder.
     """
     head = ["# Comparison", *([_apart(groups)] if len(groups) > 1 else [])]
     summary, whole = list(head), list(head)
@@ -74,7 +74,7 @@ HOW_IMPORTANT = (
 
 
 def _apart(groups: Sequence[Group]) -> str:
-    """In what runs differ that cannot be ranked together."""
+    """The differences between runs that cannot be ranked together."""
     words = {
         "test": "test pairs",
         "dev": "dev pairs",
@@ -132,7 +132,7 @@ def _histories(option: Option, metric: str) -> list[list[float]]:
 
 
 def _lines(group: Group, metric: str) -> tuple[dict[str, dict[int, list[float]]], list[str]]:
-    """For each network, sizes aside, and each baseline: its values by the number of training pairs; the baselines' names."""
+    """The values of each network and baseline by the number of training pairs; the names of the baselines."""
     lines: dict[str, dict[int, list[float]]] = {}
     for option in (*group.options, *group.baselines):
         choices = [word for word in option.name.split() if not word.strip("()").startswith("subset.")]

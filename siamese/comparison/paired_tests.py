@@ -1,4 +1,4 @@
-"""Paired tests: two options on the same pairs. Is the difference between them more than chance?"""
+"""Paired tests: is the difference of two options on the same pairs more than chance?"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from siamese.evaluation.metrics import pair_metrics
 from siamese.evaluation.significance import Estimate, McNemar, difference, holm, mcnemar, resampled, resamples
 from siamese.tracking.queries import TrackedRun, predictions
 
-LEVEL = 0.05  # of a false alarm among all tests of a group
+LEVEL = 0.05  # family-wise error rate of the tests of a group
 PAIR = ["question1", "question2", "label"]
 BEST, ALL = "best", "all"
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """How two options differ on the same pairs.
+    """The difference of two options on the same pairs.
 
     Attributes:
         first, second: the options.
         difference: of the metric, first - second.
         p: of no difference, corrected by Holm for all tests of the group.
-        mcnemar: of the verdicts of the two networks, each the seed that dev would choose.
-        mcnemar_p: corrected alike.
+        mcnemar: of the verdicts of two networks, each with the best seed on dev.
+        mcnemar_p: its p-value, also corrected.
     """
 
     first: Option
@@ -51,13 +51,13 @@ class _Scored:
 
 
 def couples(group: Group, against: str, most: int) -> list[tuple[Option, Option]]:
-    """Which options to test, each against which, always among those that learned from equally many pairs.
+    """The pairs of options to test, always with the same number of training pairs.
 
     Args:
-        group: what there is.
-        against: "best" for the best network on dev against each other network and baseline; "all" for each two;
-            or the name of an option.
-        most: so many networks at most, the best on dev.
+        group: of the options.
+        against: "best": the best network on dev against each other network and baseline; "all": all pairs; or the
+            name of an option.
+        most: maximal number of networks, the best on dev.
     """
     found = []
     for size in group.sizes:
@@ -72,7 +72,7 @@ def couples(group: Group, against: str, most: int) -> list[tuple[Option, Option]
 
 
 def paired_tests(group: Group, pairs_of_options: Sequence[tuple[Option, Option]], metric: str) -> list[PairedTest]:
-    """Test each two on the group's test pairs, or on dev where it has none.
+    """Test each couple on the test pairs of the group, or on dev without test pairs.
 
     Raises:
         ValueError: their tables of predictions are missing, or hold other pairs.
@@ -90,7 +90,7 @@ def paired_tests(group: Group, pairs_of_options: Sequence[tuple[Option, Option]]
 
 
 def _scored(split: str, options: Iterable[Option], metric: str) -> dict[Option, _Scored]:
-    """Each option's metric on the pairs as they are and resampled; all of them by the same resamples."""
+    """The metric of each option on the pairs and on resampled pairs, the same resamples for all."""
     known: tuple[TrackedRun, pd.DataFrame] | None = None
     weight = np.empty((0, 0))
     found = {}
@@ -112,7 +112,7 @@ def _scored(split: str, options: Iterable[Option], metric: str) -> dict[Option, 
 
 
 def _weighted(table: pd.DataFrame, metric: str):
-    """A metric of a table of predictions, as a function of how often each pair counts."""
+    """A metric of a table of predictions, as a function of the weights of the pairs."""
     similarity, verdict = table["similarity"].to_numpy(), table["verdict"].to_numpy(bool)
     threshold = similarity[verdict].min() if verdict.any() else np.inf
     label = table["label"].to_numpy() >= DUPLICATE_FROM

@@ -12,7 +12,7 @@ MEGABYTE = 1e6
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of equal length, the first one the head, with columns lined up.
+    """Rows of equal length, the first one the header, as an aligned table.
 
     >>> print(markdown([["", "AUC"], ["dense", "0.8"]]))
     |       | AUC |
@@ -27,7 +27,7 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def option_table(group: Group, metric: str, most: int | None = None) -> str:
-    """A row for each option, or for `most` of them, best on dev first; the baselines below."""
+    """A row for each option, at most `most`, best on dev first; baselines below."""
     several = len(group.sizes) > 1
     splits = list(dict.fromkeys(["dev", group.split]))
     head = ["option", *(["training pairs"] if several else []), "seeds"]
@@ -90,7 +90,7 @@ def _estimate(option: Option, metric: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Three digits, or all before the point; nothing for nan.
+    """Three significant digits, at least all before the point; "" for nan.
 
     >>> [_number(value) for value in (1234567.8, 45.67, 4.567, float("nan"))]
     ['1,234,568', '45.7', '4.57', '']

@@ -1,7 +1,6 @@
-"""Heat map: an explanation as a picture, for a page or for a file.
+"""Heat map: an explanation as HTML or as a figure.
 
-Blue speaks for "the same", orange against it (colours that the colour-blind tell apart); the deepest colour is
-the largest effect in the picture.
+Blue words speak for "the same", orange ones against it (color-blind safe). The darkest color is the largest effect.
 """
 
 from html import escape
@@ -11,11 +10,11 @@ import numpy as np
 
 from siamese.explanation.word_effects import Explanation, WordEffects
 
-if TYPE_CHECKING:  # a page does without matplotlib, which takes a second to start
+if TYPE_CHECKING:  # HTML needs no matplotlib, which takes a second to start
     from matplotlib.figure import Figure
 
 SAME, DIFFERENT = (33, 113, 181), (217, 95, 14)  # red, green, blue
-DEEPEST = 0.75  # share of the colour behind the strongest word, so that its letters can be read
+DEEPEST = 0.75  # opacity behind the strongest word, so that its letters stay readable
 CELL = 0.62  # inches of a figure for each word
 
 
@@ -26,10 +25,10 @@ def verdict(explanation: Explanation) -> str:
 
 
 def html(explanation: Explanation) -> str:
-    """A fragment of a page: both questions with coloured words and, if there is one, the table of contributions.
+    """A fragment of HTML: both questions with colored words and, if there is one, the table of contributions.
 
-    Texts are escaped. The colours are inline styles over the page's own text colour, so that it looks right on a
-    light page and on a dark one; there is no script.
+    Texts are escaped. Colors are inline styles under the text color of the page, so they suit light and dark pages.
+    There is no script.
     """
     largest = max(np.abs([*explanation.left.effect, *explanation.right.effect]), default=0.0)
     sides = "\n".join(_question(side, largest) for side in (explanation.left, explanation.right))
@@ -54,7 +53,7 @@ def page(explanation: Explanation) -> str:
 
 
 def figure(explanation: Explanation) -> "Figure":
-    """Both questions as bars of their words' effects, beside the matrix of contributions if there is one."""
+    """Bars of the word effects of both questions, beside the matrix of contributions if there is one."""
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
@@ -89,7 +88,7 @@ def figure(explanation: Explanation) -> "Figure":
 
 
 def _question(side: WordEffects, largest: float) -> str:
-    """The question as it was written, each word marked by its effect."""
+    """The question with each word marked by its effect."""
     marked, end = [], 0
     for (start, stop), effect in zip(side.spans.tolist(), side.effect, strict=True):
         word = escape(side.question[start:stop])
@@ -102,7 +101,7 @@ def _question(side: WordEffects, largest: float) -> str:
 
 
 def _table(explanation: Explanation) -> str:
-    """What each pair of words adds to the cosine."""
+    """A table of the contribution of each pair of words to the cosine."""
     parts = explanation.contributions
     if parts is None:
         return ""
@@ -122,7 +121,7 @@ def _table(explanation: Explanation) -> str:
 
 
 def _two_digits(value: float) -> str:
-    """Without the sign of what rounds to nothing."""
+    """Two digits; what rounds to 0 has no sign."""
     return f"{round(value, 2) + 0.0:.2f}"
 
 

@@ -1,9 +1,8 @@
-"""Why: which words carry a verdict.
+"""Word effects: which words carry a verdict.
 
-Two answers. For every network: how far the similarity falls if a word is left out (Li et al. 2016, "Understanding
-Neural Networks through Representation Erasure"). And where an embedding is a sum of one share for each word and
-embeddings are compared by their cosine: the exact part of the cosine that comes from each word of one question
-meeting each word of the other, since cos(Σ aᵢ, Σ bⱼ) = Σᵢⱼ aᵢ·bⱼ / (|Σ aᵢ| |Σ bⱼ|).
+For every network: the fall of the similarity when a word is left out (Li et al. 2016, "Understanding Neural Networks
+through Representation Erasure"). If an embedding is a sum over words and the similarity is the cosine, also the exact
+contribution of each pair of words: cos(Σ aᵢ, Σ bⱼ) = Σᵢⱼ aᵢ·bⱼ / (|Σ aᵢ| |Σ bⱼ|).
 """
 
 from dataclasses import dataclass
@@ -16,14 +15,14 @@ from siamese.text.vectorizer import UNKNOWN, TokenIds
 
 @dataclass(frozen=True)
 class WordEffects:
-    """The words of one question and what each does.
+    """The words of a question and their effects.
 
     Attributes:
-        question: as it was asked.
-        spans: `int64[words, 2]`, word i is `question[start:end]`; what lies between words belongs to none, nor do the
-            words behind the most that the detector reads.
-        effect: `float64[words]` in [-1, 1], the similarity minus the similarity without the word; above 0 the word
-            speaks for "the same".
+        question: the text.
+        spans: `int64[words, 2]`, word i is `question[start:end]`. Words beyond the detector's maximal length are left
+            out.
+        effect: `float64[words]` in [-1, 1], the similarity minus the similarity without the word; a word with a
+            positive effect speaks for "the same".
     """
 
     question: str
@@ -32,7 +31,7 @@ class WordEffects:
 
     @property
     def words(self) -> list[str]:
-        """The words, as they were written."""
+        """The words, as written."""
         return [self.question[start:end] for start, end in self.spans]
 
 
@@ -44,8 +43,8 @@ class Explanation:
         similarity, probability: in [0, 1].
         duplicate: the verdict at the detector's threshold.
         left, right: the words of the two questions.
-        contributions: `float64[left words, right words]`, which sum to the cosine (within 1e-6); None where it is
-            no such sum: the network compares otherwise, its tower is not additive, or a question has no words.
+        contributions: `float64[left words, right words]`, which sum to the cosine (within 1e-6); None if the
+            similarity is not the cosine, the tower is not additive, or a question has no words.
     """
 
     similarity: float
@@ -57,17 +56,17 @@ class Explanation:
 
     @property
     def cosine(self) -> float | None:
-        """The cosine of the two embeddings, in [-1, 1]; None where `contributions` is."""
+        """The cosine of the two embeddings, in [-1, 1]; None if `contributions` is None."""
         return None if self.contributions is None else float(self.contributions.sum())
 
 
 def why(detector: Detector, left: str, right: str) -> Explanation:
-    """Which words carry the verdict on two questions.
+    """Explain the verdict on two questions by their words.
 
     >>> explanation = why(Detector.load("tests/fixtures/detector_format_3"), "I lost my card", "My card is gone")
     >>> explanation.duplicate, explanation.right.words
     (True, ['My', 'card', 'is', 'gone'])
-    >>> explanation.left.words[explanation.left.effect.argmax()]  # without it the two are least alike
+    >>> explanation.left.words[explanation.left.effect.argmax()]  # without this word the similarity is lowest
     'lost'
     """
     token_ids = detector.vectorizer.encode([left, right])
@@ -92,7 +91,7 @@ def why(detector: Detector, left: str, right: str) -> Explanation:
 
 
 def _each_left_out(ids: np.ndarray, word_of: np.ndarray) -> list[np.ndarray]:
-    """The token ids without each word in turn; nothing left is the unknown token, as in a text without words."""
+    """The token ids without each word in turn; if none is left, the unknown token, as for a text without words."""
     number = word_of[-1] + 1 if len(word_of) else 0
     without = [ids[word_of != word] for word in range(number)]
     return [rest if len(rest) else np.array([UNKNOWN], np.int32) for rest in without]
@@ -103,7 +102,7 @@ def _token_ids(questions: list[np.ndarray]) -> TokenIds:
 
 
 def _contributions(detector: Detector, sides: list[np.ndarray], word_of: tuple[np.ndarray, ...]) -> np.ndarray | None:
-    """What each pair of words adds to the cosine, `float64[left words, right words]`."""
+    """The contribution of each pair of words to the cosine, `float64[left words, right words]`."""
     if detector.network.comparison != "Cosine" or not all(map(len, word_of)):
         return None
     directions = []

@@ -1,4 +1,4 @@
-"""Agreement: how far what was exported is from the network that it came from, and what that costs."""
+"""Agreement: the difference of an exported model from its network, and its cost in ROC AUC."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from siamese.evaluation import significance
 from siamese.evaluation.metrics import Weighted, pair_metrics
 from siamese.evaluation.significance import Estimate
 
-TOLERANCE = 1e-5  # most that a format which keeps float32 may be off
+TOLERANCE = 1e-5  # maximal difference of a float32 model
 
 
 def difference(given: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, of numbers above 1 as a share of the largest of them.
+    """The largest difference, relative to the largest expected number if that is above 1.
 
     Args:
         given, expected: `float32[...]` of the same shape: similarities, or embeddings.
 
     Returns:
-        NaN if any number is none.
+        NaN if any number is NaN.
 
     >>> difference(np.float32([3, 40]), np.float32([3, 50])), difference(np.float32([0.25]), np.float32([0.5]))
     (0.2, 0.25)
@@ -26,15 +26,15 @@ def difference(given: np.ndarray, expected: np.ndarray) -> float:
 
 
 def check(file: str, difference: dict[str, float], exact: bool) -> None:
-    """Refuse a model that is further off than it may be.
+    """Refuse a model that differs too much.
 
     Args:
         file: of the model.
         difference: from each implementation of the network, see `difference`.
-        exact: whether it may be off by TOLERANCE only; others need only give numbers.
+        exact: whether TOLERANCE applies; other models need only give finite numbers.
 
     Raises:
-        ValueError: it is.
+        ValueError: it differs too much.
     """
     for name, value in difference.items():
         if not (value <= TOLERANCE if exact else np.isfinite(value)):
@@ -51,7 +51,7 @@ def roc_auc(label: np.ndarray, similarity: np.ndarray) -> float:
 
 
 def roc_auc_loss(label: np.ndarray, before: np.ndarray, after: np.ndarray, seed: int = 0) -> Estimate:
-    """By how much the ROC AUC is lower than it was, of the same pairs, with a paired bootstrap over them.
+    """The loss of ROC AUC on the same pairs, with a paired bootstrap over them.
 
     Args:
         label: `bool[pairs]`, true for duplicates; both kinds are there.
@@ -59,7 +59,7 @@ def roc_auc_loss(label: np.ndarray, before: np.ndarray, after: np.ndarray, seed:
         seed: of the resampling.
 
     Returns:
-        The loss and its 95 % interval for new pairs, for this one network; below 0 where the ROC AUC rose.
+        The loss and its 95 % interval for new pairs and this one network; negative if the ROC AUC rose.
     """
     drawn = significance.resamples(len(label), seed)
     resampled = [significance.resampled(_roc_auc(label, scores), drawn)[None] for scores in (before, after)]

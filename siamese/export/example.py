@@ -1,4 +1,4 @@
-"""Do two questions ask the same thing? Needs onnxruntime and tokenizers, and nothing of what trained the network.
+"""Do two questions ask the same thing? Needs only onnxruntime and tokenizers.
 
 python example.py "How do I reset my PIN?" "I forgot my PIN"
 """
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent
 
 
 def token_ids(question: str, tokenizer: Tokenizer, text: dict[str, Any]) -> list[int]:
-    """The ids of a question; `text` is that part of export.json."""
+    """The token ids of a question; `text` is that part of export.json."""
     if text["oov_buckets"]:
         words = tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(question))
         ids = [word_id(word, tokenizer, text) for word, _ in words]
@@ -28,7 +28,7 @@ def token_ids(question: str, tokenizer: Tokenizer, text: dict[str, Any]) -> list
 
 
 def word_id(word: str, tokenizer: Tokenizer, text: dict[str, Any]) -> int:
-    """The id of a word; those outside the vocabulary share some ids by a hash."""
+    """The id of a word; a hash assigns words outside the vocabulary to some ids."""
     known = tokenizer.token_to_id(word)
     return text["first_bucket"] + zlib.crc32(word.encode()) % text["oov_buckets"] if known is None else known
 

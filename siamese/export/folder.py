@@ -10,7 +10,7 @@ FORMAT_VERSION = 1
 
 
 def write_head(folder: Path, head: dict[str, Any]) -> None:
-    """Write `export.json`: what is told of the export, and the SHA-256 of each file that is there already."""
+    """Write `export.json`: `head`, and the SHA-256 of each file in the folder."""
     digests = {path.relative_to(folder).as_posix(): _digest(path) for path in _files(folder)}
     head = {"export_version": FORMAT_VERSION, **head, "sha256": digests}
     (folder / HEAD).write_text(json.dumps(head, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

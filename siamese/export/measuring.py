@@ -1,4 +1,4 @@
-"""Measuring: how far each exported model is from the network, how large and fast it is, what smaller weights cost."""
+"""Measurements of exported models: agreement with the network, size, speed, cost of smaller weights."""
 
 import statistics
 import time
@@ -15,29 +15,29 @@ from siamese.export.runners import Runner
 from siamese.export.sample import Sample
 from siamese.export.writing import Exported
 
-TIMED, REPEATS = 512, 5  # questions or pairs that are timed, and how often
+TIMED, REPEATS = 512, 5  # questions or pairs that are timed, and repeats
 
 
 def measure(
     exported: list[Exported], expected: dict[str, dict[str, np.ndarray]], sample: Sample, folder: Path
 ) -> dict[str, dict[str, Any]]:
-    """What export.json tells of each model, by file.
+    """The entries of export.json on each model, by file.
 
     Args:
-        exported: the models; of each part the one in ONNX and float32 comes first.
-        expected: for each implementation of the network, what each of its parts gives for the sample.
-        sample: what to measure on.
-        folder: where the models lie.
+        exported: the models; ONNX in float32 comes first for each part.
+        expected: for each implementation of the network, the outputs of its parts for the sample.
+        sample: the pairs to measure on.
+        folder: of the models.
 
     Returns:
         part, precision; bytes; difference, from each implementation; of ONNX models speed, as a ratio to the part's
         first one; of whole networks roc_auc and, if their weights are smaller, roc_auc_lost.
 
     Raises:
-        ValueError: a model that should equal the network does not, or gives what is no number.
+        ValueError: a float32 model differs from the network, or a model gives NaN or infinity.
     """
     given = {each.file: runners.run(each.runner, sample.arguments(each.part), each.file) for each in exported}
-    # TensorFlow works on threads of its own, whose time is not known here
+    # the processor time of TensorFlow's own threads is not known here
     speed = _speeds([each for each in exported if each.file.endswith(".onnx")], sample)
     label, models = sample.pairs.duplicate, {}
     for each in exported:
@@ -61,7 +61,7 @@ def measure(
 
 
 def _speeds(models: list[Exported], sample: Sample) -> dict[str, float]:
-    """How many times as fast as the first model of the same part each one is, by processor time, measured in turn."""
+    """The speed of each model relative to the first of the same part, in processor time, measured in turn."""
     arguments = {part: sample.arguments(part, TIMED) for part in runners.INPUTS}
     timed = {each.file: _timed(each.runner, arguments[each.part]) for each in models}
     seconds = in_turn(timed, REPEATS, "speed")

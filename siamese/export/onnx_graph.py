@@ -1,19 +1,19 @@
-"""Graph: an ONNX graph in the making. Standard operators only; nothing in it stands twice.
+"""A builder of ONNX graphs with standard operators, in which equal nodes and arrays are shared.
 
-Weights are stored in one of three precisions, all of which compute in float32:
+Weights are stored in one of three precisions; all compute in float32:
 
     float32   as trained
     float16   half the size
-    int8      a quarter: round(w / scale), the scale bringing the largest of a channel's weights to 127
+    int8      a quarter of the size: round(w / scale), where the largest weight of a channel becomes 127
 
-onnxruntime unpacks weights when it loads the model, and of an embedding table only the rows that are asked for,
-whenever they are: the file is smaller, and nothing is faster.
+onnxruntime unpacks weights when it loads the model, and rows of an embedding table when they are read: the file is
+smaller, the speed is the same.
 
-Activations stay float32. `onnxruntime.quantization.quantize_dynamic` makes them int8, too, over the range of the
-whole batch. With onnxruntime 1.32 and one network of each tower, trained on the shipped questions, dense was then twice
-as fast at the same size and ROC AUC. But with a second dense layer, a convolution or an LSTM a score moved with its
-neighbours in the batch (by up to 0.002) and two equal questions got down to 0.9999 instead of 1; conv1d took 3.7
-times as long, and bilstm lost 0.16 of its ROC AUC.
+Activations stay float32. `onnxruntime.quantization.quantize_dynamic` also quantizes activations, over the range of the
+whole batch. Measured with onnxruntime 1.32 on one network of each tower, trained on the shipped questions: dense is
+twice as fast at the same ROC AUC. But with a second dense layer, a convolution or an LSTM, scores change with the batch
+(by up to 0.002) and equal questions get 0.9999 instead of 1; conv1d takes 3.7 times as long; bilstm loses 0.16 of ROC
+AUC.
 """
 
 from collections.abc import Hashable, Sequence
@@ -30,7 +30,7 @@ INT8_LIMIT = 127
 
 
 class Graph:
-    """Nodes and arrays. A value is known by its name, a `str`.
+    """Nodes and arrays. A value is identified by its name, a `str`.
 
     Args:
         precision: in which weights are stored, one of PRECISIONS.
@@ -45,7 +45,7 @@ class Graph:
         self.precision = precision
         self._nodes: list[onnx.NodeProto] = []
         self._arrays: dict[str, onnx.TensorProto] = {}
-        self._outputs: dict[Hashable, str] = {}  # what a node does with which inputs -> its output
+        self._outputs: dict[Hashable, str] = {}  # operator, inputs and attributes of a node -> its output
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         """The output of a node; the same operator on the same inputs is one node."""
@@ -71,7 +71,7 @@ class Graph:
         Args:
             name: of the array.
             array: `float32[...]`.
-            channel: the axes along which one channel lies, which shares a scale in int8; a product sums over them.
+            channel: the axes of one channel, which has one scale in int8; a matrix product sums over them.
         """
         return self._unpacked(*self._stored(name, array, channel))
 
@@ -89,7 +89,7 @@ class Graph:
         return [self.array(name, values), self.array(f"{name}/scale", scale)]
 
     def _unpacked(self, values: str, scale: str | None = None) -> str:
-        # not DequantizeLinear, which onnxruntime 1.32 computes anew in every call
+        # not DequantizeLinear, which onnxruntime 1.32 recomputes in every call
         if self.precision == "float32":
             return values
         unscaled = self.add("Cast", values, to=TensorProto.FLOAT)
@@ -101,12 +101,12 @@ class Graph:
         inputs: Sequence[onnx.ValueInfoProto],
         outputs: Sequence[tuple[str, onnx.ValueInfoProto]],
     ) -> onnx.ModelProto:
-        """The whole as a model that has passed ONNX's checker.
+        """The graph as a model that passes ONNX's checker.
 
         Args:
             name: of the graph.
-            inputs: what nodes read beside arrays.
-            outputs: for each, the value that it is, and what it is called outside.
+            inputs: of the graph.
+            outputs: for each, the name of its value, and its public description.
         """
         named = [helper.make_node("Identity", [value], [info.name], name=info.name) for value, info in outputs]
         graph = helper.make_graph(
@@ -131,11 +131,11 @@ def to_float16(array: np.ndarray, name: str = "a weight") -> np.ndarray:
 
 
 def to_int8(array: np.ndarray, channel: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Whole numbers and the scales that bring them back: array ≈ values · scale, off by half a scale at most.
+    """Quantized values and scales: array ≈ values · scale, with an error of at most half a scale.
 
     Args:
         array: `float32[...]`.
-        channel: the axes along which a channel lies; each channel has a scale of its own.
+        channel: the axes of a channel; each channel has its own scale.
 
     Returns:
         `int8[...]` in [-127, 127], and `float32[...]` in which those axes have length 1.

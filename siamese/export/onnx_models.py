@@ -1,7 +1,7 @@
-"""ONNX models of a light network: the tower alone, and the whole network with both questions.
+"""ONNX models of a NumPy network: the tower alone, and the whole network with both questions.
 
-The batch and the lengths are free; a batch has at least one column. Neither padding nor the other questions
-of a batch change anything beyond rounding. ONNX and NumPy are all that is needed here.
+Batch and lengths are free, from 1 on. Neither padding nor the other questions of a batch change anything beyond
+rounding.
 """
 
 import onnx

@@ -1,4 +1,4 @@
-"""README: what stands in an exported folder for those who use it in another program."""
+"""The README of an exported folder, for those who use it in another program."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ SIMILARITIES = {
 }
 COLUMNS = ("file", "MB", "difference", "ROC AUC", "ROC AUC lost, 95 % interval", "speed")
 BUCKETS = """   A word that is not in the vocabulary has the id {first_bucket} + CRC-32 of its UTF-8 bytes modulo {oov_buckets}
-   (the CRC-32 of zlib and PNG). So take the words themselves: normalise the question with the tokenizer's
-   normaliser, cut it with its pre-tokeniser, and look each word up. Its own `encode` gives these words {unknown}.
+   (the CRC-32 of zlib and PNG). So take the words themselves: normalize the question with the tokenizer's
+   normalizer, split it with its pre-tokenizer, and look each word up. `encode` gives these words {unknown}.
 """
-NO_BUCKETS = "   `encode` gives the ids; what is in no vocabulary has the id {unknown}.\n"
+NO_BUCKETS = "   `encode` gives the ids; unknown tokens have the id {unknown}.\n"
 SAVED_MODEL = """
 `tower/` and `network/` are TensorFlow SavedModels whose signature `serving_default` has the same inputs and outputs:
 
@@ -26,7 +26,7 @@ def readme(head: dict[str, Any]) -> str:
     """The text, in Markdown.
 
     Args:
-        head: what export.json holds, see experiments/export.py.
+        head: the content of export.json, see siamese/commands/export.py.
     """
     text, verdict, data, similarity = (head[name] for name in ("text", "verdict", "measured_on", "similarity"))
     return f"""# Do two questions ask the same thing?
@@ -78,7 +78,7 @@ largest number; "ROC AUC lost" is against `network.onnx` on the same pairs, with
 
 
 def table(head: dict[str, Any]) -> str:
-    """What was measured of each model, in Markdown; `head` as in `readme`."""
+    """The measurements of each model, in Markdown; `head` as in `readme`."""
     rows = [list(COLUMNS)] + [_row(file, model) for file, model in head["models"].items()]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])

@@ -1,6 +1,6 @@
-"""Runners: what was exported, ready to run on token ids.
+"""Runners: exported models as functions of token ids.
 
-A runner takes `int32[batch, length]` once (a tower) or twice (a network, whose lengths may differ) and gives
+A runner takes `int32[batch, length]` once (a tower) or twice (a network; lengths may differ) and returns
 `float32[batch, dimension]` or `float32[batch]`.
 """
 
@@ -22,9 +22,9 @@ Runner = Callable[..., np.ndarray]
 
 
 def onnx_runner(model: Path | bytes) -> Runner:
-    """An ONNX model of this project, a file or its content, on the thread that calls it.
+    """An ONNX model of this project, a file or its content, that runs on the calling thread.
 
-    So the processor time of this thread is that of the model, whatever else the machine does.
+    So the processor time of the thread is that of the model.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -35,17 +35,17 @@ def onnx_runner(model: Path | bytes) -> Runner:
 
 
 def batches(token_ids: TokenIds, *rows: np.ndarray) -> list[list[np.ndarray]]:
-    """A runner's arguments, batch by batch, each padded to its own longest question.
+    """The arguments of a runner, batch by batch, each padded to its longest question.
 
     Args:
         token_ids: of some questions.
-        rows: `int[n]` for a tower, positions among them; for a network two, those of the left and the right questions.
+        rows: `int[n]`, positions of questions: once for a tower, left and right for a network.
     """
     starts = range(0, len(rows[0]), BATCH)
     return [[token_ids.padded(each[start : start + BATCH]) for each in rows] for start in starts]
 
 
 def run(runner: Runner, arguments: list[list[np.ndarray]], title: str = "") -> np.ndarray:
-    """What a runner gives for all batches, with a bar on stderr if that is a terminal."""
+    """The outputs of a runner for all batches, with a progress bar if stderr is a terminal."""
     shown = tqdm(arguments, desc=title, unit="batch", leave=False, disable=not sys.stderr.isatty())
     return np.concatenate([runner(*each) for each in shown])

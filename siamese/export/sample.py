@@ -1,4 +1,4 @@
-"""Sample: the labelled pairs on which an export is measured."""
+"""The sample of labeled pairs on which an export is measured."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +18,11 @@ UNKNOWN_PAIRS = "Whether the network was trained on any of them is not known."
 
 @dataclass(frozen=True)
 class Sample:
-    """Labelled pairs to measure on.
+    """Labeled pairs to measure on.
 
     Attributes:
-        name: where they come from.
-        note: whether the network knows them.
+        name: their source.
+        note: whether the network was trained or chosen on them.
         pairs: duplicates and others.
         token_ids: of their questions.
     """
@@ -33,17 +33,17 @@ class Sample:
     token_ids: TokenIds
 
     def described(self) -> dict[str, Any]:
-        """What is to be said of it."""
+        """The entry of export.json on the sample."""
         duplicates = int(self.pairs.duplicate.sum())
         return {"name": self.name, "note": self.note, "pairs": len(self.pairs), "duplicates": duplicates}
 
     def arguments(self, part: str, most: int | None = None) -> list[list[np.ndarray]]:
-        """Batches for a runner, of at most so many questions for a tower, pairs for a network."""
+        """Batches for a runner: of at most `most` questions for a tower, or pairs for a network."""
         rows = [np.arange(len(self.token_ids))] if part == "tower" else [self.pairs.left, self.pairs.right]
         return runners.batches(self.token_ids, *(each[:most] for each in rows))
 
     def outputs(self, network: NumpyNetwork) -> dict[str, np.ndarray]:
-        """What each part of the network gives: embeddings of the questions, similarities of the pairs."""
+        """The outputs of the network: embeddings of the questions, similarities of the pairs."""
         embeddings = network.encode(self.token_ids)
         similarity = network.similarity(embeddings[self.pairs.left], embeddings[self.pairs.right])
         return {"tower": embeddings, "network": similarity}
@@ -67,7 +67,7 @@ def draw(detector: Detector, name: str, pairs: QuestionPairs, size: int) -> Samp
 
 
 def _are_dev_pairs(detector: Detector, pairs: QuestionPairs) -> bool:
-    """Whether the similarities of duplicates, and those of the others, are the ones that training kept (in any order)."""
+    """Whether the similarities of both classes are, in any order, the dev scores that training kept."""
     dev = detector.dev
     if dev is None or len(dev) != len(pairs) or dev.duplicate.sum() != pairs.duplicate.sum():
         return False

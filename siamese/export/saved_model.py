@@ -1,4 +1,4 @@
-"""SavedModel: the Keras network for TensorFlow's own servers. Importing this brings in TensorFlow."""
+"""SavedModel: the Keras network for TensorFlow Serving. Importing this module imports TensorFlow."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import keras
 import tensorflow as tf
 
 from siamese.export.runners import INPUTS, OUTPUT, Runner
-from siamese.model import similarity, towers  # noqa: F401 (their layers are registered where they are imported)
+from siamese.model import similarity, towers  # noqa: F401 (importing them registers their layers)
 
 SIGNATURE = "serving_default"
 
 
 def load_keras(detector: Path) -> keras.Model:
-    """The Keras network that training left in a detector's folder.
+    """The Keras network in a detector's folder.
 
     Raises:
         ValueError: there is none.
@@ -27,7 +27,7 @@ def load_keras(detector: Path) -> keras.Model:
 
 
 def part(network: keras.Model, name: str) -> keras.Model:
-    """The "tower" of a network, or the whole "network"; its one output is called as in ONNX."""
+    """The "tower" of a network, or the whole "network"; its output is named as in ONNX."""
     model = network.get_layer("tower") if name == "tower" else network
     return keras.Model(model.inputs, {OUTPUT[name]: model.outputs[0]})
 
@@ -44,7 +44,7 @@ def keras_runner(network: keras.Model, name: str) -> Runner:
 
 
 def saved_runner(folder: Path, name: str) -> Runner:
-    """A SavedModel that `save` wrote, called as a server calls it."""
+    """A SavedModel that `save` wrote, called through its serving signature."""
     model = tf.saved_model.load(str(folder))
 
     def run(*questions):

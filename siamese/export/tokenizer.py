@@ -1,7 +1,6 @@
-"""Tokenizer: from text to ids for other languages. `tokenizer.json`, and a rule for what it cannot say.
+"""Tokenizer file: text to ids for other languages, with a rule for words outside the vocabulary.
 
-Every binding of Hugging Face's `tokenizers` reads the file. It knows no word outside its vocabulary; which of
-the buckets such a word belongs to, the rule tells.
+Every binding of Hugging Face's `tokenizers` reads `tokenizer.json`. The rule assigns unknown words to buckets.
 """
 
 import json
@@ -16,14 +15,14 @@ FILE = "tokenizer.json"
 
 
 def write_tokenizer(vectorizer: Vectorizer, folder: Path) -> dict[str, Any]:
-    """Write `tokenizer.json`, with truncation and padding set, and give the rule.
+    """Write `tokenizer.json`, with truncation and padding set, and return the rule.
 
     The rule: a question's ids are those of its tokens; a word outside the vocabulary has the id `first_bucket`
     + CRC-32 of its UTF-8 bytes modulo `oov_buckets`, or `unknown` if there are no buckets. The first
-    `max_length` count. A question without any token becomes `unknown`, and `padding` goes behind the last token.
+    `max_length` ids count. A question without any token becomes `unknown`; `padding` follows the last token.
     """
     state = json.loads(vectorizer.to_json())["tokenizer"]
-    state["added_tokens"] = []  # "[PAD]" in a question is four letters and two signs, no padding
+    state["added_tokens"] = []  # "[PAD]" in a question is ordinary text
     tokenizer = Tokenizer.from_str(json.dumps(state))
     tokenizer.enable_truncation(vectorizer.max_length)
     tokenizer.enable_padding(pad_id=PADDING, pad_token=vectorizer.vocabulary[PADDING])

@@ -1,4 +1,4 @@
-"""Writing: the models in every format, and the tokenizer, each ready to be tried out."""
+"""Writing: models in every format and the tokenizer, each with a runner."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ class Exported:
 
 
 def write_tokenizer(vectorizer: Vectorizer, sample: Sample, folder: Path) -> dict[str, Any]:
-    """Write `tokenizer.json`, and give the rule for its use; the example's code is tried with both.
+    """Write `tokenizer.json` and return the rule for its use; checks the code of the example with both.
 
     Raises:
         ValueError: the example gives a question of the sample other ids than the vectorizer.
@@ -47,7 +47,7 @@ def write_tokenizer(vectorizer: Vectorizer, sample: Sample, folder: Path) -> dic
 
 
 def write_onnx(network: NumpyNetwork, formats: list[str], folder: Path) -> list[Exported]:
-    """Write tower and network, once for each of the formats that is ONNX."""
+    """Write tower and network in each ONNX format."""
     exported = []
     for precision in (PRECISION[each] for each in formats if each in PRECISION):
         for part, model in (("tower", tower_model), ("network", network_model)):
@@ -61,12 +61,12 @@ def write_saved_models(detector: Path, sample: Sample, folder: Path) -> tuple[li
     """Write tower and network as SavedModels.
 
     Args:
-        detector: a folder in which training left its Keras network.
-        sample: for the second of what is given.
+        detector: a folder with a Keras network.
+        sample: for the outputs.
         folder: to write into.
 
     Returns:
-        What was written, and what each part of the Keras network itself gives for the sample.
+        The models, and the outputs of each part of the Keras network for the sample.
     """
     import siamese.model.quiet_tensorflow  # noqa: F401
     from siamese.export import saved_model

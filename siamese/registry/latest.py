@@ -1,8 +1,7 @@
-"""Newest: which detector was trained last, in a small file beside the store.
+"""Latest: the detector that was trained last, in a small file beside the store.
 
-`mlflow.db` gets `mlflow.db.newest.json`, so that asking the newest detector takes milliseconds; MLflow
-alone takes seconds to start. The file names the detector of the run that finished last on this machine,
-whatever was done to the run since: a run deleted in the MLflow UI stays the newest until the next
+Reading `mlflow.db.newest.json` beside `mlflow.db` takes milliseconds; MLflow takes seconds to start. The file names the
+detector of the run that finished last on this machine. A run deleted in the MLflow UI stays the latest until the next
 training, or until its files are gone.
 """
 
@@ -15,11 +14,11 @@ SQLITE = "sqlite:///"
 
 
 def note(uri: str, run: str, detector: Path) -> None:
-    """Make a detector the newest of a store; a store that is no SQLite file keeps no note.
+    """Record a detector as the latest of a store, if the store is a SQLite file.
 
     Args:
         uri: of the tracking store.
-        run: id of the finished run that left the detector.
+        run: id of the finished run of the detector.
         detector: its folder.
     """
     file = _file(uri)
@@ -27,7 +26,7 @@ def note(uri: str, run: str, detector: Path) -> None:
         return
     detector = detector.resolve()
     beside = file.parent.resolve()
-    # relative where it can be, so that store and detectors can be moved together
+    # relative if possible, so that store and detectors can be moved together
     folder = detector.relative_to(beside) if detector.is_relative_to(beside) else detector
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=beside, prefix=file.name, delete=False) as written:
         json.dump({"run": run, "detector": folder.as_posix()}, written)
@@ -35,7 +34,7 @@ def note(uri: str, run: str, detector: Path) -> None:
 
 
 def find(uri: str) -> tuple[str, Path] | None:
-    """Run id and detector folder of the newest detector of a store; None if it has no note, or the folder is gone."""
+    """Run id and folder of the latest detector of a store; None without a record, or if the folder is gone."""
     file = _file(uri)
     if file is None or not file.is_file():
         return None
@@ -43,7 +42,7 @@ def find(uri: str) -> tuple[str, Path] | None:
         noted = json.loads(file.read_text(encoding="utf-8"))
         run, folder = noted["run"], file.parent / noted["detector"]
     except (ValueError, KeyError, TypeError):
-        return None  # MLflow knows as well
+        return None  # MLflow knows it, too
     return (run, folder) if folder.is_dir() else None
 
 

@@ -1,6 +1,6 @@
 """Locate: the one way to find a trained model, whether it lies in a folder, a run, or the model registry.
 
-MLflow, which takes seconds to start, is imported only where the small file of `latest` does not answer.
+MLflow takes seconds to start and is imported only if a folder or the file of `latest` does not answer.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from siamese.registry import latest
 
 @dataclass(frozen=True)
 class Located:
-    """Where a trained model lies.
+    """A trained model that was found.
 
     Attributes:
         source: the folder, run id or registry URI by which it was found.
         folder: of its detector.
-        run_id: of the run that trained it; None where only a folder is known.
+        run_id: of the run that trained it; None if only a folder is known.
     """
 
     source: str

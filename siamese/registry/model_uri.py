@@ -27,10 +27,10 @@ def download(source: str) -> tuple[Path, str]:
 
 
 def model_uri(run: str) -> str:
-    """The URI of the model that a run left.
+    """The URI of the model of a run.
 
     Raises:
-        ValueError: there is no such run, or it left none.
+        ValueError: there is no such run, or it has no model.
     """
     try:
         outputs = mlflow.get_run(run).outputs
@@ -40,5 +40,5 @@ def model_uri(run: str) -> str:
             "the ids are in the MLflow UI (make ui)"
         ) from None
     if outputs is None or not outputs.model_outputs:
-        raise ValueError(f"run {run} left no model; choose a finished run of kind 'model'")
+        raise ValueError(f"run {run} has no model; choose a finished run of kind 'model'")
     return f"{MODELS}{outputs.model_outputs[0].model_id}"

@@ -1,4 +1,4 @@
-"""Publish: keeps a trained detector with its run in MLflow, and puts it into the model registry."""
+"""Publish: log a trained detector to its run in MLflow, and promote it in the model registry."""
 
 import importlib.metadata
 import io
@@ -29,12 +29,12 @@ SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "to
 
 @defer_interrupts()
 def log_detector(detector: Detector, network: "keras.Model", example: list[tuple[str, str]]) -> None:
-    """The detector's folder, and a model that `mlflow.pyfunc` loads and serves.
+    """Log the detector as a model that `mlflow.pyfunc` loads and serves.
 
     Args:
-        detector: what training left.
-        network: the Keras network that it came from, kept beside it.
-        example: a few pairs of questions, shown as the model's input example.
+        detector: the trained detector.
+        network: its Keras network, saved beside it.
+        example: a few pairs of questions, the input example of the model.
     """
     from siamese.inference.from_keras import save_keras  # brings in TensorFlow, which only training has
 
@@ -55,7 +55,7 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
 
 
 def note_newest(run: str) -> None:
-    """Let the detector of a run that has just finished be found without MLflow, if its files lie on this machine."""
+    """Record the detector of a finished run as the latest, if its files are on this machine."""
     location = mlflow.get_logged_model(model_uri(run).removeprefix(MODELS)).artifact_location
     folder = Path(local_file_uri_to_path(location))
     if folder.is_dir():
@@ -68,9 +68,9 @@ class Version:
 
     Attributes:
         number: in the registry.
-        run: id of the run that it came from.
+        run: id of its run.
         metrics: of that run, "split/name" -> value; empty if the run is deleted.
-        measured_by: digest of its dev pairs and version of the metrics; versions compare where they agree.
+        measured_by: digest of its dev pairs and version of the metrics; versions with the same are comparable.
     """
 
     number: str
@@ -80,18 +80,18 @@ class Version:
 
 
 def promote(run: str, name: str, alias: str) -> tuple[Version, Version | None]:
-    """Give a run's model an alias in the registry; the model becomes a new version there unless it is one already.
+    """Give the model of a run an alias in the registry; it becomes a new version unless it is one already.
 
     Args:
         run: id of a finished run of kind "model".
-        name: of the registered model, which is made if there is none.
+        name: of the registered model, created if it does not exist.
         alias: such as champion; models:/NAME@ALIAS then means this model.
 
     Returns:
-        The version that has the alias now, and the one that lost it; None where no other one had it.
+        The version that has the alias now, and the one that had it before, or None.
 
     Raises:
-        ValueError: there is no such run, it is no finished training, or it left no model.
+        ValueError: there is no such run, it is not a finished training, or it has no model.
     """
     try:
         promoted = mlflow.get_run(run)
@@ -101,11 +101,11 @@ def promote(run: str, name: str, alias: str) -> tuple[Version, Version | None]:
     if kind != "model" or status != "FINISHED":
         raise ValueError(
             f"run {run} is of kind {kind} and {status}; only a run of kind model that is FINISHED can be promoted: "
-            "train the choices of a trial again, as the page of its sweep tells"
+            "a trial keeps no model: train its settings again with the command on the page of its sweep"
         )
     uri, client = model_uri(run), mlflow.MlflowClient()
     known = [each for each in client.search_model_versions(f"name = '{name}'") if each.run_id == run]
-    with redirect_stderr(io.StringIO()):  # MLflow reports what the caller is told anyway
+    with redirect_stderr(io.StringIO()):  # the caller reports the same
         version = known[0] if known else mlflow.register_model(uri, name)
     try:
         before = client.get_model_version_by_alias(name, alias)

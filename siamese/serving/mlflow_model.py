@@ -1,6 +1,6 @@
 """The model that MLflow loads and serves: pairs of questions in, similarity and verdict out.
 
-MLflow runs this file ("models from code"); the trained weights lie beside it as plain files.
+MLflow runs this file ("models from code"). The trained weights are plain files among the model's artifacts.
 """
 
 from pathlib import Path

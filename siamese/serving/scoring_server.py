@@ -1,7 +1,7 @@
-"""Serving: a detector behind MLflow's scoring server. Pairs of questions in, similarity, probability and verdict out.
+"""Scoring server: a detector behind HTTP. Pairs of questions in, similarity, probability and verdict out.
 
-The server is MLflow's own (`mlflow.pyfunc.scoring_server`): its routes, its formats, its check of the schema. A thin
-layer around it refuses what it would misread or die of, and gives every error the same form.
+Routes, formats and schema checks are those of MLflow's server (`mlflow.pyfunc.scoring_server`). A layer around it
+refuses requests that MLflow would misread or crash on, and gives all errors one format.
 """
 
 import json
@@ -30,23 +30,23 @@ SIGNATURE = ModelSignature(
 ROUTE = "/invocations"  # MLflow's
 FORMS = ("dataframe_records", "dataframe_split")
 WIDEST = 100  # columns that a request may have
-SHOWN = 500  # characters of a message at either end: in some MLflow repeats the request
+SHOWN = 500  # characters at either end of a message: some of MLflow's repeat the request
 
 Kind = TypeVar("Kind")
 
 
 def answers(detector: Detector, pairs: pd.DataFrame) -> list[dict[str, float | bool]]:
-    """For each pair of the columns question1 and question2, in their order, what `ANSWERS` names.
+    """The values of `ANSWERS` for each pair of the columns question1 and question2, in order.
 
-    It is a list since building a table and taking it apart again costs a sixth of a request.
+    Returns a list, because a DataFrame would cost a sixth of a request.
 
     Raises:
-        MlflowException: a value is no text, or an empty one; MLflow's server answers it with status 400.
+        MlflowException: a value is empty or not a string; MLflow's server answers with status 400.
     """
     columns = [pairs[name].tolist() for name in QUESTIONS]
     for name, values in zip(QUESTIONS, columns, strict=True):
         for number, value in enumerate(values, start=1):
-            problem = text_problem(None if value != value else value)  # pandas makes nan of null
+            problem = text_problem(None if value != value else value)  # pandas turns null into nan
             if problem:
                 raise MlflowException.invalid_parameter_value(f"{name} of pair {number} of {len(values)}: {problem}")
     similarity = detector.similarity(list(zip(*columns, strict=True)))
@@ -58,7 +58,7 @@ def scoring_app(detector: Detector, max_request_bytes: int) -> ASGIApp:
     """MLflow's scoring server for a detector, as an ASGI app. It runs no code of a saved model.
 
     Args:
-        detector: that answers.
+        detector: answers the requests.
         max_request_bytes: bytes of a body; a larger one is refused.
     """
     model = PyFuncModel(Model(signature=SIGNATURE), SimpleNamespace(predict=partial(answers, detector)))
@@ -66,7 +66,7 @@ def scoring_app(detector: Detector, max_request_bytes: int) -> ASGIApp:
 
 
 def with_clear_errors(app: ASGIApp, max_request_bytes: int) -> ASGIApp:
-    """MLflow's app, but every error is a JSON object {"error_code", "message"}, short and without a traceback.
+    """MLflow's app with every error as a short JSON object {"error_code", "message"}, without a traceback.
 
     Args:
         app: from `scoring_server.init`.
@@ -80,7 +80,7 @@ def with_clear_errors(app: ASGIApp, max_request_bytes: int) -> ASGIApp:
             await refusal(scope, receive, send)
             return
         unread = [{"type": "http.request", "body": body, "more_body": False}]
-        error: list[Message] = []  # what MLflow says of one, in parts
+        error: list[Message] = []  # the parts of MLflow's error response
 
         async def receive_again() -> Message:
             return unread.pop() if unread else await receive()
@@ -93,17 +93,17 @@ def with_clear_errors(app: ASGIApp, max_request_bytes: int) -> ASGIApp:
 
         await app(scope, receive_again, send_if_good)
         if error:
-            told = b"".join(part.get("body", b"") for part in error).decode()
-            await _error(error[0]["status"], _message(told))(scope, receive, send)
+            text = b"".join(part.get("body", b"") for part in error).decode()
+            await _error(error[0]["status"], _message(text))(scope, receive, send)
 
     return answer
 
 
 def form_problem(body: bytes) -> str:
-    """Why a body is not handed on to MLflow; "" if it is.
+    """Why a body is not passed on to MLflow; "" if it is.
 
-    MLflow takes more forms. In some it makes texts of numbers and of null, or reads the first columns of a CSV as an
-    index. And one wide row widens its whole table: a request of 1 MB could ask for 100 GB.
+    MLflow accepts more formats. In some it converts numbers and null to texts, or reads the first columns of a CSV as
+    an index. And one wide row widens its whole table: a request of 1 MB could allocate 100 GB.
 
     >>> form_problem(b'{"dataframe_records": [{"question1": "a", "question2": "b"}]}')
     ''
@@ -115,7 +115,7 @@ def form_problem(body: bytes) -> str:
     except UnicodeDecodeError as problem:
         return f"the body is not UTF-8: {problem.reason} at byte {problem.start}"
     except (ValueError, RecursionError) as problem:
-        return f"the body, {len(body):,} bytes, is no JSON that can be read: {problem}"
+        return f"the body, {len(body):,} bytes, is not readable JSON: {problem}"
     if not isinstance(request, dict):
         return f"an object with {' or '.join(FORMS)} is expected, not {type(request).__name__}"
     if len(request) != 1 or not request.keys() <= set(FORMS):
@@ -131,7 +131,7 @@ def form_problem(body: bytes) -> str:
             "dataframe_records must be a list of objects, one for each pair; dataframe_split must have columns, "
             "a list of names, and data, a list with a list for each pair"
         )
-    return f"the pairs have {width:,} columns; at most {WIDEST} may come" if width > WIDEST else ""
+    return f"the pairs have {width:,} columns; at most {WIDEST} are accepted" if width > WIDEST else ""
 
 
 def _all_are(values: object, kind: type[Kind]) -> TypeGuard[list[Kind]]:
@@ -139,7 +139,7 @@ def _all_are(values: object, kind: type[Kind]) -> TypeGuard[list[Kind]]:
 
 
 async def _body(receive: Receive, largest: int) -> bytes | None:
-    """The body of a request; None if it is larger. Either way all is read: a client sends first, and then listens."""
+    """The body of a request; None if it is too large. It is read to the end, because clients send first, then listen."""
     parts, size, more = [], 0, True
     while more:
         message = await receive()
@@ -147,12 +147,12 @@ async def _body(receive: Receive, largest: int) -> bytes | None:
         size += len(part)
         if size <= largest:
             parts.append(part)
-        more = message.get("more_body", False)  # False also if the client has gone
+        more = message.get("more_body", False)  # also False if the client has disconnected
     return b"".join(parts) if size <= largest else None
 
 
 def _refusal(scope: Scope, body: bytes | None, max_request_bytes: int) -> JSONResponse | None:
-    """The answer to a request that MLflow does not get."""
+    """The response to a request that is not passed on to MLflow."""
     if body is None:
         return _error(413, f"the body has more than {max_request_bytes:,} bytes; ask in several requests")
     if scope["path"] != ROUTE or scope["method"] != "POST":
@@ -164,12 +164,12 @@ def _refusal(scope: Scope, body: bytes | None, max_request_bytes: int) -> JSONRe
     return _error(400, problem) if problem else None
 
 
-def _message(told: str) -> str:
-    """What MLflow says of an error, whatever the form."""
+def _message(text: str) -> str:
+    """The message of MLflow's error response."""
     try:
-        answer = json.loads(told)
+        answer = json.loads(text)
     except ValueError:
-        return told
+        return text
     return str(answer.get("message") or answer.get("detail"))
 
 

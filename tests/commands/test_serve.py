@@ -74,8 +74,8 @@ BAD = {  # body, head, status, what is told of it
         400,
         "2 columns passed, passed data had 3 columns",
     ),
-    "wrong JSON": (b'{"dataframe_records": [', JSON, 400, "is no JSON that can be read: Expecting value"),
-    "a number of 5,000 digits": (b"9" * 5_000, JSON, 400, "is no JSON that can be read: Exceeds the limit"),
+    "wrong JSON": (b'{"dataframe_records": [', JSON, 400, "is not readable JSON: Expecting value"),
+    "a number of 5,000 digits": (b"9" * 5_000, JSON, 400, "is not readable JSON: Exceeds the limit"),
     "deep nesting": (b"[" * 500_000, JSON, 400, "maximum recursion depth exceeded"),
     "nothing": (b"", JSON, 400, "0 bytes, is no JSON"),
     "not UTF-8": (

@@ -78,7 +78,7 @@ def test_what_cannot_be_loaded_is_told_in_one_line(uri, wanted, message):
 def test_a_run_without_a_model_is_told_in_one_line(uri):
     with tracking.tracked_run("no model", "baseline") as run_id:
         pass
-    with pytest.raises(ValueError, match=f"run {run_id} left no model; choose a finished run of kind 'model'"):
+    with pytest.raises(ValueError, match=f"run {run_id} has no model; choose a finished run of kind 'model'"):
         locate(run_id, uri, "tests")
 
 

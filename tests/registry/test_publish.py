@@ -114,7 +114,7 @@ def test_another_alias_leaves_the_champion_alone(runs, told):
     [
         ("trial", "is of kind trial and FINISHED; only a run of kind model that is FINISHED can be promoted"),
         ("failed", "is of kind model and FAILED"),
-        ("without model", "left no model"),
+        ("without model", "has no model"),
         ("no such run", "is no run of"),
     ],
 )

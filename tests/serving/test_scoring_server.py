@@ -85,7 +85,7 @@ def test_mlflows_two_forms_of_pairs_get_the_same_answer(client, detector):
     [
         ({"dataframe_records": records(PAIRS)}, ""),
         ({"dataframe_records": [{f"{i}": 0 for i in range(100)}]}, ""),
-        ({"dataframe_records": [{f"{i}": 0} for i in range(101)]}, "the pairs have 101 columns; at most 100 may come"),
+        ({"dataframe_records": [{f"{i}": 0} for i in range(101)]}, "the pairs have 101 columns; at most 100 are accepted"),
         ({"dataframe_split": {"columns": [], "data": [[], [0] * 101]}}, "the pairs have 101 columns; at most 100"),
         ({"dataframe_split": {"columns": ["a"] * 101, "data": []}}, "the pairs have 101 columns; at most 100"),
         ({"dataframe_split": {"columns": [["a"]], "data": [["b"]]}}, "dataframe_split must have columns, a list of"),
@@ -109,11 +109,11 @@ def test_the_form_of_a_request(request_, problem):
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b"", "0 bytes, is no JSON that can be read: Expecting value"),
-        (b'{"dataframe_records": [', "23 bytes, is no JSON"),
+        (b"", "0 bytes, is not readable JSON: Expecting value"),
+        (b'{"dataframe_records": [', "23 bytes, is not readable JSON"),
         (b"[" * 100_000, "maximum recursion depth exceeded"),
         (b'{"a":' * 100_000, "maximum recursion depth exceeded"),
-        (b"9" * 5_000, "5,000 bytes, is no JSON that can be read: Exceeds the limit"),
+        (b"9" * 5_000, "5,000 bytes, is not readable JSON: Exceeds the limit"),
         (b'{"a": "\xff"}', "not UTF-8: invalid start byte at byte 7"),
         ('{"a": "où"}'.encode("utf-16"), "not UTF-8"),
     ],
