@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := PYTHONPATH=. $(BIN)/python
 
-.PHONY: help train test ui serve demo server pictures benchmark lint clean
+.PHONY: help train test ui serve demo server pictures benchmark lint hooks clean
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -46,6 +46,9 @@ lint: .venv/installed ## Check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+hooks: .venv/installed ## Check style and types before each commit
+	@$(BIN)/pre-commit install
 
 clean: ## Remove the environment and caches; tracked runs stay
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

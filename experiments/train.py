@@ -24,6 +24,7 @@ from siamese import tracking
 from siamese.commands.errors import plain, report_user_errors
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
+from siamese.evaluation.baselines import PairScorer
 from siamese.evaluation.report import Report
 from siamese.inference.from_keras import numpy_network
 from siamese.model.network import siamese_network, word_embedding
@@ -179,7 +180,11 @@ def _nearest(network: keras.Model, vectorizer: Vectorizer, questions: Sequence[s
 
 
 def _run_baseline(
-    name: str, fit_baseline, splits: PairSplits, drawn_from: QuestionPairs, cfg: DictConfig
+    name: str,
+    fit_baseline: Callable[[QuestionPairs], PairScorer],
+    splits: PairSplits,
+    drawn_from: QuestionPairs,
+    cfg: DictConfig,
 ) -> dict[str, float]:
     """Metrics of a baseline on this data, "split/name" -> value; measured once for each data and code."""
     tags = {"baseline": name}

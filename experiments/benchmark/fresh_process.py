@@ -50,7 +50,7 @@ def _answer(request: Path, answer: Path) -> None:
     answer.write_bytes(pickle.dumps((value, error, where)))
 
 
-def _interrupt(signum, frame) -> None:
+def _interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 

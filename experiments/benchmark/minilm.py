@@ -25,7 +25,7 @@ def available() -> bool:
 class MiniLM:
     """Sentence embeddings as sentence-transformers computes them: mean over the tokens, length 1."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

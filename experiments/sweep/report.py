@@ -3,11 +3,13 @@
 import shlex
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import optuna
 from matplotlib import pyplot
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
@@ -164,13 +166,13 @@ def _importance_figure(importance: dict[str, float]) -> Figure:
     return figure
 
 
-def _parallel_coordinates(study: optuna.Study, names: list[str], goal: str):
+def _parallel_coordinates(study: optuna.Study, names: list[str], goal: str) -> Axes:
     axes = plots.plot_parallel_coordinate(study, names, target_name=goal)
     axes.figure.subplots_adjust(left=0.05, right=0.93, bottom=0.22)  # the slanted names need room
     return axes
 
 
-def _figure_of(axes, inches: tuple[float, float], layout: str | None) -> Figure:
+def _figure_of(axes: Any, inches: tuple[float, float], layout: str | None) -> Figure:
     """The figure of one plot or of an array of them, in a readable size, and forgotten by pyplot."""
     figure = np.atleast_1d(axes).flat[0].figure
     figure.set_size_inches(inches)

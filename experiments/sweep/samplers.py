@@ -6,6 +6,7 @@ trials that it would have had, where a sampler that is seeded anew would repeat 
 """
 
 import warnings
+from typing import Any
 
 import numpy as np
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
@@ -14,7 +15,7 @@ from experiments.sweep import space as spaces
 from experiments.sweep.space import Space
 
 
-def tpe(space: Space, seed: int, ordinal: int, **options) -> BaseSampler:
+def tpe(space: Space, seed: int, ordinal: int, **options: Any) -> BaseSampler:
     """Tree-structured Parzen estimator (Bergstra et al. 2011): more trials where trials did well.
 
     Args:

@@ -22,14 +22,7 @@ POLL_SECONDS = 1.0  # between two looks at the trials of other processes
 
 
 class Train(Protocol):
-    """Train once, as a run in MLflow; gives the run's id and what it measured, "split/metric" -> value.
-
-    Args:
-        overrides: those beside the plan's.
-        name, parent, tags: of the run.
-        trial: whether to read dev alone and keep no model.
-        after_epoch: called after each epoch; it may raise to end the training.
-    """
+    """Trains once, as a run in MLflow."""
 
     def __call__(
         self,
@@ -39,7 +32,15 @@ class Train(Protocol):
         tags: dict[str, str],
         trial: bool = False,
         after_epoch: "Callable[[Epoch], None] | None" = None,
-    ) -> tuple[str, dict[str, float]]: ...
+    ) -> tuple[str, dict[str, float]]:
+        """The run's id and what it measured, "split/metric" -> value.
+
+        Args:
+            overrides: those beside the plan's.
+            name, parent, tags: of the run.
+            trial: whether to read dev alone and keep no model.
+            after_epoch: called after each epoch; it may raise to end the training.
+        """
 
 
 def sweep_run(study: optuna.Study, plan: Plan) -> str:

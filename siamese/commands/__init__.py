@@ -1,0 +1,1 @@
+"""Commands: the programs that ask a trained model, and what they share."""

@@ -11,6 +11,7 @@ NAMED = 4  # options listed by name in a sentence; the others are counted
 
 
 def in_words(metric: str) -> str:
+    """The name of a metric in prose."""
     return METRIC_WORDS.get(metric, metric)
 
 

@@ -1,9 +1,13 @@
 """Importance: which choice matters most over the runs of a study or sweep."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from siamese.comparison.options import varied
 from siamese.tracking.queries import TrackedRun
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 FEWEST_RUNS = 8  # fewer tell nothing about several choices
 FEW_VALUES = 5  # a number with more values than these is one a sweep drew from a range
@@ -86,7 +90,7 @@ def _numbers(values: list[str]) -> list:
         return values
 
 
-def _distribution(values: list):
+def _distribution(values: list) -> "BaseDistribution":
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     if isinstance(values[0], str):

@@ -27,6 +27,7 @@ class Measured:
 
     @classmethod
     def of(cls, run: TrackedRun) -> "Measured":
+        """Read from the tags of a run."""
         tags = run.tags
         drawn_from = tags.get("data_digest.drawn_from") or tags.get("data_digest.train", "")
         return cls(tags.get("data_digest.dev", ""), tags.get("data_digest.test"), drawn_from, metrics_version(tags))
@@ -51,6 +52,7 @@ class Option:
         return np.array([run.metrics.get(metric, np.nan) for run in self.runs])
 
     def mean(self, metric: str) -> float:
+        """The mean of a metric over the runs; nan if one has none."""
         return float(np.mean(self.values(metric)))
 
     def estimate(self, metric: str) -> Estimate | None:
@@ -68,6 +70,7 @@ class Option:
 
     @property
     def training_pairs(self) -> int:
+        """Pairs trained on; 0 for a run that logged no number."""
         return int(self.runs[0].metrics.get("data/train_pairs", 0))
 
 

@@ -1,6 +1,6 @@
 """Paired tests: is the difference of two options on the same pairs more than chance?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,7 @@ class PairedTest:
 
     @property
     def beyond_chance(self) -> bool:
+        """Whether chance alone makes so large a difference in fewer than LEVEL of all cases."""
         return self.p < LEVEL
 
 
@@ -111,7 +112,7 @@ def _scored(split: str, options: Iterable[Option], metric: str) -> dict[Option, 
     return found
 
 
-def _weighted(table: pd.DataFrame, metric: str):
+def _weighted(table: pd.DataFrame, metric: str) -> Callable[[np.ndarray], np.ndarray]:
     """A metric of a table of predictions, as a function of the weights of the pairs."""
     similarity, verdict = table["similarity"].to_numpy(), table["verdict"].to_numpy(bool)
     threshold = similarity[verdict].min() if verdict.any() else np.inf

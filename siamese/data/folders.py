@@ -20,14 +20,15 @@ def atomic_file(path: str | Path) -> Iterator[TextIO]:
         path: the file; `~` is the home directory. Its folder must exist.
     """
     path = Path(path).expanduser()
-    number, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    scratch = Path(name)
     try:
-        with open(number, "w", **WHOLE_FILE) as file:
+        with os.fdopen(number, "w", **WHOLE_FILE) as file:
             yield file
-        os.chmod(scratch, 0o666 & ~_umask())  # mkstemp lets nobody else read it
-        os.replace(scratch, path)
+        scratch.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
+        scratch.replace(path)
     finally:
-        Path(scratch).unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -52,8 +53,8 @@ def atomic_folder(folder: Path, may_replace: Callable[[Path], bool]) -> Iterator
         new.mkdir()
         yield new
         if folder.exists():
-            os.replace(folder, old)
-        os.replace(new, folder)
+            folder.replace(old)
+        new.replace(folder)
 
 
 def _umask() -> int:

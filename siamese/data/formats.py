@@ -43,6 +43,7 @@ class Table:
     bad_rows: list[BadRow] = field(default_factory=list)
 
     def reject(self, row: int, column: str, found: object, problem: str) -> None:
+        """Add a bad row."""
         self.bad_rows.append(bad_row(self.file, row, column, found, problem))
 
 

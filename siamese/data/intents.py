@@ -158,7 +158,9 @@ def pairs_from_intents(
     return QuestionPairs(corpus.question, pairs[order, 0], pairs[order, 1], label[order])
 
 
-def _duplicates(corpus: IntentQuestions, per_question: float, generator: np.random.Generator):
+def _duplicates(
+    corpus: IntentQuestions, per_question: float, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     left, right = [], []
     for intent in np.unique(corpus.intent):
         rows = np.flatnonzero(corpus.intent == intent)

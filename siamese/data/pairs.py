@@ -93,9 +93,11 @@ class QuestionPairs:
         return bool(((self.label > 0) & (self.label < 1)).any())
 
     def left_texts(self) -> list[str]:
+        """The first question of each pair."""
         return list(Texts.of(self.questions).take(self.left))
 
     def right_texts(self) -> list[str]:
+        """The second question of each pair."""
         return list(Texts.of(self.questions).take(self.right))
 
     def take(self, rows: np.ndarray) -> "QuestionPairs":

@@ -1,0 +1,1 @@
+"""Evaluation: thresholds and calibration from dev, metrics with intervals, baselines, figures."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -140,6 +141,6 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _square():
+def _square() -> tuple[Figure, Axes]:
     figure = _figure(5, 4.6)
     return figure, figure.subplots()

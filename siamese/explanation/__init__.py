@@ -1,0 +1,1 @@
+"""Explanation: which words carry a similarity."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from siamese.export.runners import INPUTS, OUTPUT, Runner
@@ -47,7 +48,7 @@ def saved_runner(folder: Path, name: str) -> Runner:
     """A SavedModel that `save` wrote, called through its serving signature."""
     model = tf.saved_model.load(str(folder))
 
-    def run(*questions):
+    def run(*questions: np.ndarray) -> np.ndarray:
         arguments = dict(zip(INPUTS[name], map(tf.constant, questions), strict=True))
         return model.signatures[SIGNATURE](**arguments)[OUTPUT[name]].numpy()
 

@@ -152,11 +152,11 @@ def _kind(layer: keras.layers.Layer) -> str:
     return KINDS[type(layer)]
 
 
-def _array(weight) -> np.ndarray:
+def _array(weight: keras.Variable) -> np.ndarray:
     return np.array(weight.value.read_value(), np.float32)  # `convert_to_numpy` would copy it twice more
 
 
-def _sources(arguments) -> list[tuple[str, int]]:
+def _sources(arguments: object) -> list[tuple[str, int]]:
     """The tensors among a layer's arguments, in order: name of the layer that gives each, and which of its outputs."""
     if isinstance(arguments, dict) and arguments.get("class_name") == "__keras_tensor__":
         name, _, output = arguments["config"]["keras_history"]

@@ -1,0 +1,1 @@
+"""Model: towers, similarities and losses in Keras."""

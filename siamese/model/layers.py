@@ -99,7 +99,8 @@ class NGrams(keras.layers.Layer):
             )
         return tf.concat(outputs, axis=-1) + self.bias
 
-    def get_config(self):
+    def get_config(self) -> dict:
+        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "filters": self.filters, "kernel_sizes": self.kernel_sizes}
 
 
@@ -139,5 +140,6 @@ class Pool(keras.layers.Layer):
             pooled.append(tf.pad(highest, [[0, batch - tf.shape(highest)[0]], [0, 0]]))
         return tf.concat(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
 
-    def get_config(self):
+    def get_config(self) -> dict:
+        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "pooling": self.pooling}

@@ -22,9 +22,11 @@ CLIP = 1e-7  # similarities are kept this far from 0 and 1 before a logarithm
 class Loss(Protocol):
     """The interface of a loss."""
 
-    def __call__(self, label, similarity, matrix, negative): ...
+    def __call__(self, label, similarity, matrix, negative):
+        """`float32[batch]`, the loss of each pair."""
 
-    def check(self, similarity: keras.layers.Layer) -> None: ...
+    def check(self, similarity: keras.layers.Layer) -> None:
+        """Raise ValueError if the loss cannot train the similarity."""
 
 
 class BinaryCrossentropy:

@@ -59,7 +59,8 @@ class BidirectionalLSTM(keras.layers.Layer):
             outputs.append(_recurrence(x, recurrent_kernel, counts, row, token))
         return tf.concat(outputs, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
+        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "units": self.units}
 
 

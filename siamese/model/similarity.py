@@ -66,7 +66,8 @@ class Euclidean(keras.layers.Layer):
         # exactly 1 at distance 0, although a compiled 1 / x is approximate
         return 1.0 - distance / (distance + self.scale)
 
-    def get_config(self):
+    def get_config(self) -> dict:
+        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "scale": self.scale}
 
 
@@ -110,6 +111,7 @@ class Learned(keras.layers.Layer):
         self.output_layer = keras.layers.Dense(1)
 
     def build(self, left_shape, right_shape):
+        """The ReLU layers over both features, and the ceiling."""
         shape = (*left_shape[:-1], 2 * left_shape[-1])
         for layer in self.hidden:
             layer.build(shape)
@@ -134,7 +136,8 @@ class Learned(keras.layers.Layer):
         """
         return Cosine().matrix(left, right)
 
-    def get_config(self):
+    def get_config(self) -> dict:
+        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "units": self.units, "dropout": self.dropout}
 
 

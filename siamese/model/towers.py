@@ -97,24 +97,26 @@ def bilstm(
     return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
 
-def activate(x, normalization: str, dropout: float, level: int):
+def activate(x: keras.KerasTensor, normalization: str, dropout: float, level: int) -> keras.KerasTensor:
     """Normalization, ReLU, dropout: the end of every feed-forward level."""
     return drop(keras.layers.ReLU()(normalize(x, normalization)), dropout, level)
 
 
-def normalize(x, normalization: str):
+def normalize(x: keras.KerasTensor, normalization: str) -> keras.KerasTensor:
     """Layer normalization (Ba et al. 2016), or the identity."""
     if normalization not in ("none", "layer"):
         raise ValueError(f"tower.normalization must be none or layer, got {normalization!r}")
     return keras.layers.LayerNormalization()(x) if normalization == "layer" else x
 
 
-def drop(x, dropout: float, level: int):
+def drop(x: keras.KerasTensor, dropout: float, level: int) -> keras.KerasTensor:
     """Dropout (Srivastava et al. 2014). Layer probing finds the end of a level by the name of this layer."""
     return keras.layers.Dropout(dropout, name=f"level_{level}")(x)
 
 
-def pool(levels: Sequence, question, questions, pooling: Sequence[str]):
+def pool(
+    levels: Sequence, question: keras.KerasTensor, questions: keras.KerasTensor, pooling: Sequence[str]
+) -> keras.KerasTensor:
     """All poolings of all levels, concatenated: `float32[batch, dimension]`."""
     pooled = [Pool(pooling)(vectors, position, question, questions) for vectors, position in levels]
     return keras.layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0]

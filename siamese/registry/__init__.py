@@ -1,0 +1,1 @@
+"""Registry: find a trained model, and publish one."""

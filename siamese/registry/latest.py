@@ -6,7 +6,6 @@ training, or until its files are gone.
 """
 
 import json
-import os
 import tempfile
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def note(uri: str, run: str, detector: Path) -> None:
     folder = detector.relative_to(beside) if detector.is_relative_to(beside) else detector
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=beside, prefix=file.name, delete=False) as written:
         json.dump({"run": run, "detector": folder.as_posix()}, written)
-    os.replace(written.name, file)  # at once: nobody ever reads half of it
+    Path(written.name).replace(file)  # at once: nobody ever reads half of it
 
 
 def find(uri: str) -> tuple[str, Path] | None:

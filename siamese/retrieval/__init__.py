@@ -1,0 +1,1 @@
+"""Retrieval: nearest questions, duplicates of a collection, clusters."""

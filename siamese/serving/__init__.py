@@ -1,0 +1,1 @@
+"""Serving: a detector behind MLflow's scoring server."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from siamese.detector import Detector
 from siamese.serving.scoring_server import ANSWERS, answers
@@ -16,11 +16,13 @@ from siamese.serving.scoring_server import ANSWERS, answers
 class ServedDetector(PythonModel):
     """A detector behind MLflow's table-in, table-out interface."""
 
-    def load_context(self, context) -> None:
+    def load_context(self, context: PythonModelContext) -> None:
         """Load the detector from the model's artifacts."""
         self.detector = Detector.load(Path(context.artifacts["detector"]))
 
-    def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict | None = None
+    ) -> pd.DataFrame:
         """Columns question1, question2 -> similarity, probability, duplicate, in the same order."""
         return pd.DataFrame(answers(self.detector, model_input), columns=list(ANSWERS))
 

@@ -1,0 +1,1 @@
+"""Text: questions to token ids, and word vectors to start from."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pandas as pd
+from matplotlib.figure import Figure
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.numpy_dataset import from_numpy
 
@@ -119,7 +120,7 @@ def log_to_run(run: str, folder: Path, name: str, description: str) -> None:
 
 
 @defer_interrupts()
-def log_figure(figure, name: str) -> None:
+def log_figure(figure: Figure, name: str) -> None:
     """Log a figure as figures/name.png."""
     mlflow.log_figure(figure, f"figures/{name}.png")
 

@@ -86,7 +86,7 @@ _writes: list[None] = []  # one entry for each `defer_interrupts` that is under 
 _interruptions: list[int] = []  # signals that arrived meanwhile
 
 
-def _interrupt(signum, frame) -> None:
+def _interrupt(signum: int, frame: object) -> None:
     if _writes:
         _interruptions.append(signum)
     else:

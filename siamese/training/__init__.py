@@ -1,0 +1,1 @@
+"""Training: batches, one step, optimizers, devices."""

@@ -15,6 +15,7 @@ import hashlib
 import os
 from functools import cache
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -66,7 +67,7 @@ def multi_worker() -> tf.distribute.Strategy:
             '\'{"cluster": {"worker": ["host-a:2222", "host-b:2222"]}, "task": {"type": "worker", "index": 0}}\' '
             f"with the host's own index; got {os.environ.get('TF_CONFIG', '')!r}"
         )
-    print(f"this is host {told.task_id} of {', '.join(hosts)}; waiting until all are there", flush=True)
+    print(f"this is host {told.task_id} of {', '.join(hosts)}; waiting until all are there", flush=True)  # noqa: T201
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
@@ -80,7 +81,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return strategy.extended.should_checkpoint
 
 
-def encode_sharded(tower, questions):
+def encode_sharded(tower: keras.Model, questions: tf.Tensor) -> tf.Tensor:
     """Embeddings of all questions on every device, each question encoded on one of them.
 
     The shares are equally long: beyond the end the last question is encoded again, and cut off.
@@ -123,7 +124,7 @@ def require_same_on_all_hosts(strategy: tf.distribute.Strategy, **values: object
 def _of_every_device(strategy: tf.distribute.Strategy, values: np.ndarray) -> np.ndarray:
     """`float64[n]` -> `float64[devices, n]`, those of the first host first."""
 
-    def gather():
+    def gather() -> tf.Tensor:
         return tf.distribute.get_replica_context().all_gather(tf.constant(values[None]), axis=0)
 
     every = tf.function(lambda: strategy.run(gather))()

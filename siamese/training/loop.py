@@ -155,7 +155,9 @@ def training_step(
     integers, floats = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
     drop = keras.random.SeedGenerator()
 
-    def on_each_device(questions, left, right, label, weight, group):
+    def on_each_device(
+        questions: tf.Tensor, left: tf.Tensor, right: tf.Tensor, label: tf.Tensor, weight: tf.Tensor, group: tf.Tensor
+    ) -> tf.Tensor:
         with tf.GradientTape() as tape:
             embeddings = encode_sharded(tower, questions)  # float32[questions, dimension]
             u, v = tf.gather(embeddings, left), tf.gather(embeddings, right)  # float32[batch, dimension]
@@ -168,7 +170,9 @@ def training_step(
         return total
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), integers, integers, floats, floats, integers])
-    def step(questions, left, right, label, weight, group):
+    def step(
+        questions: tf.Tensor, left: tf.Tensor, right: tf.Tensor, label: tf.Tensor, weight: tf.Tensor, group: tf.Tensor
+    ) -> tf.Tensor:
         if word_dropout:
             dropped = keras.random.uniform(tf.shape(questions), seed=drop) < word_dropout
             questions = tf.where(dropped & (questions != 0), UNKNOWN, questions)

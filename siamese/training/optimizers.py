@@ -15,7 +15,9 @@ class LazyAdam(keras.optimizers.Adam):
     batch does not use keep their weights and moments; all other variables get plain Adam.
     """
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: tf.Tensor | tf.IndexedSlices, variable: keras.Variable, learning_rate: tf.Tensor
+    ) -> None:
         """Update `variable` by one step; a sparse gradient updates only its rows."""
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)
@@ -53,7 +55,7 @@ class Scheduled(keras.optimizers.schedules.LearningRateSchedule):
         self.rest = max(steps - self.warmup, 1.0)
         self.decay = decay
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """Learning rate of step `step`, counted from 0."""
         step = ops.cast(step, "float32")
         progress = ops.clip((step - self.warmup) / self.rest, 0.0, 1.0)

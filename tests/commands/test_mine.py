@@ -50,7 +50,7 @@ def run(*words: str) -> dict[str, int]:
 
 
 def rows(path: str) -> list[tuple[int, int]]:
-    with open(path, newline="") as file:
+    with Path(path).open(newline="") as file:
         return [(int(row["row1"]), int(row["row2"])) for row in csv.DictReader(file)]
 
 
@@ -59,7 +59,7 @@ def test_all_pairs_and_clusters(detector, folder):
     found = run("output=pairs.csv", "clusters=clusters.json")
     assert found == {"questions": 5, "texts": 4, "pairs": 7, "clusters": 1}
     assert rows("pairs.csv") == [(2, 5), (2, 3), (2, 6), (2, 7), (3, 6), (3, 7), (6, 7)]
-    with open("pairs.csv", newline="") as file:
+    with Path("pairs.csv").open(newline="") as file:
         table = list(csv.DictReader(file))
     similarity = detector.similarity([(row["question1"], row["question2"]) for row in table])
     assert [float(row["similarity"]) for row in table] == pytest.approx(similarity.tolist(), abs=1e-6)

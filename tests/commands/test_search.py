@@ -155,7 +155,7 @@ def test_the_program_answers_lines_of_standard_input():
 def test_the_program_writes_a_file(folder):
     lines, _ = program("index=faq.csv", "top=3", "output=answers.csv", ASKED)
     assert lines == ["brought in:"]
-    with open("answers.csv", newline="") as file:
+    with Path("answers.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
 
 

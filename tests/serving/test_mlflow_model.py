@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from contextlib import suppress
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -84,7 +85,7 @@ def test_mlflow_serves_it(kept):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", URI, "--env-manager", "local", "-p", str(port)]
-    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])  # mlflow starts uvicorn by its name
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # mlflow starts uvicorn by its name
     server = subprocess.Popen(
         command,
         env=os.environ | {"MLFLOW_TRACKING_URI": kept[0], "PATH": path},
