@@ -85,7 +85,10 @@ def test_mlflows_two_forms_of_pairs_get_the_same_answer(client, detector):
     [
         ({"dataframe_records": records(PAIRS)}, ""),
         ({"dataframe_records": [{f"{i}": 0 for i in range(100)}]}, ""),
-        ({"dataframe_records": [{f"{i}": 0} for i in range(101)]}, "the pairs have 101 columns; at most 100 are accepted"),
+        (
+            {"dataframe_records": [{f"{i}": 0} for i in range(101)]},
+            "the pairs have 101 columns; at most 100 are accepted",
+        ),
         ({"dataframe_split": {"columns": [], "data": [[], [0] * 101]}}, "the pairs have 101 columns; at most 100"),
         ({"dataframe_split": {"columns": ["a"] * 101, "data": []}}, "the pairs have 101 columns; at most 100"),
         ({"dataframe_split": {"columns": [["a"]], "data": [["b"]]}}, "dataframe_split must have columns, a list of"),
