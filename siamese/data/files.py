@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
 from siamese.data.formats import UNDECODABLE, Table, bad_row, column_names, read_tables
 from siamese.data.pairs import BadRow
 from siamese.data.texts import Texts, TextsBuilder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 QUESTION_COLUMNS = ("question", "text")  # where questions are sought without column=, in this order
 
@@ -90,7 +92,7 @@ def read_questions(path: str | Path, column: str | None) -> QuestionRows:
     return read_columns(path, [column or _question_column(path)], None, "skip")
 
 
-def read_question_table(path: str | Path, column: str | None) -> tuple[pa.Table, tuple[BadRow, ...]]:
+def read_question_table(path: str | Path, column: str | None) -> tuple["pa.Table", tuple[BadRow, ...]]:
     """The questions with all other columns of their file.
 
     Args:
@@ -103,6 +105,8 @@ def read_question_table(path: str | Path, column: str | None) -> tuple[pa.Table,
     Raises:
         FileNotFoundError, ValueError: as `read_questions`, or another column is named "question".
     """
+    import pyarrow as pa
+
     column = column or _question_column(path)
     others = [name for name in column_names(path) if name != column]
     if "question" in others:
@@ -114,7 +118,7 @@ def read_question_table(path: str | Path, column: str | None) -> tuple[pa.Table,
     for table in read_tables(path, [column, *others]):
         bad = bad_texts(table, [column])
         good = [index for index in range(len(table.rows)) if index not in bad]
-        columns = [Texts.of(_as_text(values[index]) for index in good).utf8 for values in table.values]
+        columns = [Texts.of(_as_text(values[index]) for index in good).arrow() for values in table.values]
         blocks.append(pa.table([column.cast(pa.large_string()) for column in columns], names))
         bad_rows += sorted([*table.bad_rows, *bad.values()], key=lambda found: found.row)
     questions = pa.concat_tables(blocks).combine_chunks()

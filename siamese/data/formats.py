@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TextIO
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, TextIO
 
 from siamese.data.pairs import BadRow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import parquet
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 FORMATS = (*DELIMITERS, ".jsonl", ".parquet")
@@ -137,10 +138,12 @@ def _opened_text(file: Path) -> TextIO:
     return file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
-def _opened_parquet(file: Path, name: str) -> pq.ParquetFile:
+def _opened_parquet(file: Path, name: str) -> "parquet.ParquetFile":
+    from pyarrow import ArrowInvalid, parquet
+
     try:
-        return pq.ParquetFile(file)
-    except pa.ArrowInvalid as error:
+        return parquet.ParquetFile(file)
+    except ArrowInvalid as error:
         raise ValueError(f"{name} is not a Parquet file") from error
 
 
@@ -252,7 +255,9 @@ def _parquet_tables(file: Path, columns: Sequence[str], name: str) -> Iterator[T
             first += batch.num_rows
 
 
-def _python_values(column: pa.Array) -> list[Any]:
+def _python_values(column: "pa.Array") -> list[Any]:
+    import pyarrow as pa
+
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):

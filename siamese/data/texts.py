@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, pairwise
 from operator import eq
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BLOCK = 2**15  # texts that are Python objects at the same time
 LONE_SURROGATES = "surrogatepass"  # half an emoji is not UTF-8, but keeps its place in a table
-POOL = pa.system_memory_pool()  # frees memory at once; Arrow's default pool keeps it
+TAKEN_AT_ONCE = 2**10  # texts copied at once: their index, 8 bytes a byte, stays in the cache
 
 
 class Texts(Sequence[str]):
@@ -26,11 +27,13 @@ class Texts(Sequence[str]):
     ('Où ?', ['Why?', 'Où ?'])
 
     Attributes:
-        utf8: `large_binary[texts]`, an array of Apache Arrow.
+        utf8: `uint8[bytes]`.
+        offsets: `int64[texts + 1]`; text i is `utf8[offsets[i]:offsets[i + 1]]`.
     """
 
-    def __init__(self, utf8: pa.LargeBinaryArray):
+    def __init__(self, utf8: np.ndarray, offsets: np.ndarray):
         self.utf8 = utf8
+        self.offsets = offsets
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> "Texts":
@@ -42,16 +45,19 @@ class Texts(Sequence[str]):
         return builder.texts()
 
     def __len__(self) -> int:
-        return len(self.utf8)
+        return len(self.offsets) - 1
 
     @overload
     def __getitem__(self, index: int) -> str: ...
     @overload
     def __getitem__(self, index: slice) -> "Texts": ...
     def __getitem__(self, index: int | slice) -> "str | Texts":
-        if isinstance(index, slice):
-            return Texts(self.utf8[index])
-        return self.utf8[int(index)].as_py().decode("utf-8", LONE_SURROGATES)
+        rows = range(len(self))[index]
+        if isinstance(rows, int):
+            return next(iter(self[rows : rows + 1]))
+        if rows.step != 1:
+            return self.take(np.array(rows, np.int64))
+        return Texts(self.utf8, self.offsets[rows.start : max(rows.start, rows.stop) + 1])
 
     def __iter__(self) -> Iterator[str]:
         for text in self.encoded():
@@ -59,7 +65,7 @@ class Texts(Sequence[str]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Texts):
-            return self.utf8.equals(other.utf8)
+            return len(self) == len(other) and all(map(eq, self.encoded(), other.encoded()))
         return isinstance(other, list | tuple) and len(self) == len(other) and all(map(eq, self, other))
 
     __hash__ = None  # type: ignore[assignment]  # equal to lists, which have none
@@ -70,7 +76,10 @@ class Texts(Sequence[str]):
     def encoded(self) -> Iterator[bytes]:
         """The UTF-8 of each text."""
         for block in self.blocks(BLOCK):
-            yield from block.utf8.to_pylist()
+            first, last = block.offsets[[0, -1]]
+            utf8, offsets = self.utf8[first:last].tobytes(), (block.offsets - first).tolist()
+            for start, end in pairwise(offsets):
+                yield utf8[start:end]
 
     def blocks(self, size: int) -> Iterator["Texts"]:
         """The texts in runs of `size`, the last may be shorter; nothing is copied."""
@@ -79,7 +88,22 @@ class Texts(Sequence[str]):
 
     def take(self, rows: np.ndarray) -> "Texts":
         """The texts at `rows` (`int[n]`), in their order."""
-        return Texts(pc.take(self.utf8, pa.array(rows), memory_pool=POOL))
+        starts, lengths = self.offsets[rows], self.offsets[rows + 1] - self.offsets[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        utf8 = np.empty(offsets[-1], np.uint8)
+        for first in range(0, len(rows), TAKEN_AT_ONCE):
+            last = min(first + TAKEN_AT_ONCE, len(rows))
+            byte = np.repeat(starts[first:last] - offsets[first:last], lengths[first:last])
+            byte += np.arange(offsets[first], offsets[last])
+            utf8[offsets[first] : offsets[last]] = self.utf8[byte]
+        return Texts(utf8, offsets)
+
+    def arrow(self) -> "pa.LargeBinaryArray":
+        """An array of Apache Arrow over the same memory."""
+        import pyarrow as pa
+
+        buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.utf8)]
+        return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self), buffers)
 
 
 class TextsBuilder:
@@ -98,8 +122,7 @@ class TextsBuilder:
 
     def texts(self) -> Texts:
         """The texts added so far; the builder takes no more afterwards."""
-        buffers = [None, pa.py_buffer(self._starts), pa.py_buffer(self._utf8)]
-        return Texts(pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self._starts) // 8 - 1, buffers))
+        return Texts(np.frombuffer(self._utf8, np.uint8), np.frombuffer(self._starts, np.int64))
 
 
 def factorize(*columns: Iterable[str]) -> list[np.ndarray]:

@@ -4,13 +4,16 @@ Half a million questions have 100,000 distinct chunks. The tokens equal those of
 (U+0020) composes with no character in NFKC and is part of no token. Other white space stays in its chunk.
 """
 
+from importlib.util import find_spec
+from itertools import chain
+
 import numpy as np
-import pyarrow.compute as pc
 from tokenizers import Tokenizer
 
 from siamese.data.texts import Texts
 
 BLOCK = 2**16  # questions processed at once: bounds the memory for intermediate results
+FEW = 2**12  # questions that are cut without importing Arrow
 CHUNKS_KEPT = 2**18  # distinct chunks cached while questions are encoded or counted, about 40 MB
 
 
@@ -29,11 +32,24 @@ def distinct_chunks(texts: Texts, cut: bool) -> tuple[list[str], np.ndarray, np.
         The distinct chunks; `int32[chunks]`, the index of each chunk of all texts in turn; and offsets
         `int64[texts + 1]` of the texts among them.
     """
+    if len(texts) > FEW and find_spec("pyarrow"):
+        return _distinct_by_arrow(texts, cut)
+    chunks = [text.decode().split(" ") if cut else [text.decode()] for text in texts.encoded()]
+    ends = np.cumsum([0, *map(len, chunks)])
+    number = Numbering()
+    which = np.fromiter(map(number.__getitem__, chain.from_iterable(chunks)), np.int32, ends[-1])
+    return list(number), which, ends
+
+
+def _distinct_by_arrow(texts: Texts, cut: bool) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The same with Arrow, four times as fast; importing it costs as much as cutting 20,000 questions without it."""
+    import pyarrow.compute as pc
+
     if cut:
-        lists = pc.split_pattern(texts.utf8, " ")
+        lists = pc.split_pattern(texts.arrow(), " ")
         every, ends = lists.flatten(), np.from_dlpack(lists.offsets)
     else:
-        every, ends = texts.utf8, np.arange(len(texts) + 1)
+        every, ends = texts.arrow(), np.arange(len(texts) + 1)
     coded = every.dictionary_encode()
     return [chunk.decode() for chunk in coded.dictionary.to_pylist()], np.from_dlpack(coded.indices), ends
 

@@ -15,6 +15,7 @@ ORIGINAL = ["a", "", "Où ?", "\x00", "a", "half \ud83d an emoji", "two\nlines",
 @pytest.fixture(params=[1, 3, 2**15])
 def texts(request, monkeypatch) -> Texts:
     monkeypatch.setattr(module, "BLOCK", request.param)
+    monkeypatch.setattr(module, "TAKEN_AT_ONCE", request.param)
     return Texts.of(iter(ORIGINAL))
 
 
@@ -42,11 +43,19 @@ def test_equal_to_texts_lists_and_tuples_of_the_same(texts):
 
 def test_parts_and_the_whole(texts):
     assert texts[2:5] == ORIGINAL[2:5]
+    assert texts[::-3] == ORIGINAL[::-3]
+    assert texts[5:2] == texts[9:] == []
     assert list(texts[2:5].encoded()) == ["Où ?".encode(), b"\x00", b"a"]
     assert list(texts.blocks(3)) == [ORIGINAL[:3], ORIGINAL[3:6], ORIGINAL[6:]]
     assert texts.take(np.array([5, 5, 1])) == [ORIGINAL[5], ORIGINAL[5], ""]
     assert texts[1:].take(np.array([1])) == ["Où ?"]
     assert texts.take(np.empty(0, np.int64)) == []
+
+
+def test_arrow_reads_the_same_memory(texts):
+    part = texts[2:5]
+    assert part.arrow().to_pylist() == list(part.encoded())
+    assert part.arrow().buffers()[2].address == texts.utf8.ctypes.data
 
 
 def test_a_builder_takes_texts_of_every_kind(texts):
