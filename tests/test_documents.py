@@ -10,7 +10,17 @@ from hydra import compose, initialize_config_dir
 from siamese.commands.arguments import CONF, command_line
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "experiments/README.md", "experiments/help_desk.md", "siamese/data/corpora/README.md")
+DOCUMENTS = (
+    "README.md",
+    ".github/CHANGELOG.md",
+    ".github/CONTRIBUTING.md",
+    "experiments/README.md",
+    "experiments/BENCHMARKS.md",
+    "experiments/RESULTS.md",
+    "experiments/help_desk.md",
+    "siamese/README.md",
+    "siamese/data/corpora/README.md",
+)
 WITH_HYDRA = {"train": "config", "evaluate": "evaluate", "promote": "promote", "benchmark": "benchmark"}
 WITH_SETTINGS = ("predict", "why", "search", "mine", "export", "serve", "demo")
 
@@ -69,3 +79,15 @@ def test_shown_targets_exist():
 def test_links_lead_somewhere(document):
     for link in re.findall(r"\]\(([^)#]+)\)", text_of(document)):
         assert link.startswith("http") or (ROOT / document).parent.joinpath(link).exists(), link
+
+
+def test_the_front_page_is_short():
+    assert len(text_of("README.md").splitlines()) < 150
+
+
+def test_every_pinned_package_that_the_project_names_has_a_line_on_the_front_page():
+    named = text_of("requirements.txt").partition("# What these need in turn")[0]
+    packages = re.findall(r"^([\w-]+)==", named, re.M)
+    assert len(packages) > 20
+    table = text_of("README.md").partition("## Why each package is here")[2].lower().replace("_", "-")
+    assert not [name for name in packages if name.lower().replace("_", "-") not in table]
