@@ -22,8 +22,9 @@ from siamese import tracking
 from siamese.commands import arguments as program_settings
 from siamese.commands.errors import report_user_errors
 from siamese.comparison.options import METRICS, group_runs
-from siamese.comparison.page import Page, write_page
+from siamese.comparison.page import FILE, Page, write_page
 from siamese.comparison.paired_tests import ALL, BEST
+from siamese.data.folders import atomic_folder
 from siamese.tracking.logs import log_to_run
 from siamese.tracking.queries import TrackedRun, find_runs, tracked
 
@@ -121,7 +122,8 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
         )
         log_to_run(page_run, Path(folder), "comparison", page.summary)
         if settings["output"]:
-            shutil.copytree(folder, settings["output"], dirs_exist_ok=True)
+            with atomic_folder(Path(settings["output"]), lambda old: (old / FILE).is_file()) as new:
+                shutil.copytree(folder, new, dirs_exist_ok=True)
     print(page.summary)
     if len(finished) < len(chosen):
         print(f"note: only finished runs are compared ({states})")

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from siamese import tracking
 from siamese.commands.errors import plain, report_user_errors
+from siamese.data.folders import atomic_file
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
 from siamese.evaluation.report import Report, report, summary
@@ -34,7 +35,8 @@ def run(cfg: DictConfig) -> Report:
         tracking.log_calibration(detector.calibration)
         tracking.log_report(measured, cfg.split, detector.calibration)
     if cfg.predictions is not None:
-        measured.predictions.to_csv(cfg.predictions, index=False)
+        with atomic_file(cfg.predictions) as file:
+            measured.predictions.to_csv(file, index=False)
     print(
         f"{found.source} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {pairs.duplicate.mean():.1%} duplicates"
     )

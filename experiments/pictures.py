@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from playwright.sync_api import Page, sync_playwright
 
 from siamese.commands.errors import plain, report_user_errors
+from siamese.data.folders import atomic_path
 from siamese.tracking.queries import find_runs
 from siamese.tracking.stores import connect
 from siamese.tracking.views import OBJECTIVE, save_view_of
@@ -116,7 +117,8 @@ def _go(page: Page, link: str, height: int) -> None:
 
 def _save(page: Page, file: Path) -> None:
     page.wait_for_timeout(DRAWING)
-    page.screenshot(path=file)
+    with atomic_path(file) as new:
+        page.screenshot(path=new)
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="ui")

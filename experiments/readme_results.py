@@ -28,7 +28,8 @@ from siamese import tracking
 from siamese.commands.arguments import CONF
 from siamese.comparison.conclusion import in_words
 from siamese.comparison.options import Group, Measured, Option, group_runs
-from siamese.comparison.tables import markdown
+from siamese.data.folders import atomic_file
+from siamese.evaluation.tables import markdown
 from siamese.tracking.provenance import PARAMETER_LIMIT
 from siamese.tracking.queries import TrackedRun, find_runs
 
@@ -72,7 +73,8 @@ def rebuild(file: Path) -> None:
     old = {section[1]: section[0] for section in SECTION.finditer(inside)}
     new = {_key(group.measured): _section(group) for group in _groups(rows())}
     sections = "\n\n".join((old | new).values())
-    file.write_text(f"{before}{sections}\n\n{after}", encoding="utf-8")
+    with atomic_file(file) as written:
+        written.write(f"{before}{sections}\n\n{after}")
     for key, section in (old | new).items():
         state = "from tracked runs" if key in new else "as it was, its runs are not in the store"
         print(f"{file}: {section.splitlines()[0]} {state}")

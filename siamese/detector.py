@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from siamese.data.folders import atomic_folder
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores, parse_criterion
@@ -150,17 +151,20 @@ class Detector:
         )
 
     def save(self, folder: Path) -> None:
-        """Write the folder; it is made if it does not exist."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.network.save(folder)
-        (folder / "vectorizer.json").write_text(self.vectorizer.to_json(), encoding="utf-8")
-        dev = None
-        if self.dev is not None:
-            dev = {"pairs": len(self.dev), "duplicates": int(self.dev.duplicate.sum())}
-            np.savez(folder / DEV_SCORES, similarity=self.dev.similarity, duplicate=self.dev.duplicate)
+        """Write the folder, whole or not at all; a detector that is there already is replaced.
+
+        Raises:
+            ValueError: the folder holds something else.
+        """
         calibration = {NAME_ON_DISK.get(name, name): value for name, value in asdict(self.calibration).items()}
-        state = {"format_version": FORMAT_VERSION, "calibration": calibration, "dev": dev}
-        (folder / "detector.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+        state: dict[str, Any] = {"format_version": FORMAT_VERSION, "calibration": calibration, "dev": None}
+        with atomic_folder(folder, lambda old: (old / "detector.json").is_file()) as new:
+            self.network.save(new)
+            (new / "vectorizer.json").write_text(self.vectorizer.to_json(), encoding="utf-8")
+            if self.dev is not None:
+                state["dev"] = {"pairs": len(self.dev), "duplicates": int(self.dev.duplicate.sum())}
+                np.savez(new / DEV_SCORES, similarity=self.dev.similarity, duplicate=self.dev.duplicate)
+            (new / "detector.json").write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, source: str | Path) -> "Detector":

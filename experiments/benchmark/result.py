@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from siamese.evaluation.tables import markdown, number
 from siamese.evaluation.timing import spread
 
 if TYPE_CHECKING:
@@ -33,11 +34,7 @@ class Result:
         rows = [["", *quantities]]
         for line in self.lines:
             rows.append([line.subject, *(_cell(line.figures.get(quantity, ())) for quantity in quantities)])
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        rows.insert(1, ["-" * width for width in widths])
-        return "\n".join(
-            "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-        )
+        return markdown(rows)
 
     def markdown(self) -> str:
         """The table with the notes below it."""
@@ -70,18 +67,7 @@ def _cell(figures: Sequence[float]) -> str:
     if not figures:
         return ""
     found = spread(figures)
-    return _number(found.median) + (f" ({_number(found.low)} - {_number(found.high)})" if len(figures) > 1 else "")
-
-
-def _number(value: float) -> str:
-    """Three digits, or all before the point.
-
-    >>> [_number(value) for value in (1234567.8, 45.67, 4.567, 0.04567, 0.0)]
-    ['1,234,568', '45.7', '4.57', '0.0457', '0']
-    """
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return number(found.median) + (f" ({number(found.low)} - {number(found.high)})" if len(figures) > 1 else "")
 
 
 def _metric_name(text: str) -> str:

@@ -27,6 +27,7 @@ from experiments.sweep.plan import Plan, Settings, make_plan
 from experiments.sweep.winner import gains, retrain
 from siamese import tracking
 from siamese.commands.errors import plain, report_user_errors
+from siamese.comparison.importance import fanova
 from siamese.training.loop import Epoch
 
 
@@ -111,7 +112,7 @@ def _conclude(
             f"{trials.outcome(over[0], plan)}. Start it again with what mends that and with another sweep.name"
         )
     retrained = retrain(plan, parent, best, train_quietly) if plan.settings.retrain_seeds else {}
-    importance = report.importances(study, plan)
+    importance = fanova(study)
     tracking.log_metrics(importance, "importance")
     tracking.log_metrics(
         {"trials": len(over), "best_trial": best.user_attrs["ordinal"], "best": best.values[0]}, "sweep"

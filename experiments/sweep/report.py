@@ -11,7 +11,6 @@ import optuna
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 
@@ -20,21 +19,12 @@ from experiments.sweep.plan import Plan
 from experiments.sweep.space import as_overrides
 from experiments.sweep.trials import outcome
 from experiments.sweep.winner import Retrained, gains
+from siamese.comparison import figures as draw
+from siamese.comparison.tables import importance_table
+from siamese.evaluation.tables import markdown
 
 SHOWN_TRIALS = 10  # of the best
 CONTOUR_PARAMETERS = 4  # the most important ones: their pairs are as many figures as a reader compares
-LEAST_TRIALS = 4  # complete ones, below which importances say nothing
-
-
-def importances(study: optuna.Study, plan: Plan) -> dict[str, float]:
-    """The share of each hyperparameter in the variance of the objective, in [0, 1] (fANOVA; Hutter et al. 2014).
-
-    Empty where too few trials are complete, or all have the same value.
-    """
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    if len(complete) < LEAST_TRIALS or len({trial.values[0] for trial in complete}) == 1:
-        return {}
-    return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=plan.settings.seed))
 
 
 def figures(study: optuna.Study, plan: Plan, importance: dict[str, float]) -> dict[str, Figure]:
@@ -54,8 +44,8 @@ def figures(study: optuna.Study, plan: Plan, importance: dict[str, float]) -> di
     }
     with mpl.rc_context({"font.size": 9}), warnings.catch_warnings():  # Optuna changes matplotlib's style for good
         warnings.simplefilter("ignore")  # that these plots are experimental
-        found = {name: _figure_of(draw(), size, layout) for name, (draw, size, layout) in drawn.items()}
-    return found | ({"importance": _importance_figure(importance)} if importance else {})
+        found = {name: _figure_of(plot(), size, layout) for name, (plot, size, layout) in drawn.items()}
+    return found | ({"importance": draw.importance(importance, goal)} if importance else {})
 
 
 def page(
@@ -69,7 +59,7 @@ def page(
 
     Args:
         study, plan: of the sweep.
-        importance: from `importances`.
+        importance: from `fanova`.
         retrained: from `winner.retrain`; empty if nothing was trained again.
         repeat: overrides that continue the sweep.
     """
@@ -91,8 +81,7 @@ def page(
     if retrained:
         parts.append(_verdict(plan, retrained))
     if importance:
-        lines = "\n".join(f"| {name} | {share:.2f} |" for name, share in importance.items())
-        parts.append(f"## What mattered\n\n| hyperparameter | importance |\n|---|---|\n{lines}")
+        parts.append(f"## What mattered\n\n{importance_table(importance)}")
     failures = [trial for trial in over if trial.state == TrialState.FAIL]
     if failures:
         parts.append(
@@ -112,10 +101,7 @@ def _table(over: Sequence[FrozenTrial], plan: Plan) -> str:
         [str(each.user_attrs["ordinal"]), f"{each.values[0]:.4f}", *(_short(each.params[name]) for name in names)]
         for each in complete[:SHOWN_TRIALS]
     ]
-    return "\n".join(
-        f"| {' | '.join(row)} |"
-        for row in [["trial", plan.settings.objective, *names], ["---"] * (2 + len(names)), *rows]
-    )
+    return markdown([["trial", plan.settings.objective, *names], *rows])
 
 
 def _verdict(plan: Plan, retrained: dict[str, Retrained]) -> str:
@@ -123,7 +109,7 @@ def _verdict(plan: Plan, retrained: dict[str, Retrained]) -> str:
     shared = list(chosen.metrics)
     rows = [[option, *(_mean(each.metrics[name]) for name in shared)] for option, each in retrained.items()]
     rows.append(["winner - default, seed by seed", *(_mean(gains(retrained, name), sign=True) for name in shared)])
-    table = "\n".join(f"| {' | '.join(row)} |" for row in [["", *shared], ["---"] * (1 + len(shared)), *rows])
+    table = markdown([["", *shared], *rows])
     seeds = ", ".join(map(str, plan.settings.retrain_seeds))
     values = chosen.metrics[plan.settings.objective]
     run = chosen.run_ids[int(values.argmax() if plan.direction == "maximize" else values.argmin())]
@@ -155,15 +141,6 @@ def _short(value: object) -> str:
 
 def _command(program: str, overrides: Sequence[str]) -> str:
     return f"python -m experiments.{program} {shlex.join(overrides)}".rstrip()
-
-
-def _importance_figure(importance: dict[str, float]) -> Figure:
-    figure = Figure(figsize=(7, 0.6 + 0.4 * len(importance)), layout="constrained")
-    axes = figure.subplots()
-    bars = axes.barh(list(importance)[::-1], list(importance.values())[::-1], color="#0b6e4f")
-    axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
-    axes.set(xlabel="share of the objective's variance", xlim=(0, 1.1 * max(importance.values())))
-    return figure
 
 
 def _parallel_coordinates(study: optuna.Study, names: list[str], goal: str) -> Axes:

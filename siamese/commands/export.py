@@ -46,7 +46,7 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
     if settings["output"] is None:
         raise ValueError("give a folder to write: output=FOLDER")
     prior = share(settings["prior"])
-    with atomic_folder(Path(settings["output"]).expanduser(), folder.is_export) as new:
+    with atomic_folder(Path(settings["output"]), folder.is_export) as new:
         found = from_settings(settings)
         trained = Detector.load(found.folder)
         detector = trained.at(settings["threshold"], prior)

@@ -21,6 +21,7 @@ from siamese.commands.arguments import command_line
 from siamese.commands.detector import chosen
 from siamese.commands.output import TABLES, TableWriter, destination, note, require_suffix
 from siamese.data.files import read_question_table
+from siamese.data.folders import atomic_path
 from siamese.detector import Detector
 from siamese.retrieval.question_index import Collection, Row, answers
 
@@ -113,7 +114,8 @@ def _dialogue(history: str | None) -> Iterator[str]:
         print()
     finally:
         if history is not None:
-            readline.write_history_file(Path(history).expanduser())
+            with atomic_path(history) as new:
+                readline.write_history_file(new)
 
 
 def _lines(file: TextIO) -> Iterator[str]:

@@ -10,13 +10,14 @@ is given, MLflow is started.
 
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from siamese.commands.arguments import command_line
 from siamese.commands.detector import chosen
+from siamese.commands.output import require_suffix
+from siamese.data.folders import atomic_path
 from siamese.explanation import heat_map
 from siamese.explanation.word_effects import Explanation, WordEffects, why
 
@@ -32,16 +33,14 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
     """
     if len(questions) != 2:
         raise ValueError(f"give two questions in quotes, got {len(questions)}")
-    output = None if settings["output"] is None else Path(settings["output"]).expanduser()
-    if output is not None and output.suffix not in HEAT_MAPS:
-        raise ValueError(f"output must end in {' or '.join(HEAT_MAPS)}, got {output}")
-    detector = chosen(settings)
-    explanation = why(detector, *questions)
-    if output is not None:
-        if output.suffix == ".html":
-            output.write_text(heat_map.page(explanation), encoding="utf-8")
-        else:
-            heat_map.figure(explanation).savefig(output, dpi=150)
+    require_suffix("output", settings["output"], HEAT_MAPS)
+    explanation = why(chosen(settings), *questions)
+    if settings["output"] is not None:
+        with atomic_path(settings["output"]) as new:
+            if new.suffix == ".html":
+                new.write_text(heat_map.page(explanation), encoding="utf-8")
+            else:
+                heat_map.figure(explanation).savefig(new, dpi=150)
     return explanation
 
 

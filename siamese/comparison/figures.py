@@ -113,8 +113,8 @@ def growth(lines: Mapping[str, Mapping[int, Sequence[float]]], dashed: Sequence[
     return figure
 
 
-def importance(shares: Mapping[str, float], metric: str, chance: str) -> Figure:
-    """The share of a metric's variance that each choice explains; that of the seed in another color."""
+def importance(shares: Mapping[str, float], metric: str, chance: str | None = None) -> Figure:
+    """The share of a metric's variance that each choice explains; that of chance in another color."""
     figure = Figure(figsize=(8, 1.2 + 0.32 * len(shares)), layout="constrained")
     axes = figure.subplots()
     names = list(shares)

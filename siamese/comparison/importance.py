@@ -8,6 +8,7 @@ from siamese.tracking.queries import TrackedRun
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    import optuna
 
 FEWEST_RUNS = 8  # fewer tell nothing about several choices
 FEW_VALUES = 5  # a number with more values than these is one a sweep drew from a range
@@ -18,8 +19,8 @@ SEED = "seed"
 def importances(runs: Sequence[TrackedRun], metric: str) -> dict[str, float]:
     """The share of the metric's variance over the runs that each choice alone explains, largest first; the sum is 1.
 
-    Functional ANOVA (Hutter et al. 2014) by Optuna. The seed stands among the choices: one that explains no more
-    than the seed does may well explain nothing. Choices that always changed together are one, "a, b".
+    The seed stands among the choices: one that explains no more than the seed does may well explain nothing. Choices
+    that always changed together are one, "a, b".
 
     Args:
         runs: of networks, all measured alike.
@@ -31,7 +32,7 @@ def importances(runs: Sequence[TrackedRun], metric: str) -> dict[str, float]:
     import optuna  # takes a fifth of a second
 
     columns = _columns(runs)
-    if len(runs) < FEWEST_RUNS or set(columns) <= {SEED} or len({run.metrics[metric] for run in runs}) == 1:
+    if set(columns) <= {SEED}:
         return {}
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     distributions = {name: _distribution(column) for name, column in columns.items()}
@@ -46,6 +47,22 @@ def importances(runs: Sequence[TrackedRun], metric: str) -> dict[str, float]:
             for place, run in enumerate(runs)
         ]
     )
+    return fanova(study)
+
+
+def fanova(study: "optuna.Study") -> dict[str, float]:
+    """The share of a study's variance that each parameter alone explains, largest first; the sum is 1.
+
+    Functional ANOVA (Hutter et al. 2014) by Optuna.
+
+    Returns:
+        Nothing if the complete trials are too few or alike.
+    """
+    import optuna
+
+    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    if len(complete) < FEWEST_RUNS or len({trial.values[0] for trial in complete}) == 1:
+        return {}
     # shallow trees tell the same: with Optuna's own choice 1,000 runs take 10 s, with these half a second
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, max_depth=6, seed=0)
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)

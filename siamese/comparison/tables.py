@@ -7,23 +7,9 @@ import numpy as np
 from siamese.comparison.conclusion import in_words, signed
 from siamese.comparison.options import Group, Option
 from siamese.comparison.paired_tests import PairedTest
+from siamese.evaluation.tables import markdown, number
 
 MEGABYTE = 1e6
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of equal length, the first one the header, as an aligned table.
-
-    >>> print(markdown([["", "AUC"], ["dense", "0.8"]]))
-    |       | AUC |
-    | ----- | --- |
-    | dense | 0.8 |
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [rows[0], ["-" * width for width in widths], *rows[1:]]
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    )
 
 
 def option_table(group: Group, metric: str, most: int | None = None) -> str:
@@ -39,10 +25,10 @@ def option_table(group: Group, metric: str, most: int | None = None) -> str:
         rows.append([name, *([f"{option.training_pairs:,}"] if several else []), str(len(option.runs))])
         rows[-1] += [_estimate(option, f"{split}/{metric}") for split in splits]
         rows[-1] += [
-            _number(option.mean("model/parameters")),
-            _number(option.mean("training/seconds")),
-            _number(option.mean("model/questions_per_second")),
-            _number(option.mean("model/bytes") / MEGABYTE),
+            number(option.mean("model/parameters")),
+            number(option.mean("training/seconds")),
+            number(option.mean("model/questions_per_second")),
+            number(option.mean("model/bytes") / MEGABYTE),
         ]
     return markdown(rows)
 
@@ -87,17 +73,6 @@ def _estimate(option: Option, metric: str) -> str:
     spread = f" ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else ""
     interval = f" [{estimate.low:.4f}, {estimate.high:.4f}]" if estimate else ""
     return "" if np.isnan(values).any() else f"{np.mean(values):.4f}{spread}{interval}"
-
-
-def _number(value: float) -> str:
-    """Three significant digits, at least all before the point; "" for nan.
-
-    >>> [_number(value) for value in (1234567.8, 45.67, 4.567, float("nan"))]
-    ['1,234,568', '45.7', '4.57', '']
-    """
-    if np.isnan(value):
-        return ""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _p(p: float) -> str:

@@ -1,6 +1,5 @@
 """Files and folders that appear on disk whole or not at all."""
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,24 +10,29 @@ WHOLE_FILE: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "newline
 
 
 @contextmanager
-def atomic_file(path: str | Path) -> Iterator[TextIO]:
-    """A text file (UTF-8, line ends as written) that takes its name when the block ends without an error.
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """A path at which to write a file that takes its name `path` when the block ends without an error.
 
     Until then, and after an error, whatever had the name before stays as it was.
 
     Args:
         path: the file; `~` is the home directory. Its folder must exist.
+
+    Yields:
+        A path with the same file name in a folder of its own.
     """
     path = Path(path).expanduser()
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    scratch = Path(name)
-    try:
-        with os.fdopen(number, "w", **WHOLE_FILE) as file:
-            yield file
-        scratch.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as scratch:
+        new = Path(scratch) / path.name
+        yield new
+        new.replace(path)
+
+
+@contextmanager
+def atomic_file(path: str | Path) -> Iterator[TextIO]:
+    """A text file (UTF-8, line ends as written) at an `atomic_path`."""
+    with atomic_path(path) as new, new.open("w", **WHOLE_FILE) as file:
+        yield file
 
 
 @contextmanager
@@ -36,7 +40,7 @@ def atomic_folder(folder: Path, may_replace: Callable[[Path], bool]) -> Iterator
     """An empty folder that takes the name `folder` when the block ends without an error.
 
     Args:
-        folder: its final name; missing parents are made.
+        folder: its final name, with `~` for the home directory; missing parents are made.
         may_replace: whether a folder of this name that is not empty may be replaced.
 
     Yields:
@@ -45,6 +49,7 @@ def atomic_folder(folder: Path, may_replace: Callable[[Path], bool]) -> Iterator
     Raises:
         ValueError: the name is taken by a file, or by a folder that may not be replaced.
     """
+    folder = folder.expanduser().absolute()
     if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or may_replace(folder))):
         raise ValueError(f"{folder} exists and holds something else; name a folder that does not exist")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -55,9 +60,3 @@ def atomic_folder(folder: Path, may_replace: Callable[[Path], bool]) -> Iterator
         if folder.exists():
             folder.replace(old)
         new.replace(folder)
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from siamese.evaluation.tables import markdown
+
 SIMILARITIES = {
     "Cosine": "((1 + cos(u, v)) / 2)⁴",
     "Euclidean": "1 / (1 + |u - v|₂ / {scale})",
@@ -78,13 +80,8 @@ largest number; "ROC AUC lost" is against `network.onnx` on the same pairs, with
 
 
 def table(head: dict[str, Any]) -> str:
-    """The measurements of each model, in Markdown; `head` as in `readme`."""
-    rows = [list(COLUMNS)] + [_row(file, model) for file, model in head["models"].items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    )
+    """What was measured of each model, in Markdown; `head` as in `readme`."""
+    return markdown([COLUMNS, *(_row(file, model) for file, model in head["models"].items())])
 
 
 def _row(file: str, model: dict[str, Any]) -> list[str]:

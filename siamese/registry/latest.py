@@ -6,8 +6,9 @@ training, or until its files are gone.
 """
 
 import json
-import tempfile
 from pathlib import Path
+
+from siamese.data.folders import atomic_file
 
 SQLITE = "sqlite:///"
 
@@ -27,9 +28,8 @@ def note(uri: str, run: str, detector: Path) -> None:
     beside = file.parent.resolve()
     # relative if possible, so that store and detectors can be moved together
     folder = detector.relative_to(beside) if detector.is_relative_to(beside) else detector
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=beside, prefix=file.name, delete=False) as written:
+    with atomic_file(file) as written:
         json.dump({"run": run, "detector": folder.as_posix()}, written)
-    Path(written.name).replace(file)  # at once: nobody ever reads half of it
 
 
 def find(uri: str) -> tuple[str, Path] | None:

@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from siamese.inference.threads import Each, cores, side_by_side
-from siamese.retrieval.embedding_space import products
+from siamese.retrieval.embedding_space import AXES_SAMPLE, evenly, principal_axes, products
 from siamese.retrieval.scored_pairs import Score, ScoredPairs, scored
 
 ROWS, COLUMNS = 512, 2_048  # of a tile: 4 MB of distances, which are looked through while in the cache
 TILE_ROWS_AT_ONCE = 16  # more than cores, so that none waits long for the last
 WIDTHS = (64, 96, 128, 192, 256, 384)  # of the narrow points; one of them, or full width
 SAMPLE, SAMPLE_OTHERS = 300, 10_000  # points to see which width saves most
-AXES_SAMPLE = 10_000  # points that the axes come from
 TURNED_AT_ONCE = 4_096
 FULL_COST = 50_000  # multiplications in a product that take as long as the full distance of one pair
 PAIRS_AT_ONCE = 1_024  # whose full distance is computed
@@ -102,42 +101,35 @@ def _narrowed(points: np.ndarray, radius: float, each: Each) -> np.ndarray | Non
     widths = [width for width in WIDTHS if width + 1 < points.shape[1]]
     if not widths or not np.isfinite(radius) or radius < 0:
         return None
-    centre = points.mean(axis=0, dtype=np.float64)
-    spread = points[_evenly(len(points), AXES_SAMPLE)].astype(np.float64) - centre
-    axes = np.linalg.eigh(spread.T @ spread)[1][:, ::-1]
-    sample, others = _evenly(len(points), SAMPLE), _evenly(len(points), SAMPLE_OTHERS)
+    center, axes = principal_axes(points[evenly(len(points), AXES_SAMPLE)])
+    sample, others = evenly(len(points), SAMPLE), evenly(len(points), SAMPLE_OTHERS)
     themselves = np.isin(sample, others).sum()
     costs = {}
     for width in widths:
-        narrow = _turned(points[np.concatenate([sample, others])], centre, axes[:, :width], each)
+        narrow = _turned(points[np.concatenate([sample, others])], center, axes[:, :width], each)
         left, right, least = products(narrow, radius)
         near = np.count_nonzero(left[: len(sample)] @ right[len(sample) :].T >= least) - themselves
         costs[width] = width + FULL_COST * near / (len(sample) * len(others))
     best = min(costs, key=costs.__getitem__)
-    return _turned(points, centre, axes[:, :best], each) if costs[best] < points.shape[1] else None
+    return _turned(points, center, axes[:, :best], each) if costs[best] < points.shape[1] else None
 
 
-def _turned(points: np.ndarray, centre: np.ndarray, axes: np.ndarray, each: Each) -> np.ndarray:
+def _turned(points: np.ndarray, center: np.ndarray, axes: np.ndarray, each: Each) -> np.ndarray:
     """The coordinates of points on orthonormal axes, and the length of what is left: `float32[points, axes + 1]`.
 
     Args:
         points: `float32[points, dimension]`.
-        centre: `float64[dimension]`, the origin.
+        center: `float64[dimension]`, the origin.
         axes: `float64[dimension, axes]`.
         each: shares the work out.
     """
     turned = np.empty((len(points), axes.shape[1] + 1), np.float32)
 
     def turn(start: int) -> None:
-        part = points[start : start + TURNED_AT_ONCE] - centre  # float64: the rest is a small difference
+        part = points[start : start + TURNED_AT_ONCE] - center  # float64: the rest is a small difference
         on_axes = part @ axes
         rest = np.einsum("nd,nd->n", part, part) - np.einsum("na,na->n", on_axes, on_axes)
         turned[start : start + TURNED_AT_ONCE] = np.column_stack([on_axes, np.sqrt(np.maximum(rest, 0))])
 
     each(turn, range(0, len(points), TURNED_AT_ONCE))
     return turned
-
-
-def _evenly(points: int, count: int) -> np.ndarray:
-    """At most `count` positions, evenly spread over so many points: `int64[n]`."""
-    return np.unique(np.linspace(0, points - 1, min(count, points)).astype(np.int64))

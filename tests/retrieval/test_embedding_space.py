@@ -65,7 +65,7 @@ def test_the_greatest_product_is_the_nearest():
 def test_principal_axes_keep_distances_that_lie_in_them(monkeypatch):
     """Points of a plane in ten dimensions need two axes; blocks and samples change nothing."""
     monkeypatch.setattr(embedding_space, "ROWS", 7)
-    monkeypatch.setattr(embedding_space, "AXES_FROM", 30)
+    monkeypatch.setattr(embedding_space, "AXES_SAMPLE", 30)
     generator = np.random.default_rng(0)
     plane = generator.normal(size=(100, 2)) @ np.linalg.qr(generator.normal(size=(10, 2)))[0].T
     flat = embedding_space.principal(EUCLIDEAN, (plane + 5).astype(np.float32), axes=2)
