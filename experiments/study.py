@@ -36,6 +36,7 @@ from siamese import tracking
 from siamese.commands.arguments import CONF
 from siamese.commands.errors import plain, report_user_errors
 from siamese.evaluation.metrics import METRICS_VERSION
+from siamese.evaluation.timing import time_left
 from siamese.tracking.child_runs import children, end_as_killed
 from siamese.tracking.queries import find_runs
 from siamese.tracking.views import save_view_of
@@ -226,8 +227,7 @@ def _train_cell(parent: str, study: str, varied: tuple[str, ...], cells: int, be
         raise
     finally:
         now = time.time()
-        left = (now - begun) / number * (cells - number) / 60
-        times = f"({now - started:.0f} s; about {left:.0f} min left)"
+        times = f"({now - started:.0f} s; {time_left((now - begun) / number * (cells - number))})"
         print(f"{number:>3} of {cells}  {option} seed={cfg.seed}: {outcome} {times}", flush=True)
 
 

@@ -13,7 +13,7 @@ from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.data.splits import question_overlap
 from siamese.detector import Detector
 from siamese.evaluation import metrics
-from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.calibration import SENTENCE_WIDTH, Calibration, verdict_sentence
 from siamese.evaluation.figures import learning_curves, level_areas
 from siamese.evaluation.report import Report, summary
 from siamese.inference.from_keras import numpy_network
@@ -119,10 +119,10 @@ def show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], see
         for name, metrics in {"this network": own, **baselines}.items():
             print(f"{name:<20}" + "".join(f"{metrics[column]:15.4f}" for column in columns))
     last = list(reports)[-1]
-    print(f"\nverdicts on {last} pairs, with the calibrated probability of a duplicate:")
+    print(f"\nverdicts on {last} pairs:")
     table = reports[last].predictions
     for row in np.random.default_rng(seed).choice(len(table), min(SAMPLE_VERDICTS, len(table)), replace=False):
         pair = table.iloc[row]
-        verdict = "duplicate    " if pair["verdict"] else "not duplicate"
+        verdict = verdict_sentence(pair["verdict"], pair["similarity"], pair["probability"])
         right = "right" if pair["correct"] else "WRONG"
-        print(f"  {verdict} {pair['probability']:4.0%} ({right})  {pair['question1']}  |  {pair['question2']}")
+        print(f"  {verdict:<{SENTENCE_WIDTH}} ({right})  {pair['question1']}  |  {pair['question2']}")

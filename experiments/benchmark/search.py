@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from experiments.benchmark import fresh_process
-from experiments.benchmark.machine import cores, memory, peak_memory
+from experiments.benchmark.machine import memory, peak_memory
 from experiments.benchmark.result import Line, Result
 from siamese.evaluation.timing import in_turn, ratios, seconds_of
+from siamese.inference.threads import cores
 from siamese.retrieval.approximate_index import ApproximateIndex
 from siamese.retrieval.exact_search import exact_top, normalised
 

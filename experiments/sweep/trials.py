@@ -13,6 +13,7 @@ from experiments.sweep import trial_store
 from experiments.sweep.plan import Plan
 from experiments.sweep.space import as_overrides
 from siamese import tracking
+from siamese.evaluation.timing import time_left
 from siamese.tracking import child_runs
 
 if TYPE_CHECKING:  # it brings in TensorFlow
@@ -144,5 +145,4 @@ def outcome(trial: FrozenTrial, plan: Plan) -> str:
 def _time_left(study: optuna.Study, over: list[FrozenTrial], trials: int) -> str:
     seconds = [each.duration.total_seconds() for each in over if each.duration]
     processes = 1 + len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-    left = sum(seconds) / len(seconds) * (trials - len(over)) / processes
-    return f"about {left / 60:.0f} min left" if left >= 60 else f"about {left:.0f} s left"
+    return time_left(sum(seconds) / len(seconds) * (trials - len(over)) / processes)

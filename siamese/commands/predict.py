@@ -24,6 +24,7 @@ from siamese.commands.arguments import command_line
 from siamese.commands.detector import chosen
 from siamese.commands.output import TABLES, TableWriter, destination, shortest
 from siamese.detector import Detector
+from siamese.evaluation.calibration import verdict_sentence
 
 STDIN = "-"
 READ_AT_ONCE = 2**20  # bytes
@@ -108,9 +109,8 @@ def write(blocks: Iterable[list[Row]], file: TextIO, form: str) -> Counter[str]:
 def sentence(row: Row) -> str:
     """The answer in words."""
     if row["error"]:
-        return f"error  {row['error']}"
-    verdict = "duplicate" if row["duplicate"] else "not duplicate"
-    return f"{verdict}  similarity {row['similarity']:.4f}, probability {row['probability']:.1%}"
+        return f"error: {row['error']}"
+    return verdict_sentence(row["duplicate"], row["similarity"], row["probability"])
 
 
 def main() -> None:

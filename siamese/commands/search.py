@@ -23,6 +23,7 @@ from siamese.commands.output import TABLES, TableWriter, destination, note, requ
 from siamese.data.files import read_question_table
 from siamese.data.folders import atomic_path
 from siamese.detector import Detector
+from siamese.evaluation.calibration import SENTENCE_WIDTH, verdict_sentence
 from siamese.retrieval.question_index import Collection, Row, answers
 
 FORMATS = ("text", "csv", "jsonl")
@@ -75,8 +76,8 @@ def write(found: Iterable[list[Row]], columns: Sequence[str], file: TextIO, form
 
 def _sentence(row: Row) -> str:
     beside = [f"{name} {value}" for name, value in row.items() if name not in (*ANSWER, "question") and value != ""]
-    verdict = "duplicate    " if row["duplicate"] else "not duplicate"
-    return f"{verdict} {row['similarity']:.4f} {row['probability']:4.0%}  {row['question']}  ({', '.join(beside)})"
+    verdict = verdict_sentence(row["duplicate"], row["similarity"], row["probability"])
+    return f"{verdict:<{SENTENCE_WIDTH}}  {row['question']}  ({', '.join(beside)})"
 
 
 def _check(settings: dict[str, Any]) -> None:

@@ -46,8 +46,7 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
 
 def lines(explanation: Explanation) -> Iterator[str]:
     """The explanation as text: the verdict, then a line for each word."""
-    verdict = "duplicate" if explanation.duplicate else "not duplicate"
-    yield f"{verdict}  similarity {explanation.similarity:.4f}, probability {explanation.probability:.1%}"
+    yield explanation.verdict
     added = (None, None)
     if explanation.contributions is not None:
         added = explanation.contributions.sum(axis=1), explanation.contributions.sum(axis=0)

@@ -71,6 +71,19 @@ class Calibration:
         return replace(self, offset=self.offset - moved, **asdict(point))
 
 
+def verdict_sentence(duplicate: bool, similarity: float, probability: float) -> str:
+    """A verdict in words, as all programs print it.
+
+    >>> verdict_sentence(False, 0.12345, 0.0567)
+    'not duplicate: similarity 0.1235, probability 5.7%'
+    """
+    verdict = "duplicate" if duplicate else "not duplicate"
+    return f"{verdict}: similarity {similarity:.4f}, probability {probability:.1%}"
+
+
+SENTENCE_WIDTH = len(verdict_sentence(False, 1.0, 1.0))  # characters of the longest, for lists
+
+
 def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float) -> Calibration:
     """Choose threshold, temperature and offset on dev.
 

@@ -56,6 +56,14 @@ def in_turn(contestants: Mapping[str, Callable[[], float]], repeats: int, title:
     return figures
 
 
+def time_left(seconds: float) -> str:
+    """
+    >>> time_left(59.4), time_left(150)
+    ('about 59 s left', 'about 2 min left')
+    """
+    return f"about {seconds / 60:.0f} min left" if seconds >= 60 else f"about {seconds:.0f} s left"
+
+
 def seconds_of(action: Callable[[], object]) -> float:
     """Wall time of one call."""
     started = time.perf_counter()

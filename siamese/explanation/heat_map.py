@@ -18,12 +18,6 @@ DEEPEST = 0.75  # opacity behind the strongest word, so that its letters stay re
 CELL = 0.62  # inches of a figure for each word
 
 
-def verdict(explanation: Explanation) -> str:
-    """The verdict in words."""
-    answer = "duplicate" if explanation.duplicate else "not duplicate"
-    return f"{answer}: similarity {explanation.similarity:.4f}, probability {explanation.probability:.1%}"
-
-
 def html(explanation: Explanation) -> str:
     """A fragment of HTML: both questions with colored words and, if there is one, the table of contributions.
 
@@ -36,7 +30,7 @@ def html(explanation: Explanation) -> str:
         "Blue words speak for the same question, orange ones against it: how far the similarity falls without them."
     )
     return (
-        f'<figure class="why" role="group" aria-label="{escape(verdict(explanation))}">\n'
+        f'<figure class="why" role="group" aria-label="{escape(explanation.verdict)}">\n'
         f"{sides}\n{_table(explanation)}<figcaption>{caption}</figcaption>\n</figure>"
     )
 
@@ -48,7 +42,7 @@ def page(explanation: Explanation) -> str:
         "<style>:root { color-scheme: light dark } body { font: 1rem/1.6 system-ui, sans-serif; margin: 2rem }\n"
         "table { border-spacing: 2px } td, th { padding: 0.2em 0.6em; font-weight: normal; text-align: right }\n"
         ".why p { font-size: 1.3rem } figure { margin: 0 }</style>\n"
-        f"<h1>{escape(verdict(explanation))}</h1>\n{html(explanation)}\n</html>\n"
+        f"<h1>{escape(explanation.verdict)}</h1>\n{html(explanation)}\n</html>\n"
     )
 
 
@@ -60,7 +54,7 @@ def figure(explanation: Explanation) -> "Figure":
     left, right, parts = explanation.left, explanation.right, explanation.contributions
     most = max(len(left.words), len(right.words), 1)
     drawing = Figure(figsize=(4.5 if parts is None else 5.5 + CELL * len(right.words), max(3.0, 1.5 + CELL * most)))
-    drawing.suptitle(verdict(explanation))
+    drawing.suptitle(explanation.verdict)
     if parts is None:
         upper, lower = drawing.subplots(2, 1, sharex=True)
     else:

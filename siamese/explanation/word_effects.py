@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from siamese.detector import Detector
+from siamese.evaluation.calibration import verdict_sentence
 from siamese.text.vectorizer import UNKNOWN, TokenIds
 
 
@@ -53,6 +54,11 @@ class Explanation:
     left: WordEffects
     right: WordEffects
     contributions: np.ndarray | None
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words."""
+        return verdict_sentence(self.duplicate, self.similarity, self.probability)
 
     @property
     def cosine(self) -> float | None:

@@ -50,7 +50,7 @@ def main() -> None:
     left, right = (np.array([token_ids(each, tokenizer, export["text"])], np.int32) for each in sys.argv[1:])
     similarity = float(network.run(["similarity"], {"left": left, "right": right})[0][0])
     verdict = "duplicate" if similarity >= export["verdict"]["threshold"] else "not duplicate"
-    print(f"{verdict}  similarity {similarity:.6f}, probability {probability(similarity, export['verdict']):.6f}")
+    print(f"{verdict}: similarity {similarity:.6f}, probability {probability(similarity, export['verdict']):.6f}")
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def test_the_example_runs_alone_and_gives_the_answers_of_the_detector(here, dete
         verdict = "duplicate" if own.is_duplicate([pair])[0] else "not duplicate"
         command = [sys.executable, "-I", "out/example.py", *pair]  # -I: the project is not on the path
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        match = re.fullmatch(r"(.*)  similarity (.*), probability (.*)\n", said)
+        match = re.fullmatch(r"(.*): similarity (.*), probability (.*)\n", said)
         assert match is not None
         assert match[1] == verdict
         assert float(match[2]) == pytest.approx(similarity[0], abs=2e-6)

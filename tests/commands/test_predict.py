@@ -90,7 +90,7 @@ def test_an_answer_needs_neither_tensorflow_nor_mlflow(detector, folder, way):
     [similarity] = detector.similarity([PAIR])
     [probability] = detector.probability(similarity[None])
     verdict = "duplicate" if similarity >= 0.5 else "not duplicate"
-    expected = [f"{verdict}  similarity {similarity:.4f}, probability {probability:.1%}", "brought in:"]
+    expected = [f"{verdict}: similarity {similarity:.4f}, probability {probability:.1%}", "brought in:"]
     assert ask(folder, *PAIR, *arguments) == expected
     assert not (folder / "mlflow.db").exists()
 
@@ -132,9 +132,9 @@ def test_every_form_has_one_line_for_each_row():
     assert [json.loads(line) for line in written(rows, "jsonl").splitlines()] == rows
     assert "Où ?" in written(rows, "jsonl")
     assert written(rows, "text").splitlines() == [
-        "not duplicate  similarity 0.1000, probability 5.0%",
-        "error  bad",
-        "duplicate  similarity 0.9877, probability 87.5%",
+        "not duplicate: similarity 0.1000, probability 5.0%",
+        "error: bad",
+        "duplicate: similarity 0.9877, probability 87.5%",
     ]
 
 
@@ -215,7 +215,7 @@ def test_a_file_is_written_whole(folder, monkeypatch, capsys):
     as_json, as_csv, as_text = (Path(f"pairs.{suffix}").read_text().splitlines() for suffix in ("jsonl", "csv", "txt"))
     assert [json.loads(line)["duplicate"] for line in as_json] == [True, None]
     assert [row["duplicate"] for row in csv.DictReader(as_csv)] == ["True", ""]
-    assert [line.split()[0] for line in as_text] == ["duplicate", "error"]
+    assert [line.partition(":")[0] for line in as_text] == ["duplicate", "error"]
     assert sorted(path.name for path in folder.iterdir()) == ["detector", "pairs.csv", "pairs.jsonl", "pairs.txt"]
 
 

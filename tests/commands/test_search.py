@@ -126,7 +126,10 @@ def written(form: str, found: list) -> str:
 
 
 def test_answers_in_every_form():
-    lines = ["duplicate     0.7500  50%  où ?  (number 3)", "not duplicate 0.5000  25%  b  (number 1, x y)"]
+    lines = [
+        "duplicate: similarity 0.7500, probability 50.0%       où ?  (number 3)",
+        "not duplicate: similarity 0.5000, probability 25.0%   b  (number 1, x y)",
+    ]
     assert written("text", [ROWS]).splitlines() == lines
     assert written("text", [[], ROWS[:1]]) == f"nothing to compare with\n\n{lines[0]}\n"
     table = ["asked,similarity,probability,duplicate,number,question,x", '"say ""hi""",0.75,0.5,True,3,où ?,']

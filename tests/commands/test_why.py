@@ -21,7 +21,7 @@ def test_the_program_tells_verdict_words_and_parts(tmp_path):
     told = explain("I lost my card", "My card is gone", f"output={tmp_path / 'why.html'}")
     assert told.stderr == ""
     first, *_ = told.stdout.splitlines()
-    assert first == "duplicate  similarity 0.9999, probability 99.1%"
+    assert first == "duplicate: similarity 0.9999, probability 99.1%"
     found = why(Detector.load(FIXTURE), "I lost my card", "My card is gone")
     row = next(line for line in told.stdout.splitlines() if line.startswith("lost"))
     assert [float(number) for number in row.split()[1:]] == pytest.approx(

@@ -113,7 +113,7 @@ def test_two_questions_and_enter_give_a_verdict_and_coloured_words(page, detecto
     expect(verdict(page)).to_have_text("They ask the same")
     similarity = detector.similarity([SAME])
     meter = page.get_by_role("meter", name="Similarity")
-    expect(meter).to_have_attribute("aria-valuenow", f"{similarity[0]:.3f}")
+    expect(meter).to_have_attribute("aria-valuenow", f"{similarity[0]:.4f}")
     panel = page.get_by_role("tabpanel", name="Compare")
     expect(panel).to_contain_text(f"{detector.probability(similarity)[0]:.1%}".replace("%", " %"))
     expect(panel).to_contain_text(detector.threshold_note())

@@ -58,8 +58,8 @@ async function followAddress() {
 
 function showComparison(panel, answer) {
   const part = (name) => panel.querySelector(`.${name}`);
-  const similarity = answer.similarity.toFixed(3);
-  const threshold = answer.threshold.toFixed(3);
+  const similarity = answer.similarity.toFixed(4);
+  const threshold = answer.threshold.toFixed(4);
   part("verdict").textContent = verdict(answer.duplicate);
   part("verdict").classList.toggle("same", answer.duplicate);
   part("bar").setAttribute("aria-valuenow", similarity);
@@ -90,7 +90,7 @@ function tableRow(row, others) {
     "tr",
     { class: row.duplicate ? "same" : "" },
     element("td", {}, link),
-    element("td", { class: "number" }, row.similarity.toFixed(3)),
+    element("td", { class: "number" }, row.similarity.toFixed(4)),
     element("td", {}, row.duplicate ? "same" : "different"),
     ...others.map((name) => element("td", { "data-column": name }, row[name])),
   );
