@@ -1,14 +1,24 @@
-"""The towers that are measured, and the arithmetic that each cannot do without."""
+"""The towers that are measured, how they are trained, and the arithmetic that each cannot do without."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 
+from siamese.data.pairs import QuestionPairs
 from siamese.model import towers
+from siamese.model.losses import BinaryCrossentropy
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
+from siamese.text.vectorizer import TokenIds
 from siamese.text.word_vectors import random
+from siamese.training.loop import Pass, passes
+from siamese.training.optimizers import adam, constant
+
+BATCH, LEARNING_RATE, EPOCHS = 256, 0.001, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,13 @@ MEASURED = {
     "bilstm_128": MeasuredTower("bilstm", 128, "max"),
     "bilstm_200": MeasuredTower("bilstm", 200, "max"),
 }
+
+
+def training(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds) -> Iterator[Pass]:
+    """Train with cross-entropy and Adam at a constant rate, an epoch each time that the next value is asked for."""
+    optimizer = partial(adam, partial(constant, warmup_share=0.0), learning_rate=LEARNING_RATE)
+    weight = np.ones(len(pairs), np.float32)
+    return passes(network, BinaryCrossentropy(), optimizer, pairs, token_ids, weight, 0, EPOCHS, BATCH, 0.0)
 
 
 def measured(name: str) -> MeasuredTower:

@@ -2,7 +2,6 @@
 
 import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
 import math
-import time
 from collections.abc import Callable, Sequence
 
 import keras
@@ -12,18 +11,11 @@ from experiments.benchmark import keras_baseline
 from experiments.benchmark.limit import MatrixProduct, flops_per_pair
 from experiments.benchmark.pairs import read_or_make
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.towers import MeasuredTower, measured
+from experiments.benchmark.towers import BATCH, MeasuredTower, measured, training
 from siamese.data.pairs import QuestionPairs
-from siamese.data.splits import question_components
 from siamese.evaluation.timing import in_turn, ratios, seconds_of
-from siamese.model.losses import BinaryCrossentropy
 from siamese.text.vectorizer import TokenIds, Vectorizer
-from siamese.training.batches import PairBatches
-from siamese.training.loop import training_step
-from siamese.training.optimizers import adam, constant
 
-BATCH = 256
-LEARNING_RATE = 0.001
 WARM_STEPS = 3
 
 
@@ -100,27 +92,15 @@ def _ours(
     tower: MeasuredTower, pairs: QuestionPairs, token_ids: TokenIds, vocabulary: int, width: int, least: float
 ) -> Callable[[], float]:
     """Trains whole epochs for at least `least` seconds, the making of batches included; gives pairs per second."""
-    network = tower.network(vocabulary, width, seed=0)
-    weight = np.ones(len(pairs), np.float32)
-    batches = PairBatches(pairs, token_ids, question_components(pairs, only_duplicates=True), weight, BATCH, seed=0)
-    optimizer = adam(lambda peak, steps: constant(peak, steps, 0.0), 1, LEARNING_RATE)
-    step = training_step(network, BinaryCrossentropy(), optimizer, 0.0)
-    epochs = 0
-
-    def epoch() -> None:
-        nonlocal epochs
-        epochs += 1
-        loss = [step(batch) for batch in batches.epoch(epochs)]
-        float(loss[-1])
+    epochs = training(tower.network(vocabulary, width, seed=0), pairs, token_ids)
 
     def pairs_per_second() -> float:
-        started, trained = time.perf_counter(), 0
-        while trained == 0 or time.perf_counter() - started < least:
-            epoch()
-            trained += len(pairs)
-        return trained / (time.perf_counter() - started)
+        seconds = [next(epochs).seconds]
+        while sum(seconds) < least:
+            seconds.append(next(epochs).seconds)
+        return len(seconds) * len(pairs) / sum(seconds)
 
-    epoch()  # a whole one: every shape of batch occurs
+    next(epochs)  # a whole one: every shape of batch occurs
     return pairs_per_second
 
 

@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -20,6 +21,13 @@ from siamese.training.devices import broadcast_from_chief, encode_sharded, has_s
 SMALLER_IS_BETTER = frozenset(
     {"log_loss", "brier", "expected_calibration_error", "expected_calibration_error_uncalibrated"}
 )
+
+
+class Pass(NamedTuple):
+    """One pass over the training pairs: the mean loss, and the seconds that it took."""
+
+    loss: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -94,18 +102,14 @@ def fit(
     if has_several_hosts(strategy):
         same = {"pairs": pairs.digest(), "parameters": network.count_params(), "seed": seed}
         require_same_on_all_hosts(strategy, **same, epochs=epochs, batch_size=batch_size)
-    batches = PairBatches(pairs, token_ids, question_components(pairs, only_duplicates=True), weight, batch_size, seed)
-    with strategy.scope():
-        step = training_step(network, loss, optimizer(epochs * len(batches)), word_dropout)
-
     history: list[Epoch] = []
     best, best_weights, since_best = -np.inf, network.get_weights(), 0
     with tqdm(total=epochs * len(pairs), unit="pair", unit_scale=True, disable=not sys.stderr.isatty()) as progress:
-        for number in range(1, epochs + 1):
-            started = time.perf_counter()
-            losses = _run_epoch(step, batches, number, progress)
-            seconds = time.perf_counter() - started
-            mean_loss = float(np.mean(losses))
+        progress.set_description("epoch 1")
+        trained = passes(
+            network, loss, optimizer, pairs, token_ids, weight, seed, epochs, batch_size, word_dropout, progress.update
+        )
+        for number, (mean_loss, seconds) in enumerate(trained, start=1):
             if not np.isfinite(mean_loss):
                 raise ValueError(
                     f"the training loss became {mean_loss} in epoch {number}; "
@@ -122,6 +126,7 @@ def fit(
                 best, best_weights, since_best = score, network.get_weights(), 0
             if patience is not None and since_best >= patience:
                 break
+            progress.set_description(f"epoch {number + 1}")
     network.set_weights(best_weights)
     return history
 
@@ -132,13 +137,35 @@ def best_epoch(history: list[Epoch], monitor: str) -> Epoch:
     return max(history, key=lambda epoch: sign * epoch.dev[monitor])
 
 
-def _run_epoch(step: Callable, batches: PairBatches, number: int, progress: tqdm) -> list[float]:
-    losses = []
-    progress.set_description(f"epoch {number}")
-    for batch in batches.epoch(number):
-        losses.append(step(batch))
-        progress.update(len(batch.label))
-    return [float(value) for value in losses]
+def passes(
+    network: keras.Model,
+    loss: Loss,
+    optimizer: Callable[[int], keras.optimizers.Optimizer],
+    pairs: QuestionPairs,
+    token_ids: TokenIds,
+    weight: np.ndarray,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    word_dropout: float,
+    on_batch: Callable[[int], object] = lambda size: None,
+) -> Iterator[Pass]:
+    """Train one epoch each time that the next value is asked for.
+
+    Args:
+        on_batch: called after each step with its number of pairs.
+        (the others): as in `fit`.
+    """
+    batches = PairBatches(pairs, token_ids, question_components(pairs, only_duplicates=True), weight, batch_size, seed)
+    with network.distribute_strategy.scope():
+        step = training_step(network, loss, optimizer(epochs * len(batches)), word_dropout)
+    for number in range(1, epochs + 1):
+        started = time.perf_counter()
+        losses = []
+        for batch in batches.epoch(number):
+            losses.append(step(batch))
+            on_batch(len(batch.label))
+        yield Pass(float(np.mean([float(value) for value in losses])), time.perf_counter() - started)
 
 
 def training_step(
