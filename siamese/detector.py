@@ -218,7 +218,7 @@ def _read_choice(folder: Path) -> tuple[Calibration, DevScores | None]:
             )
         in_memory = {on_disk: name for name, on_disk in NAME_ON_DISK.items()}
         calibration = Calibration(**{in_memory.get(name, name): value for name, value in state["calibration"].items()})
-    except (KeyError, TypeError, json.JSONDecodeError) as problem:
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as problem:
         raise ValueError(f"{folder / 'detector.json'} holds no calibration: {problem!r}") from None
     if missing:
         raise ValueError(f"{folder} is not a saved detector: it has no {', '.join(missing)}")

@@ -45,6 +45,10 @@ def settings(*words: str) -> dict:
     return command_line("search", ["run=detector", *words])[0]
 
 
+def answered(given: dict, question: str) -> list[dict]:
+    return search.answers(*search.run(given), question, given["top"], given["where"], given["candidates"])
+
+
 def program(*words: str, stdin: str = "") -> tuple[list[str], str]:
     """The lines that a process of its own prints, and what it says on stderr."""
     done = subprocess.run(
@@ -60,7 +64,7 @@ def program(*words: str, stdin: str = "") -> tuple[list[str], str]:
 
 def test_answers_with_all_columns(detector):
     given = settings("index=faq.csv", "top=2")
-    rows = search.answers(*search.run(given), ASKED, given)
+    rows = answered(given, ASKED)
     similarity = detector.similarity([(ASKED, text) for text in QUESTIONS])
     best = np.argsort(-similarity)[:2]
     assert [row["number"] for row in rows] == best.tolist()
@@ -83,7 +87,7 @@ def test_built_saved_changed_and_asked(capsys):
     _, collection = search.run(settings("index=kept"))
     assert collection.table["number"].to_pylist() == [1, 2, 3, 4]
     given = settings("index=kept", "where.source=mail")
-    [row] = search.answers(*search.run(given), ASKED, given)
+    [row] = answered(given, ASKED)
     assert (row["number"], row["similarity"], row["topic"]) == (4, 1.0, "")
     search.run(settings("index=kept", "delete.number=4", "save=copy"))
     assert len(search.run(settings("index=kept"))[1]) == 4
@@ -92,8 +96,7 @@ def test_built_saved_changed_and_asked(capsys):
 
 def test_another_threshold():
     given = settings("index=faq.csv", "threshold=1")
-    detector, collection = search.run(given)
-    verdicts = [row["duplicate"] for row in search.answers(detector, collection, "cooking rice", given)]
+    verdicts = [row["duplicate"] for row in answered(given, "cooking rice")]
     assert verdicts == [True, False, False, False]
 
 

@@ -18,7 +18,7 @@ def small_tiles(monkeypatch):
         "PAIRS_AT_ONCE": 7,
         "QUERIES_AT_ONCE": 11,
     }.items():
-        monkeypatch.setattr(nearest_pairs, name, value)
+        monkeypatch.setattr(f"siamese.retrieval.nearest_pairs.{name}", value)
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,7 @@ def test_files_that_do_not_fit_are_refused(detector, questions, tmp_path):
 
 def test_other_folders_are_not_overwritten(collection, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ValueError, match="holds other things"):
+    with pytest.raises(ValueError, match="holds something else"):
         collection.save(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
