@@ -7,8 +7,8 @@ from siamese.comparison.options import varied
 from siamese.tracking.queries import TrackedRun
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     import optuna
+    from optuna.distributions import BaseDistribution
 
 FEWEST_RUNS = 8  # fewer tell nothing about several choices
 FEW_VALUES = 5  # a number with more values than these is one a sweep drew from a range
