@@ -192,6 +192,12 @@ def test_an_empty_folder_is_no_detector(tmp_path):
         Detector.load(tmp_path)
 
 
+@pytest.mark.parametrize("kind", [str, Path])
+def test_what_is_no_folder_is_never_looked_up(tmp_path, kind):
+    with pytest.raises(ValueError, match=r"nowhere is no folder; for a run or a registry URI use siamese\.registry\."):
+        Detector.load(kind(tmp_path / "nowhere"))
+
+
 def test_a_detector_from_before_the_light_network_is_refused(folder):
     """Its format counts, not the files that it lacks."""
     rewrite(folder / "detector.json", format_version=1)

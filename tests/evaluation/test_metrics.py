@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from siamese.evaluation.metrics import CALIBRATION_BINS, graded_metrics, intervals, pair_metrics, values
+from siamese.data.pairs import QuestionPairs
+from siamese.evaluation.metrics import (
+    CALIBRATION_BINS,
+    METRICS_VERSION,
+    graded_metrics,
+    intervals,
+    pair_metrics,
+    values,
+)
+from siamese.evaluation.report import evaluate
 
 # Four pairs in falling order of similarity; from 0.75 on the verdict is "duplicate".
 LABEL = np.array([True, False, True, False])
@@ -154,3 +163,65 @@ def test_graded_by_eye():
     found = graded_metrics(np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.2, 0.9]))
     assert found == pytest.approx({"pearson": 8 / math.sqrt(76), "spearman": 1.0})
     assert graded_metrics(np.array([0.1, 0.2]), np.array([0.5, 0.5])) == {"pearson": 0.0, "spearman": 0.0}
+
+
+# Golden values: what METRICS_VERSION stands for
+
+NUMBERS = np.arange(60)
+GOLDEN = {  # of METRICS_VERSION 1; the value, and its interval where it has one
+    "accuracy": (0.75, 0.633333333, 0.866666667),
+    "precision": (0.434782609, 0.210526316, 0.651141304),
+    "recall": (0.833333333, 0.6, 1),
+    "f1": (0.571428571, 0.328603604, 0.746607143),
+    "roc_auc": (0.927951389, 0.84245, 0.998429233),
+    "average_precision": (0.853522404, 0.694785031, 0.99520202),
+    "log_loss": (0.337817069, 0.263615315, 0.405396986),
+    "brier": (0.0994025423, 0.0695755179, 0.129051762),
+    "expected_calibration_error": (0.175267729, 0.15120275, 0.250340754),
+    "expected_calibration_error_uncalibrated": (0.227333334, 0.174333334, 0.301641667),
+    "pearson": (0.784199595,),
+    "spearman": (0.694730029,),
+    "retrieval_mining_average_precision": (0.090282044,),
+    "retrieval_mining_best_f1": (0.173913043,),
+    "retrieval_mining_best_threshold": (0.71,),
+    "retrieval_recall_at_1": (0.0333333333,),
+    "retrieval_recall_at_10": (0.516666667,),
+    "retrieval_mrr_at_10": (0.352777778,),
+    "retrieval_ndcg_at_10": (0.331496497,),
+    "retrieval_queries": (12,),
+    "retrieval_corpus": (24,),
+    "retrieval_duplicate_pairs": (21,),
+}
+
+
+def golden_pairs(part: int) -> QuestionPairs:
+    """60 pairs of 24 questions with graded labels; every question shares its meaning with five others."""
+    left, right = NUMBERS % 24, (NUMBERS * 7 + part + NUMBERS // 24) % 24
+    label = np.where(left % 4 == right % 4, 1 - NUMBERS % 3 / 5, NUMBERS % 4 / 8)
+    return QuestionPairs.from_texts([f"{part} {i}" for i in left], [f"{part} {i}" for i in right], label)
+
+
+def golden_similarity(pairs: QuestionPairs) -> np.ndarray:
+    """`float32[60]`; some are equal."""
+    return np.round(0.55 * pairs.label + 0.45 * (NUMBERS * 37 % 41 / 41), 2).astype(np.float32)
+
+
+def golden_neighbors(questions) -> tuple[np.ndarray, np.ndarray]:
+    """Eleven neighbors of each question, duplicates among them, and their similarities."""
+    number = np.arange(len(questions))[:, None]
+    steps = np.array([4, 1, 6, 8, 3, 12, 2, 16, 5, 20, 7])
+    return (number + steps + number % 3) % len(questions), np.round(1 - np.arange(11) / 12 - number % 5 / 100, 3)
+
+
+def test_the_version_of_the_metrics_stands_for_these_values():
+    parts = {"dev": golden_pairs(0), "test": golden_pairs(1)}
+    report = evaluate(golden_similarity, parts, "recall@0.9", 3, 100, True, golden_neighbors)[1]["test"]
+    found = {name: (value, *report.intervals.get(name, ())) for name, value in report.metrics.items()}
+    raise_it = (
+        "figures changed for the same pairs: raise METRICS_VERSION in siamese/evaluation/metrics.py, so that runs "
+        "measured before are no longer compared with new ones; then write the new values and the new version here"
+    )
+    assert found.keys() == GOLDEN.keys(), raise_it
+    for name, expected in GOLDEN.items():
+        assert found[name] == pytest.approx(expected, rel=1e-5), f"{name}: {raise_it}"
+    assert METRICS_VERSION == "1", "the values here are those of version 1; write those of the new one"
