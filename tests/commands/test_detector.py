@@ -28,7 +28,7 @@ def test_threshold_and_prior_are_heeded_and_told(capsys):
     ("changed", "message"),
     [
         ({"prior": "many"}, "prior must be a share of duplicates such as 0.01, got 'many'"),
-        ({"tracking.uri": None}, "tracking.uri is empty; give the address of a store"),
+        ({"run": None, "tracking.uri": None}, "tracking.uri is empty; give the address of a store"),
         ({"run": "nowhere", "tracking.uri": "sqlite:///{folder}/mlflow.db"}, "run=nowhere is no run of sqlite:"),
     ],
 )

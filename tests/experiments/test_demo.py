@@ -222,7 +222,7 @@ def test_the_program_searches_the_shipped_questions_and_calls_it_by_local_names(
     [
         (["What now"], "'What now' is no setting; the settings are run, index, column"),
         (["prot=1"], "there is no setting prot; the settings are run, index, column"),
-        (["port=70000"], "cannot listen on 127.0.0.1, port 70000.*; give another port, as in port=5004"),
+        (["port=70000"], "cannot listen on 127.0.0.1, port 70000.*; give another port, such as port=5004"),
         (["index=none.csv"], "none.csv"),
         ([f"index={DETECTOR}"], "is no collection"),
         ([f"run={ROOT}"], "is not a saved detector"),
