@@ -11,6 +11,7 @@ import numpy as np
 
 from siamese.detector import Detector
 from siamese.evaluation.calibration import verdict_sentence
+from siamese.inference.similarities import Cosine
 from siamese.text.vectorizer import UNKNOWN, TokenIds
 
 
@@ -109,7 +110,7 @@ def _token_ids(questions: list[np.ndarray]) -> TokenIds:
 
 def _contributions(detector: Detector, sides: list[np.ndarray], word_of: tuple[np.ndarray, ...]) -> np.ndarray | None:
     """The contribution of each pair of words to the cosine, `float64[left words, right words]`."""
-    if detector.network.comparison != "Cosine" or not all(map(len, word_of)):
+    if not isinstance(detector.network.comparison, Cosine) or not all(map(len, word_of)):
         return None
     directions = []
     for ids, words in zip(sides, word_of, strict=True):

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 PRECISIONS = ("float32", "float16", "int8")
 OPSET = 17  # the first with LayerNormalization (ONNX 1.12, 2022)
@@ -65,6 +65,10 @@ class Graph:
         """A number, or a list of numbers."""
         return self.array(f"{dtype.__name__} {value}", np.array(value, dtype))
 
+    def cast(self, value: str, dtype: type[np.generic]) -> str:
+        """The same numbers in another type."""
+        return self.add("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
     def weight(self, name: str, array: np.ndarray, channel: tuple[int, ...]) -> str:
         """`float32[...]`, from an array that is stored in the graph's precision.
 
@@ -92,7 +96,7 @@ class Graph:
         # not DequantizeLinear, which onnxruntime 1.32 recomputes in every call
         if self.precision == "float32":
             return values
-        unscaled = self.add("Cast", values, to=TensorProto.FLOAT)
+        unscaled = self.cast(values, np.float32)
         return unscaled if scale is None else self.add("Mul", unscaled, scale)
 
     def model(

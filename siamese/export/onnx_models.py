@@ -7,7 +7,6 @@ rounding.
 import onnx
 from onnx import TensorProto, helper
 
-from siamese.export import onnx_nodes
 from siamese.export.onnx_graph import Graph
 from siamese.inference.network import NumpyNetwork
 
@@ -22,10 +21,10 @@ def tower_model(network: NumpyNetwork, precision: str = "float32") -> onnx.Model
         precision: in which its weights are stored, see `onnx_graph`.
 
     Raises:
-        ValueError: the precision or a layer is unknown, or a weight too large for the precision.
+        ValueError: the precision is unknown, a layer is not written in ONNX, or a weight is too large for the precision.
     """
     graph = Graph(precision)
-    embedding = onnx_nodes.embed(graph, network, "questions")
+    embedding = _embed(graph, network, "questions")
     output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", network.dimension])
     return graph.model("tower", [_tokens("questions", "length")], [(embedding, output)])
 
@@ -40,11 +39,19 @@ def network_model(network: NumpyNetwork, precision: str = "float32") -> onnx.Mod
         ValueError: as `tower_model` does.
     """
     graph = Graph(precision)
-    sides = [onnx_nodes.embed(graph, network, side) for side in ("left", "right")]
-    similarity = onnx_nodes.compare(graph, network, *sides)
+    sides = [_embed(graph, network, side) for side in ("left", "right")]
+    similarity = network.comparison.onnx(graph, *sides)
     output = helper.make_tensor_value_info("similarity", TensorProto.FLOAT, ["batch"])
     inputs = [_tokens(side, f"{side}_length") for side in ("left", "right")]
     return graph.model("network", inputs, [(similarity, output)])
+
+
+def _embed(graph: Graph, network: NumpyNetwork, questions: str) -> str:
+    """Embeddings `float32[batch, dimension]` of questions `int32[batch, length]`, zeros behind the last token."""
+    values: dict[str, str] = {}
+    for layer, inputs in network.steps:
+        values[layer.name] = layer.onnx(graph, [values[name] for name in inputs], questions)
+    return values[layer.name]
 
 
 def _tokens(name: str, length: str) -> onnx.ValueInfoProto:

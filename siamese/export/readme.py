@@ -3,13 +3,9 @@
 from typing import Any
 
 from siamese.evaluation.tables import markdown
+from siamese.inference.parts import part_of_kind
+from siamese.inference.similarities import Similarity
 
-SIMILARITIES = {
-    "Cosine": "((1 + cos(u, v)) / 2)⁴",
-    "Euclidean": "1 / (1 + |u - v|₂ / {scale})",
-    "Manhattan": "exp(-|u - v|₁), |·|₁ being the sum of absolute values",
-    "Learned": "made by layers of its own, which only `network*.onnx` has",
-}
 COLUMNS = ("file", "MB", "difference", "ROC AUC", "ROC AUC lost, 95 % interval", "speed")
 BUCKETS = """   A word that is not in the vocabulary has the id {first_bucket} + CRC-32 of its UTF-8 bytes modulo {oov_buckets}
    (the CRC-32 of zlib and PNG). So take the words themselves: normalize the question with the tokenizer's
@@ -31,6 +27,7 @@ def readme(head: dict[str, Any]) -> str:
         head: the content of export.json, see siamese/commands/export.py.
     """
     text, verdict, data, similarity = (head[name] for name in ("text", "verdict", "measured_on", "similarity"))
+    formula = part_of_kind(Similarity, similarity["layer"], "similarity").formula.format(**similarity["config"])
     return f"""# Do two questions ask the same thing?
 
 A trained detector, exported from {head["source"]}. Two questions through `example.py`:
@@ -54,7 +51,7 @@ A trained detector, exported from {head["source"]}. Two questions through `examp
 | `network*.onnx` | `left` int32[batch, left_length], `right` int32[batch, right_length] | `similarity` float32[batch] |
 
 Batch and lengths are free, from 1 on. Ids lie in [0, {head["token_ids"]}). The similarity of two embeddings u, v is
-{SIMILARITIES[similarity["layer"]].format(**similarity["config"])}. It lies in [0, 1] and does not depend on their order.
+{formula}. It lies in [0, 1] and does not depend on their order.
 The ONNX models use standard operators of opset {head["opset"]}. All compute in float32; in `*_float16` and `*_int8` the
 weights are stored smaller.
 {SAVED_MODEL if "tensorflow" in head["versions"] else ""}

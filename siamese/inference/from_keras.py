@@ -1,4 +1,4 @@
-"""Export: a Keras network -> the plain description and arrays that `NumpyNetwork` runs.
+"""From Keras: a Keras network -> the description and arrays that `NumpyNetwork` runs.
 
 The only file of this folder that knows Keras; serving never imports it.
 """
@@ -9,26 +9,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from siamese.inference.binding import Arrays
+from siamese.inference.layers import Embedding
 from siamese.inference.network import NumpyNetwork
-from siamese.model import layers, lstm, similarity
+from siamese.inference.parts import Layer, P, QuestionLayer, find
+from siamese.inference.similarities import Similarity
+from siamese.model.layers import PackWords
 
-KINDS = {  # exact classes, for a subclass may compute anything
-    keras.layers.Embedding: "Embedding",
-    layers.WordEmbedding: "Embedding",
-    keras.layers.Dense: "Dense",
-    keras.layers.LayerNormalization: "LayerNormalization",
-    keras.layers.ReLU: "ReLU",
-    keras.layers.Concatenate: "Concatenate",
-    layers.NGrams: "NGrams",
-    lstm.BidirectionalLSTM: "BidirectionalLSTM",
-    layers.Pool: "Pool",
-    similarity.Cosine: "Cosine",
-    similarity.Euclidean: "Euclidean",
-    similarity.Manhattan: "Manhattan",
-    similarity.Learned: "Learned",
-}
 POSITION = 1  # PackWords' output that says where the tokens' vectors stand among those of the distinct words
+
+
+class UnknownLayerError(ValueError):
+    """A Keras network has a layer that NumPy cannot compute; Keras alone can run the network."""
+
+
+def check(network: keras.Model) -> None:
+    """Raise UnknownLayerError unless NumPy can run a network from `siamese_network`; no weight is copied."""
+    _describe(network)
 
 
 def numpy_network(network: keras.Model) -> NumpyNetwork:
@@ -38,11 +34,10 @@ def numpy_network(network: keras.Model) -> NumpyNetwork:
         network: from `siamese_network`.
 
     Raises:
-        ValueError: it has a layer that a light network does not know, or settings that no tower of this project uses.
+        UnknownLayerError: a layer is of a class that no registered part computes, or has settings that it does not compute.
     """
-    tower, arrays = _tower(network.get_layer("tower"))
-    comparison, more = _similarity(network.get_layer("similarity"))
-    return NumpyNetwork({"tower": tower, "similarity": comparison}, arrays | more)
+    description, weights = _describe(network)
+    return NumpyNetwork(description, {name: _array(weight) for name, weight in weights.items()})
 
 
 def save_keras(network: keras.Model, folder: Path) -> None:
@@ -51,105 +46,94 @@ def save_keras(network: keras.Model, folder: Path) -> None:
     keras.Model(network.inputs, network.outputs, name=network.name).save(folder / "network.keras")
 
 
-def _tower(tower: keras.Model) -> tuple[list[dict[str, Any]], Arrays]:
-    """The steps in the order of their computation, and their arrays.
+def _describe(network: keras.Model) -> tuple[dict[str, Any], dict[str, keras.Variable]]:
+    """The description, and the weights by the names of their arrays."""
+    steps, weights = _tower(network.get_layer("tower"))
+    part, config, more = _read(Similarity, network.get_layer("similarity"))
+    return {"tower": steps, "similarity": {"layer": part.__name__, "config": config}}, weights | more
+
+
+def _tower(tower: keras.Model) -> tuple[list[dict[str, Any]], dict[str, keras.Variable]]:
+    """The steps in the order of their computation, and their weights.
 
     Keras' description of the model tells what each layer reads. Packing and dropout have no step; the
     indices that Keras hands from layer to layer are known from where its vectors come from.
     """
-    description = tower.get_config()
+    if not isinstance(tower, keras.Model) or not hasattr(tower, "operations"):
+        raise UnknownLayerError(f"the tower is a {_import_path(tower)}, expected keras.Model(inputs, outputs)")
+    description, layers = tower.get_config(), {each.name: each for each in tower.operations}
     steps: list[dict[str, Any]] = []
-    arrays: Arrays = {}
+    weights: dict[str, keras.Variable] = {}
     stands_for: dict[str, str] = {}  # name of a layer -> of the step whose values it gives
     per_token: set[str] = set()  # steps that give each token a vector of its own
     for each in description["layers"]:
-        layer = tower.get_layer(each["name"])
-        if isinstance(layer, keras.layers.InputLayer | layers.PackWords):
+        layer = layers[each["name"]]
+        if isinstance(layer, keras.layers.InputLayer | PackWords):
             continue
         if len(each["inbound_nodes"]) != 1:
-            raise ValueError(f"the layer {layer.name} is called {len(each['inbound_nodes'])} times, expected once")
+            raise UnknownLayerError(
+                f"the layer {layer.name} is called {len(each['inbound_nodes'])} times, expected once"
+            )
         sources = _sources(each["inbound_nodes"][0]["args"])
         inputs = [stands_for[name] for name, _ in sources if name in stands_for]
         stands_for[layer.name] = layer.name
-        if isinstance(layer, keras.layers.Dropout):
+        if type(layer) is keras.layers.Dropout and inputs:
             stands_for[layer.name] = inputs[0]
             continue
-        kind, config, weights = _layer(layer)
-        if kind in ("NGrams", "BidirectionalLSTM", "Pool") and (sources[1][1] == POSITION) == (inputs[0] in per_token):
-            each_has = "token a vector of its own" if inputs[0] in per_token else "distinct word a vector"
-            raise ValueError(
-                f"the layer {layer.name} reads {inputs[0]}, which gives each {each_has}, at the wrong positions"
-            )
-        if kind in ("NGrams", "BidirectionalLSTM") or (kind != "Pool" and set(inputs) & per_token):
+        part, config, own = _read(Layer, layer)
+        if not inputs and not issubclass(part, Embedding):
+            raise UnknownLayerError(f"the layer {layer.name} reads no vectors of words")
+        if issubclass(part, QuestionLayer):
+            _check_positions(layer, inputs, sources, per_token)
+            mixes_words = part.rows == "tokens"
+        else:
+            mixes_words = bool(set(inputs) & per_token)
+        if mixes_words:
             per_token.add(layer.name)
-        steps.append({"layer": kind, "name": layer.name, "inputs": inputs, "config": config})
-        arrays |= {f"{layer.name}/{name}": _array(weight) for name, weight in weights.items()}
+        steps.append({"layer": part.__name__, "name": layer.name, "inputs": inputs, "config": config})
+        weights |= own
     output = stands_for[description["output_layers"][0]]
     if steps[-1]["name"] != output:
-        raise ValueError(f"the tower's output {output} must be its last layer, but that is {steps[-1]['name']}")
-    return steps, arrays
+        raise UnknownLayerError(f"the tower's output {output} must be its last layer, but that is {steps[-1]['name']}")
+    return steps, weights
 
 
-def _layer(layer: keras.layers.Layer) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """What a light network must know of a layer: its kind, its settings and its weights by name."""
-    kind = _kind(layer)
-    config: dict[str, Any] = {}
-    weights: tuple[str, ...] = ()
-    usual = True
-    match kind:
-        case "Embedding":
-            config = {"ids": layer.input_dim, "width": layer.output_dim}
-            weights = ("embeddings",)
-        case "Dense":
-            usual = layer.use_bias and layer.activation is keras.activations.linear
-            config = {"units": layer.units}
-            weights = ("kernel", "bias")
-        case "LayerNormalization":
-            usual = layer.center and layer.scale and not layer.rms_scaling and list(layer.axis) == [-1]
-            config = {"epsilon": layer.epsilon}
-            weights = ("gamma", "beta")
-        case "ReLU":
-            usual = layer.max_value is None and layer.negative_slope == 0 and layer.threshold == 0
-        case "Concatenate":
-            usual = layer.axis == -1
-        case "NGrams":
-            config = {"filters": layer.filters, "kernel_sizes": layer.kernel_sizes}
-            weights = ("kernel", "bias")
-        case "BidirectionalLSTM":
-            config = {"units": layer.units}
-            weights = ("kernel", "recurrent_kernel", "bias")
-        case "Pool":
-            config = {"pooling": layer.pooling}
-    if not usual:
-        raise ValueError(
-            f"the layer {layer.name}, a {type(layer).__name__}, has settings that a light network does not know: "
-            f"{layer.get_config()}"
+def _check_positions(
+    layer: keras.layers.Layer, inputs: list[str], sources: list[tuple[str, int]], per_token: set[str]
+) -> None:
+    """Raise UnknownLayerError unless a layer reads positions exactly where its vectors are those of distinct words."""
+    if (POSITION in [output for _, output in sources]) == (inputs[0] in per_token):
+        each_has = "token a vector of its own" if inputs[0] in per_token else "distinct word a vector"
+        raise UnknownLayerError(
+            f"the layer {layer.name} reads {inputs[0]}, which gives each {each_has}, at the wrong positions"
         )
-    return kind, config, {name: getattr(layer, name) for name in weights}
 
 
-def _similarity(layer: keras.layers.Layer) -> tuple[dict[str, Any], Arrays]:
-    """The description of the similarity, and its arrays."""
-    kind = _kind(layer)
-    config: dict[str, Any] = {}
-    arrays: Arrays = {}
-    if kind == "Euclidean":
-        config = {"scale": layer.scale}
-    elif kind == "Learned":
-        config = {"units": layer.units}
-        for number, each in enumerate([*layer.hidden, layer.output_layer]):
-            arrays |= {f"similarity/{number}/{name}": _array(getattr(each, name)) for name in ("kernel", "bias")}
-        arrays["similarity/ceiling"] = _array(layer.ceiling)
-    return {"layer": kind, "config": config}, arrays
-
-
-def _kind(layer: keras.layers.Layer) -> str:
-    if type(layer) not in KINDS:
-        raise ValueError(
-            f"the layer {layer.name} is a {type(layer).__name__}, which a light network does not know; "
-            "teach it in siamese/light"
+def _read(base: type[P], layer: keras.layers.Layer) -> tuple[type[P], dict[str, Any], dict[str, keras.Variable]]:
+    """What computes a Keras layer in NumPy, its settings, and its weights by the names of their arrays."""
+    path = _import_path(layer)
+    part = find(base, lambda each: path in each.keras_classes)
+    if part is None:
+        raise UnknownLayerError(
+            f"the layer {layer.name} is a {path}, which no registered {base.__name__.lower()} computes in NumPy; "
+            "siamese/inference/__init__.py says how to register one"
         )
-    return KINDS[type(layer)]
+    config = layer.get_config() if part.required else {}
+    for name, required in part.required:
+        if config.get(name) != required:
+            raise UnknownLayerError(
+                f"the layer {layer.name} is a {path} with {name}={config.get(name)!r}, "
+                f"but NumPy computes only {name}={required!r}"
+            )
+    weights = {f"{layer.name}/{name}": weight for name, weight in part.keras_weights(layer).items()}
+    return part, part.keras_settings(layer), weights
+
+
+def _import_path(layer: object) -> str:
+    """Where the class of a layer is imported from."""
+    kind = type(layer)
+    public = getattr(keras.layers, kind.__name__, None) is kind
+    return f"{'keras.layers' if public else kind.__module__}.{kind.__qualname__}"
 
 
 def _array(weight: keras.Variable) -> np.ndarray:

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from siamese.inference.binding import Arrays, Tables, bind_similarity
 from siamese.inference.packing import Packing
+from siamese.inference.parts import Arrays, Layer, Tables, bind
 from siamese.inference.plan import Plan
+from siamese.inference.similarities import Similarity
 from siamese.inference.threads import Each, cores, side_by_side
 from siamese.text.vectorizer import TokenIds
 
@@ -38,7 +39,8 @@ class NumpyNetwork:
     Attributes:
         vocabulary: number of token ids.
         dimension: width of an embedding.
-        comparison: what compares two embeddings: Cosine, Euclidean, Manhattan or Learned.
+        steps: the layers of the tower with the names of their inputs, in the order of their computation.
+        comparison: what compares two embeddings.
 
     Raises:
         ValueError: a layer is unknown, or an array is missing, superfluous or not of the shape it should have.
@@ -49,8 +51,9 @@ class NumpyNetwork:
         unused = dict(arrays)
         self._plan = Plan(description["tower"], unused)
         self.vocabulary, self.dimension = self._plan.vocabulary, self._plan.dimension
-        self.comparison: str = description["similarity"]["layer"]
-        self._similarity = bind_similarity(**description["similarity"], dimension=self.dimension, arrays=unused)
+        self.steps: list[tuple[Layer, list[str]]] = self._plan.steps
+        kind, config = description["similarity"]["layer"], description["similarity"]["config"]
+        self.comparison = bind(Similarity, kind, config, self.dimension, unused, "similarity")
         if unused:
             raise ValueError(f"no layer has the arrays {', '.join(sorted(unused))}")
 
@@ -115,7 +118,7 @@ class NumpyNetwork:
         similarity = np.empty(len(left), np.float32)
         for start in range(0, len(left), PAIRS_AT_ONCE):
             part = slice(start, start + PAIRS_AT_ONCE)
-            similarity[part] = self._similarity(left[part], right[part])
+            similarity[part] = self.comparison(left[part], right[part])
         return similarity
 
     def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:

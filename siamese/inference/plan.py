@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from siamese.inference.binding import Arrays, QuestionLayer, RowLayer, Tables, bind_layer
+from siamese.inference.layers import Embedding
 from siamese.inference.packing import Packing
+from siamese.inference.parts import Arrays, Layer, QuestionLayer, RowLayer, Tables, bind
 
 
 class Plan:
@@ -21,6 +22,7 @@ class Plan:
         arrays: "name of the step/name of the weight" -> `float32[...]`; what the tower has is taken out.
 
     Attributes:
+        steps: each layer with the names of its inputs, in the order of their computation.
         vocabulary: number of token ids.
         dimension: width of an embedding.
         table_width: numbers kept for each distinct word.
@@ -33,6 +35,7 @@ class Plan:
 
     def __init__(self, tower: Sequence[dict[str, Any]], arrays: Arrays):
         readers = Counter(name for step in tower for name in step["inputs"])
+        self.steps: list[tuple[Layer, list[str]]] = []
         self._inputs = {step["name"]: step["inputs"] for step in tower}
         self._on_words: dict[str, RowLayer] = {}
         self._behind: dict[str, RowLayer | QuestionLayer] = {}
@@ -41,36 +44,28 @@ class Plan:
         self.vocabulary = self.table_width = 0
         for step in tower:
             name, inputs = step["name"], step["inputs"]
-            layer = bind_layer(
-                step["layer"],
-                step["config"],
-                sum(width[each] for each in inputs),
-                all(readers[each] == 1 for each in inputs),
-                arrays,
-                name,
-            )
+            layer = bind(Layer, step["layer"], step["config"], sum(width[each] for each in inputs), arrays, name)
+            self.steps.append((layer, inputs))
             width[name] = layer.width
-            if step["layer"] == "Embedding":
-                self.vocabulary, rows[name] = step["config"]["ids"], "words"
-            elif isinstance(layer, RowLayer):
-                rows[name] = rows[inputs[0]]
-            else:
-                rows[name] = "questions" if step["layer"] == "Pool" else "tokens"
+            if isinstance(layer, QuestionLayer):
+                rows[name] = layer.rows
                 self.table_width += layer.table_width if rows[inputs[0]] == "words" else 0
-            if isinstance(layer, RowLayer) and rows[name] == "words":
-                self._on_words[name] = layer
-            else:
                 self._behind[name] = layer
+                continue
+            assert isinstance(layer, RowLayer), f"{layer} must be a RowLayer or a QuestionLayer"
+            layer.in_place = all(readers[each] == 1 for each in inputs)
+            if isinstance(layer, Embedding):
+                self.vocabulary, rows[name] = layer.ids, "words"
+            else:
+                rows[name] = rows[inputs[0]]
+            (self._on_words if rows[name] == "words" else self._behind)[name] = layer
         self._output = tower[-1]["name"]
         if rows[self._output] != "questions":
             raise ValueError(f"{self._output}, the last step of the tower, gives no row for each question")
         self.dimension = width[self._output]
         self.widest = max((width[name] for name in rows if rows[name] == "tokens"), default=0)
-        self.additive = all(
-            layer.additive if isinstance(layer, RowLayer) else layer.shares is not None
-            for layer in self._behind.values()
-        )
-        self.additive &= not self.widest  # a token's own vector depends on its neighbours
+        # a token's own vector depends on its neighbors
+        self.additive = not self.widest and all(layer.additive for layer in self._behind.values())
 
     def tabulate(self, words: np.ndarray) -> dict[str, Tables]:
         """All that depends on words alone, `int64[words]`: name of a step that looks at questions -> its tables."""
@@ -106,6 +101,5 @@ class Plan:
             if isinstance(layer, RowLayer):
                 values[name] = layer.compute(*(values[each] for each in self._inputs[name]))
             else:
-                assert layer.shares is not None, "the tower is not additive"
                 values[name] = layer.shares(tables[name], packing.word, packing)
         return values[self._output]

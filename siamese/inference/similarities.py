@@ -1,68 +1,181 @@
-"""Similarities in NumPy: two embeddings -> a number in [0, 1]. The formulas and their reasons are in siamese/model/similarity.py.
+"""Similarities: two embeddings -> a number in [0, 1], in NumPy, in ONNX and as a distance of points.
 
-Each takes `float32[pairs, dimension]` twice and gives `float32[pairs]`; each is symmetric to the bit.
+The formulas and their reasons are in siamese/model/similarity.py. Each is symmetric to the bit.
 """
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
-EPSILON = np.float32(1e-12)
+from siamese.inference import onnx_operators as operators
+from siamese.inference.onnx_operators import EPSILON, Graph
+from siamese.inference.parts import Part, Take, register
 
 
-def cosine(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """((1 + cos(u, v)) / 2)⁴."""
-    apart = _unit(left) - _unit(right)
-    return np.square(np.square(np.maximum(1 - _squares(apart) / 4, 0)))
+class Similarity(Part):
+    """What compares embeddings.
 
-
-def euclidean(left: np.ndarray, right: np.ndarray, scale: float) -> np.ndarray:
-    """1 / (1 + |u - v|₂ / scale)."""
-    distance = _norm(left - right)
-    return 1 - distance / (distance + np.float32(scale))
-
-
-def manhattan(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """exp(-|u - v|₁)."""
-    return np.exp(-np.abs(left - right).sum(axis=-1))
-
-
-def learned(
-    left: np.ndarray,
-    right: np.ndarray,
-    hidden: Sequence[tuple[np.ndarray, np.ndarray]],
-    output: tuple[np.ndarray, np.ndarray],
-    ceiling: np.ndarray,
-) -> np.ndarray:
-    """sigmoid(c - softplus(c - m) · tanh(5 r)), with a ReLU network m of |u - v| and u·v.
-
-    Args:
-        left, right: the embeddings.
-        hidden: kernel `float32[inputs, units]` and bias `float32[units]` of each ReLU layer.
-        output: kernel `float32[units, 1]` and bias `float32[1]` of m.
-        ceiling: c, `float32[]`.
+    Attributes:
+        formula: for readers who compare embeddings u, v themselves; {name} stands for a setting.
+        unit: whether an embedding becomes a point by being brought to length 1, as where directions count most;
+            else it is a point as it is.
     """
-    difference = left - right
-    dimension = left.shape[1]
-    (kernel, bias), *others = *hidden, output
-    x = np.abs(difference) @ kernel[:dimension]  # as the product of |u - v| and u·v side by side, without the copy
-    x += (left * right) @ kernel[dimension:]
-    x += bias
-    for kernel, bias in others:
-        x = np.maximum(x, 0, out=x) @ kernel
+
+    formula: ClassVar[str] = "what `network*.onnx` computes"
+    unit: ClassVar[bool] = False
+
+    def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """`float32[pairs, dimension]` twice -> `float32[pairs]` in [0, 1]."""
+        raise NotImplementedError
+
+    def onnx(self, graph: Graph, left: str, right: str) -> str:
+        """The same in an ONNX graph: `float32[batch, dimension]` twice -> `float32[batch]`."""
+        raise self.no_onnx()
+
+    def radius(self, threshold: float) -> float | None:
+        """The Euclidean distance that two points have at most if their similarity reaches a threshold in (0, 1].
+
+        Returns:
+            None if there is no such distance, or none close enough to be of use: then the nearest points are
+            candidates, and the similarity itself decides among them.
+        """
+        return None
+
+
+@register
+class Cosine(Similarity):
+    """((1 + cos(u, v)) / 2)⁴, that is (1 - d² / 4)⁴ at the distance d of the points."""
+
+    keras_classes = ("siamese.model.similarity.Cosine",)
+    formula = "((1 + cos(u, v)) / 2)⁴"
+    unit = True
+
+    def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """1 + cos from |u/|u| - v/|v||², so that equal embeddings give exactly 1."""
+        apart = _unit(left) - _unit(right)
+        return np.square(np.square(np.maximum(1 - _squares(apart) / 4, 0)))
+
+    def onnx(self, graph: Graph, left: str, right: str) -> str:
+        """The formula in ONNX."""
+        apart = operators.squares(graph, graph.add("Sub", operators.unit(graph, left), operators.unit(graph, right)))
+        quarter = graph.add("Div", apart, graph.constant(4, np.float32))
+        return operators.square(graph, operators.square(graph, graph.add("Relu", operators.one_minus(graph, quarter))))
+
+    def radius(self, threshold: float) -> float:
+        """2 √(1 - threshold^¼)."""
+        return float(2 * np.sqrt(1 - threshold**0.25))
+
+
+@register
+class Euclidean(Similarity):
+    """1 / (1 + |u - v|₂ / scale)."""
+
+    keras_classes = ("siamese.model.similarity.Euclidean",)
+    settings = ("scale",)
+    formula = "1 / (1 + |u - v|₂ / {scale})"
+
+    def __init__(self, take: Take, dimension: int, /, scale: float):
+        self.scale = scale
+
+    def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """1 - d / (d + scale), exactly 1 at d = 0."""
+        distance = _norm(left - right)
+        return 1 - distance / (distance + np.float32(self.scale))
+
+    def onnx(self, graph: Graph, left: str, right: str) -> str:
+        """The formula in ONNX."""
+        distance = operators.norm(graph, graph.add("Sub", left, right))
+        beyond = graph.add("Add", distance, graph.constant(self.scale, np.float32))
+        return operators.one_minus(graph, graph.add("Div", distance, beyond))
+
+    def radius(self, threshold: float) -> float:
+        """Scale · (1 - threshold) / threshold."""
+        return float(self.scale * (1 - threshold) / threshold)
+
+
+@register
+class Manhattan(Similarity):
+    """exp(-|u - v|₁).
+
+    It is at most exp(-d) at the distance d, a bound too wide to be of use: in 600 dimensions |u - v|₁ is some twenty
+    times d. So there is no radius.
+    """
+
+    keras_classes = ("siamese.model.similarity.Manhattan",)
+    formula = "exp(-|u - v|₁), |·|₁ being the sum of absolute values"
+
+    def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """exp of minus the sum over the dimensions."""
+        return np.exp(-np.abs(left - right).sum(axis=-1))
+
+    def onnx(self, graph: Graph, left: str, right: str) -> str:
+        """The formula in ONNX."""
+        distance = operators.total(graph, graph.add("Abs", graph.add("Sub", left, right)))
+        return graph.add("Exp", graph.add("Neg", distance))
+
+
+@register
+class Learned(Similarity):
+    """sigmoid(c - softplus(c - m) · tanh(5 r)), with a ReLU network m of |u - v| and u·v."""
+
+    keras_classes = ("siamese.model.similarity.Learned",)
+    settings = ("units",)
+    formula = "made by layers of its own, which only `network*.onnx` has"
+    unit = True
+
+    def __init__(self, take: Take, dimension: int, /, units: Sequence[int]):
+        widths = [2 * dimension, *units, 1]
+        self.layers = [  # kernel and bias of each ReLU layer, and of the output m
+            (take(f"{i}/kernel", *widths[i : i + 2]), take(f"{i}/bias", widths[i + 1])) for i in range(len(widths) - 1)
+        ]
+        self.ceiling = take("ceiling")  # c, float32[]
+
+    @classmethod
+    def keras_weights(cls, layer: Any) -> dict[str, Any]:
+        """Kernel and bias of each layer by its number, and the ceiling."""
+        layers = enumerate([*layer.hidden, layer.output_layer])
+        weights = {f"{i}/{name}": getattr(each, name) for i, each in layers for name in ("kernel", "bias")}
+        return weights | {"ceiling": layer.ceiling}
+
+    def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The layers' matrix products, each over all pairs at once."""
+        difference = left - right
+        dimension = left.shape[1]
+        (kernel, bias), *others = self.layers
+        x = np.abs(difference) @ kernel[:dimension]  # as the product of |u - v| and u·v side by side, without the copy
+        x += (left * right) @ kernel[dimension:]
         x += bias
-    below = np.logaddexp(np.float32(0), ceiling - x[:, 0])  # softplus
-    r = _norm(difference) / (_norm(left) + _norm(right) + np.sqrt(EPSILON))
-    return (1 + np.tanh((ceiling - below * np.tanh(5 * r)) / 2)) / 2  # sigmoid(x) = (1 + tanh(x / 2)) / 2
+        for kernel, bias in others:
+            x = np.maximum(x, 0, out=x) @ kernel
+            x += bias
+        below = np.logaddexp(np.float32(0), self.ceiling - x[:, 0])  # softplus
+        r = _norm(difference) / (_norm(left) + _norm(right) + np.sqrt(np.float32(EPSILON)))
+        return (1 + np.tanh((self.ceiling - below * np.tanh(5 * r)) / 2)) / 2  # sigmoid(x) = (1 + tanh(x / 2)) / 2
+
+    def onnx(self, graph: Graph, left: str, right: str) -> str:
+        """The formula in ONNX."""
+        difference = graph.add("Sub", left, right)
+        x = graph.add("Concat", graph.add("Abs", difference), graph.add("Mul", left, right), axis=-1)
+        for i, (kernel, bias) in enumerate(self.layers):
+            x = operators.dense(graph, f"{self.name}/{i}", graph.add("Relu", x) if i else x, kernel, bias)
+        m = graph.add("Squeeze", x, graph.constant([1], np.int64))
+        ceiling = graph.array(f"{self.name}/ceiling", self.ceiling)
+        below = graph.add("Softplus", graph.add("Sub", ceiling, m))
+        norms = graph.add("Add", operators.norm(graph, left), operators.norm(graph, right))
+        widest = graph.add("Add", norms, graph.constant(EPSILON**0.5, np.float32))
+        r = graph.add("Div", operators.norm(graph, difference), widest)
+        rise = graph.add("Tanh", graph.add("Mul", graph.constant(5, np.float32), r))
+        return graph.add("Sigmoid", graph.add("Sub", ceiling, graph.add("Mul", below, rise)))
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
-    return x / np.sqrt(np.maximum(_squares(x), EPSILON))[:, None]
+    return x / np.sqrt(np.maximum(_squares(x), np.float32(EPSILON)))[:, None]
 
 
 def _norm(x: np.ndarray) -> np.ndarray:
     square = _squares(x)
-    return square / (np.sqrt(square + EPSILON) + np.sqrt(EPSILON))
+    return square / (np.sqrt(square + np.float32(EPSILON)) + np.sqrt(np.float32(EPSILON)))
 
 
 def _squares(x: np.ndarray) -> np.ndarray:

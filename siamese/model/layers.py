@@ -5,7 +5,8 @@ words. Whatever depends on the word alone (embedding, feed-forward layers, input
 is computed once for each distinct word: a Quora batch of 508 questions has about 6,450 tokens but 1,460 distinct words.
 
 Every layer reads `vectors[position]`: `vectors float32[n, width]` has a row for each distinct word, and
-`position int32[tokens]` is the row of each token. After a layer that gives each token its own row, `position` is None.
+`position int32[tokens]` is the row of each token. After a layer that gives each token its own row
+(it has the attribute `mixes_words`), `position` is None.
 """
 
 from collections.abc import Sequence
@@ -58,6 +59,8 @@ class NGrams(keras.layers.Layer):
         filters: detectors of each width.
         kernel_sizes: the widths, in words.
     """
+
+    mixes_words = True
 
     def __init__(self, filters: int, kernel_sizes: Sequence[int], **kwargs):
         super().__init__(**kwargs)

@@ -7,8 +7,7 @@ here nothing is fitted.
 
 import keras
 
-from siamese.model.layers import NGrams, PackWords, Pool
-from siamese.model.lstm import BidirectionalLSTM
+from siamese.model.layers import PackWords, Pool
 
 
 def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
@@ -23,7 +22,7 @@ def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
     """
     packing = next(layer for layer in tower.layers if isinstance(layer, PackWords))
     pooling = next(layer.pooling for layer in tower.layers if isinstance(layer, Pool))
-    mixes_words = any(isinstance(layer, NGrams | BidirectionalLSTM) for layer in tower.layers)
+    mixes_words = any(getattr(layer, "mixes_words", False) for layer in tower.layers)
     _, position, question = packing.output
     ends = [layer for layer in tower.layers if layer.name == "word_embedding" or layer.name.startswith("level_")]
     towers = {}

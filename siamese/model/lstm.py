@@ -18,6 +18,8 @@ class BidirectionalLSTM(keras.layers.Layer):
         units: width of each direction.
     """
 
+    mixes_words = True
+
     def __init__(self, units: int, **kwargs):
         super().__init__(**kwargs)
         self.units = units

@@ -27,5 +27,5 @@ def siamese_network(tower: keras.Model, similarity: keras.layers.Layer) -> keras
     """
     left = keras.Input((None,), dtype="int32", name="left")
     right = keras.Input((None,), dtype="int32", name="right")
-    similarity.name = "similarity"
+    tower.name, similarity.name = "tower", "similarity"
     return keras.Model([left, right], similarity(tower(left), tower(right)), name="siamese")

@@ -1,40 +1,31 @@
 """Geometry: where embeddings lie so that similar questions are near each other, whatever the similarity.
 
-Every embedding becomes a point, and the Euclidean distance d of two points tells of their similarity s:
-
-    cosine      the embedding brought to length 1         s = (1 - d² / 4)⁴
-    euclidean   the embedding                             s = 1 / (1 + d / scale)
-    manhattan   the embedding                             s = exp(-|u - v|₁) <= exp(-d)
-    learned     the embedding brought to length 1         no formula
-
-For the first two a threshold is a radius, and whoever finds all points within it misses no duplicate. The bound of
-the third is true but too wide to be of use (in 600 dimensions |u - v|₁ is some twenty times d), and the last has
-none: there the nearest points are candidates, and the similarity itself decides among them.
+Every embedding becomes a point: as it is, or brought to length 1 (see `siamese.inference.similarities`). Where a
+threshold of the similarity is a radius, whoever finds all points within it misses no duplicate; where it is none,
+the nearest points are candidates, and the similarity itself decides among them.
 """
-
-from typing import Any
 
 import numpy as np
 
+from siamese.inference.similarities import Similarity
 from siamese.retrieval.exact_search import normalised
 
-UNIT = ("Cosine", "Learned")  # the similarities that care for directions most
 AXES = 256  # that are kept where points only propose candidates
 AXES_SAMPLE = 20_000  # points from which principal axes are found
 ROWS = 4_096  # that are projected at once
 
 
-def points(similarity: dict[str, Any], embeddings: np.ndarray) -> np.ndarray:
+def points(similarity: Similarity, embeddings: np.ndarray) -> np.ndarray:
     """Points `float32[questions, dimension]` of embeddings of this shape.
 
     Args:
-        similarity: {"layer", "config"}, as in a `NumpyNetwork`'s description.
+        similarity: that compares them, such as a `NumpyNetwork`'s `comparison`.
         embeddings: `float32[questions, dimension]`.
     """
-    return normalised(embeddings) if similarity["layer"] in UNIT else embeddings
+    return normalised(embeddings) if similarity.unit else embeddings
 
 
-def radius(similarity: dict[str, Any], threshold: float) -> float | None:
+def radius(similarity: Similarity, threshold: float) -> float | None:
     """The distance that the points of two questions have at most if their similarity reaches the threshold.
 
     Args:
@@ -43,22 +34,15 @@ def radius(similarity: dict[str, Any], threshold: float) -> float | None:
 
     Returns:
         None for a similarity that knows no such distance; negative if none is small enough.
-
-    >>> radius({"layer": "Euclidean", "config": {"scale": 2.0}}, threshold=0.5)
-    2.0
     """
-    if similarity["layer"] not in ("Cosine", "Euclidean"):
-        return None
-    if threshold <= 0:
-        return float("inf")
-    if threshold > 1:
-        return -1.0
-    if similarity["layer"] == "Cosine":
-        return float(2 * np.sqrt(1 - threshold**0.25))
-    return float(similarity["config"]["scale"] * (1 - threshold) / threshold)
+    possible = 0 < threshold <= 1
+    distance = similarity.radius(threshold if possible else 1.0)
+    if distance is None or possible:
+        return distance
+    return float("inf") if threshold <= 0 else -1.0
 
 
-def principal(similarity: dict[str, Any], embeddings: np.ndarray, axes: int = AXES) -> np.ndarray:
+def principal(similarity: Similarity, embeddings: np.ndarray, axes: int = AXES) -> np.ndarray:
     """Points of embeddings, on the axes on which they differ most.
 
     Distances shrink, the less the more of the variance those directions hold. Candidates are found by them several

@@ -3,10 +3,11 @@
 Similarity is the inner product; of `normalised` vectors that is the cosine, in [-1, 1], where 1 means "same".
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+
+from siamese.inference.threads import cores
 
 BLOCK = 128  # vectors that share one maximum, below
 BLOCKS_AT_ONCE = 256
@@ -81,7 +82,7 @@ def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """
     blocks = -(-len(vectors) // BLOCK)
     maxima = np.empty(blocks, np.float32)
-    threads = os.cpu_count() or 1
+    threads = cores()
 
     @np.errstate(invalid="ignore", over="ignore")  # told above, as an error
     def reduce_share(thread: int) -> None:

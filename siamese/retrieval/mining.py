@@ -95,7 +95,7 @@ def _near_duplicates(
 
     if len(embeddings) < 2:
         return iter(())
-    similarity = network.description["similarity"]
+    similarity = network.comparison
     radius = embedding_space.radius(similarity, threshold)
     exact = len(embeddings) <= exact_max_questions
     if radius is not None and exact:
@@ -121,7 +121,7 @@ def affordable_threshold(network: NumpyNetwork, embeddings: np.ndarray, threshol
     """
     if max_pairs < 1:
         raise ValueError(f"max_pairs must be at least 1, got {max_pairs}")
-    texts, similarity = len(embeddings), network.description["similarity"]
+    texts, similarity = len(embeddings), network.comparison
     pairs = texts * (texts - 1) // 2
     if pairs <= max_pairs or embedding_space.radius(similarity, threshold) is None:
         return threshold

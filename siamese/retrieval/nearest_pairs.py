@@ -66,7 +66,7 @@ def most_similar(network: NumpyNetwork, embeddings: np.ndarray, k: int) -> tuple
     Returns:
         Positions `int64[questions, min(k, questions - 1)]` and similarities `float32` of the same shape.
     """
-    points = embedding_space.points(network.description["similarity"], embeddings)
+    points = embedding_space.points(network.comparison, embeddings)
     k = min(k, len(points) - 1)
     positions, similarities = [], []
     for itself, found in _nearest_neighbors(points, k + 1, exact=True):

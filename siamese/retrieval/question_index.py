@@ -294,4 +294,4 @@ def _int64(values: np.ndarray) -> pa.Array:
 
 
 def _points(detector: Detector, embeddings: np.ndarray) -> np.ndarray:
-    return embedding_space.points(detector.network.description["similarity"], embeddings)
+    return embedding_space.points(detector.network.comparison, embeddings)

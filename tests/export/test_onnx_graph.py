@@ -10,7 +10,9 @@ import pytest
 from siamese.export.onnx_graph import IR_VERSION, OPSET, Graph, to_float16, to_int8
 from siamese.export.onnx_models import network_model, tower_model
 from siamese.export.runners import batches, onnx_runner, run
+from siamese.inference import similarities
 from siamese.inference.from_keras import numpy_network
+from siamese.inference.layers import rows
 from siamese.inference.network import NumpyNetwork
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
 from siamese.text.vectorizer import TokenIds
@@ -250,17 +252,13 @@ def test_the_same_operation_is_one_node():
     assert graph.add("Sub", "x", "y") != graph.add("Sub", "y", "x")
 
 
-def test_unknown_precisions_layers_and_similarities_are_refused(build):
+def test_unknown_precisions_and_parts_without_onnx_are_refused(build, monkeypatch):
     _, light = build("dense", "cosine")
     with pytest.raises(ValueError, match="precision must be one of float32, float16, int8, got 'int4'"):
         tower_model(light, "int4")
-    strange = NumpyNetwork(light.description, light.arrays)
-    strange.description = {
-        "tower": [{**light.description["tower"][0], "layer": "Attention"}],
-        "similarity": {"layer": "Hamming", "config": {}},
-    }
-    with pytest.raises(ValueError, match="is a layer of the kind Attention, which this export does not know"):
-        tower_model(strange)
-    strange.description["tower"] = light.description["tower"]
-    with pytest.raises(ValueError, match="Hamming is a similarity that this export does not know"):
-        network_model(strange)
+    monkeypatch.delattr(similarities.Cosine, "onnx")
+    with pytest.raises(ValueError, match="similarity, a Cosine, is not written in ONNX; give it a method onnx"):
+        network_model(light)
+    monkeypatch.delattr(rows.Embedding, "onnx")
+    with pytest.raises(ValueError, match="word_embedding, a Embedding, is not written in ONNX"):
+        tower_model(light)

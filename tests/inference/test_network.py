@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from siamese.inference import network as light_module
-from siamese.inference.from_keras import numpy_network, save_keras
+from siamese.inference.from_keras import UnknownLayerError, check, numpy_network, save_keras
 from siamese.inference.network import NumpyNetwork
 from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
@@ -234,10 +234,13 @@ def test_arrays_that_do_not_fit_are_refused(folder, changes, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda network: network["tower"][1].update(layer="Lambda"), "is a layer of the unknown kind Lambda"),
+        (
+            lambda network: network["tower"][1].update(layer="Lambda"),
+            "is a layer of the unknown kind Lambda, expected one of BidirectionalLSTM, Concat",
+        ),
         (
             lambda network: network["similarity"].update(layer="os.system"),
-            "similarity is of the unknown kind os.system",
+            "similarity is a similarity of the unknown kind os.system, expected one of Cosine, Euclidean",
         ),
         (lambda network: network["tower"][1].update(inputs=["nothing"]), "light.json and light.npz are no network"),
         (lambda network: network["tower"][1]["config"].clear(), "light.json and light.npz are no network"),
@@ -277,20 +280,58 @@ def test_a_damaged_archive_is_refused(folder, cut):
         NumpyNetwork.load(folder)
 
 
+class OwnDense(keras.layers.Dense):
+    """A subclass may compute anything."""
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (lambda: keras.layers.Dense(4, activation="gelu"), "has settings that a light network does not know"),
-        (lambda: keras.layers.Dense(4, use_bias=False), "has settings that a light network does not know"),
-        (lambda: keras.layers.LeakyReLU(), "is a LeakyReLU, which a light network does not know"),
+        (
+            lambda: keras.layers.Dense(4, activation="gelu"),
+            "is a keras.layers.Dense with activation='gelu', but NumPy computes only activation='linear'",
+        ),
+        (lambda: keras.layers.Dense(4, use_bias=False), "use_bias=False, but NumPy computes only use_bias=True"),
+        (lambda: keras.layers.LeakyReLU(), "is a keras.layers.LeakyReLU, which no registered layer computes in NumPy"),
+        (lambda: OwnDense(4), "is a tests.inference.test_network.OwnDense, which no registered layer"),
     ],
 )
 def test_a_layer_that_the_light_network_does_not_know_is_named(build_network, layer, message):
     tower = build_network().get_layer("tower")
     named = layer()
     network = siamese_network(keras.Model(tower.inputs, named(tower.outputs[0]), name="tower"), Cosine())
-    with pytest.raises(ValueError, match=rf"the layer {named.name}.*{message}"):
-        numpy_network(network)
+    for ask in (check, numpy_network):
+        with pytest.raises(UnknownLayerError, match=rf"the layer {named.name}.*{message}"):
+            ask(network)
+
+
+class OwnSimilarity(Cosine):
+    """A subclass may compute anything."""
+
+
+def test_a_similarity_that_is_not_registered_is_named(build_network):
+    with pytest.raises(
+        UnknownLayerError, match=r"the layer similarity is a .*OwnSimilarity, which no registered similar"
+    ):
+        check(build_network(similarity=OwnSimilarity))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda questions, x: keras.Model(questions, keras.ops.tanh(x)), "the layer tanh is a keras.*Tanh, which no"),
+        (lambda questions, x: keras.Model(questions, keras.layers.ReLU()(questions)), "reads no vectors of words"),
+        (lambda questions, x: keras.Sequential([keras.layers.GRU(4)]), "the tower is a .*Sequential, expected"),
+    ],
+)
+def test_towers_that_only_keras_can_run_are_told(build_network, make, message):
+    tower = build_network().get_layer("tower")
+    own = make(tower.input, tower.output)
+    own.name = "tower"
+    network = keras.Model(tower.input, Cosine(name="similarity")(tower.output, tower.output))
+    network.get_layer = {"tower": own, "similarity": network.get_layer("similarity")}.__getitem__
+    with pytest.raises(UnknownLayerError, match=message):
+        check(network)
 
 
 def test_a_layer_behind_the_pooling_is_computed(build_network):

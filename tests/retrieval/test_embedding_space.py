@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 
-from siamese.inference import similarities
+from siamese.inference.parts import bind
+from siamese.inference.similarities import Similarity
 from siamese.retrieval import embedding_space
 
-COSINE = {"layer": "Cosine", "config": {}}
-EUCLIDEAN = {"layer": "Euclidean", "config": {"scale": 0.7}}
-SCORES = {
-    "Cosine": similarities.cosine,
-    "Euclidean": lambda left, right: similarities.euclidean(left, right, 0.7),
-}
+
+def similarity_of(kind: str, width: int = 6, **config) -> Similarity:
+    arrays = {"0/kernel": (2 * width, 1), "0/bias": (1,), "ceiling": ()} if kind == "Learned" else {}
+    arrays = {f"similarity/{name}": np.zeros(shape, np.float32) for name, shape in arrays.items()}
+    return bind(Similarity, kind, config, width, arrays, "similarity")
+
+
+COSINE, EUCLIDEAN = similarity_of("Cosine"), similarity_of("Euclidean", scale=0.7)
+MANHATTAN, LEARNED = similarity_of("Manhattan"), similarity_of("Learned", units=[])
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,7 @@ def embeddings() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("similarity", [COSINE, EUCLIDEAN], ids=["cosine", "euclidean"])
 @pytest.mark.parametrize("threshold", [0.05, 0.3, 0.5, 0.8, 0.99])
 def test_a_threshold_is_a_radius(similarity, threshold, embeddings):
-    score = SCORES[similarity["layer"]](*embeddings)
+    score = similarity(*embeddings)
     left, right = (embedding_space.points(similarity, side) for side in embeddings)
     within = np.linalg.norm(left.astype(np.float64) - right, axis=1) <= embedding_space.radius(similarity, threshold)
     clear = np.abs(score - threshold) > 1e-5
@@ -45,14 +49,15 @@ def test_radii_by_hand():
         assert embedding_space.radius(similarity, 1.1) < 0
 
 
-@pytest.mark.parametrize("layer", ["Manhattan", "Learned"])
-def test_others_have_no_radius(layer):
-    assert embedding_space.radius({"layer": layer, "config": {}}, 0.5) is None
+@pytest.mark.parametrize("similarity", [MANHATTAN, LEARNED])
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 1.1])
+def test_others_have_no_radius(similarity, threshold):
+    assert embedding_space.radius(similarity, threshold) is None
 
 
-@pytest.mark.parametrize(("layer", "length"), [("Cosine", 1), ("Learned", 1), ("Euclidean", 5), ("Manhattan", 5)])
-def test_who_cares_for_lengths(layer, length):
-    point = embedding_space.points({"layer": layer, "config": {}}, np.float32([[3, 4]]))
+@pytest.mark.parametrize(("similarity", "length"), [(COSINE, 1), (LEARNED, 1), (EUCLIDEAN, 5), (MANHATTAN, 5)])
+def test_who_cares_for_lengths(similarity, length):
+    point = embedding_space.points(similarity, np.float32([[3, 4]]))
     np.testing.assert_allclose(np.linalg.norm(point), length)
 
 

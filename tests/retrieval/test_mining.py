@@ -10,7 +10,7 @@ import pytest
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
-from siamese.retrieval import embedding_space, mining
+from siamese.retrieval import mining
 from siamese.retrieval.mining import DistinctTexts, affordable_threshold, duplicates
 
 SIMILARITIES = {
@@ -79,7 +79,7 @@ def test_few_neighbours_are_a_part_of_all(detector, questions):
     some = found(detector, questions, 0.0, top_k=2, exact_max_questions=0)[0]
     assert set(some) < set(every)
     best = {i: max((pair for pair in every if i in pair), key=every.__getitem__) for i in (1, 50, 100)}
-    if detector.network.description["similarity"]["layer"] in ("Cosine", "Euclidean"):
+    if detector.network.comparison.radius(0.5) is not None:
         assert set(best.values()) <= set(some)
 
 
@@ -97,7 +97,7 @@ def test_an_affordable_threshold(detector, questions):
     """With all texts in the sample, `max_pairs` pairs reach it, but for rounding; it never falls below the threshold."""
     texts = DistinctTexts.of(detector, questions)
     threshold = affordable_threshold(detector.network, texts.embeddings, 0.01, 200)
-    if embedding_space.radius(detector.network.description["similarity"], 0.5) is None:
+    if detector.network.comparison.radius(0.5) is None:
         assert threshold == 0.01
         return
     counts = [len(found(detector, questions, each)[0]) - 3 for each in (0.01, threshold)]

@@ -1,0 +1,85 @@
+"""Convolutions of several widths side by side, none looking beyond its question."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from siamese.inference import onnx_operators as operators
+from siamese.inference.layers.rows import dense
+from siamese.inference.onnx_operators import Graph
+from siamese.inference.packing import Packing
+from siamese.inference.parts import QuestionLayer, Tables, Take, register
+
+
+@register
+class NGrams(QuestionLayer):
+    """What `Conv1D(filters, k, padding="same")` computes for each width k.
+
+    The kernel, `float32[width, sum(kernel_sizes) * filters]`, has columns by kernel size, then word, then filter.
+    """
+
+    keras_classes = ("siamese.model.layers.NGrams",)
+    settings = ("filters", "kernel_sizes")
+    weights = ("kernel", "bias")
+
+    def __init__(self, take: Take, width: int, /, filters: int, kernel_sizes: Sequence[int]):
+        words = sum(kernel_sizes)
+        self.filters, self.kernel_sizes = filters, kernel_sizes
+        self.width, self.table_width = len(kernel_sizes) * filters, words * filters
+        self.kernel = take("kernel", width, self.table_width)
+        columns = iter(np.split(self.kernel, words, axis=1))
+        # for each convolution and each word that it sees, float32[width, filters]
+        self._kernels = [[np.ascontiguousarray(next(columns)) for _ in range(size)] for size in kernel_sizes]
+        self._biases = np.split(take("bias", self.width), len(kernel_sizes))
+
+    def tabulate(self, x: np.ndarray) -> Tables:
+        """Every vector times every weight; a bias goes to the table of the word that the convolution stands at."""
+        tables = []
+        for words, bias in zip(self._kernels, self._biases, strict=True):
+            for offset, kernel in zip(offsets(len(words)), words, strict=True):
+                tables.append(x @ kernel if offset else dense(x, kernel, bias))
+        return tables
+
+    def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
+        """`float32[tokens, len(kernel_sizes) * filters]`."""
+        tokens, filters = packing.starts[-1], self.filters
+        y = np.empty((tokens, len(self.kernel_sizes), filters), np.float32)
+        buffer = np.empty((tokens, filters), np.float32)
+        waiting = iter(tables)
+        for convolution, size in enumerate(self.kernel_sizes):
+            for number, offset in enumerate(offsets(size)):
+                token, outside = packing.shifted(offset)
+                table = next(waiting)
+                # "clip" writes straight into `out`; all rows are in range
+                np.take(table, token if source is None else source[token], axis=0, out=buffer, mode="clip")
+                buffer[outside] = 0
+                if number == 0:
+                    y[:, convolution] = buffer
+                else:
+                    y[:, convolution] += buffer
+        return y.reshape(tokens, -1)
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        """One convolution for each width, on words across."""
+        present = operators.present_or(graph, 0, inputs[0], questions)
+        across = graph.add("Transpose", present, perm=(0, 2, 1))  # float32[batch, width, length]
+        columns = np.cumsum(self.kernel_sizes)[:-1] * self.filters
+        convolved = []
+        for size, weights, bias in zip(
+            self.kernel_sizes, np.split(self.kernel, columns, axis=1), self._biases, strict=True
+        ):
+            weights = weights.reshape(-1, size, self.filters).transpose(2, 0, 1)  # [filters, width, size]
+            stored = graph.weight(f"{self.name}/kernel_{size}", weights, (1, 2))
+            stored_bias = graph.array(f"{self.name}/bias_{size}", bias)
+            pads = ((size - 1) // 2, size // 2)
+            convolved.append(graph.add("Conv", across, stored, stored_bias, kernel_shape=(size,), pads=pads))
+        return graph.add("Transpose", graph.add("Concat", *convolved, axis=1), perm=(0, 2, 1))
+
+
+def offsets(size: int) -> range:
+    """The words that a convolution of this width sees, as Conv1D's "same" padding places them.
+
+    >>> list(offsets(2)), list(offsets(3))
+    ([0, 1], [-1, 0, 1])
+    """
+    return range(-((size - 1) // 2), size // 2 + 1)

@@ -1,0 +1,88 @@
+"""Pooling: each question's words -> their mean, their maximum, or both side by side."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from siamese.inference import onnx_operators as operators
+from siamese.inference.onnx_operators import Graph
+from siamese.inference.packing import Packing
+from siamese.inference.parts import QuestionLayer, Tables, Take, register
+
+LOWEST = float(np.finfo(np.float32).min)
+
+
+@register
+class Pool(QuestionLayer):
+    """`float32[questions, len(pooling) * width]`; a question without any word gets zeros."""
+
+    keras_classes = ("siamese.model.layers.Pool",)
+    settings = ("pooling",)
+    rows = "questions"
+    additive = True
+
+    def __init__(self, take: Take, width: int, /, pooling: Sequence[str]):
+        self.pooling = list(pooling)
+        self.width, self.table_width = len(pooling) * width, width
+
+    def tabulate(self, x: np.ndarray) -> Tables:
+        """The vectors themselves are the one table."""
+        return [x]
+
+    def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
+        """`float32[questions, len(pooling) * width]`."""
+        [vectors] = tables
+        questions, width = len(packing.length), vectors.shape[1]
+        pooled = np.zeros((questions, len(self.pooling), width), np.float32)
+        buffer = np.empty((questions if source is not None else 0, width), np.float32)
+        for start, end in itertools.pairwise(packing.starts):
+            n, words = end - start, vectors[start:end]
+            if source is not None:  # "clip" writes straight into `out`; all rows are in range
+                words = np.take(vectors, source[start:end], axis=0, out=buffer[:n], mode="clip")
+            for column, way in enumerate(self.pooling):
+                so_far = pooled[:n, column]
+                if start == 0:
+                    so_far[...] = words
+                elif way == "mean":
+                    so_far += words
+                else:
+                    np.maximum(so_far, words, out=so_far)
+        if "mean" in self.pooling:
+            pooled[:, self.pooling.index("mean")] /= np.maximum(packing.length, 1).astype(np.float32)[:, None]
+        return pooled.reshape(questions, -1)
+
+    def shares(self, tables: Tables, source: np.ndarray, packing: Packing) -> np.ndarray:
+        """What each token adds to its question's row; they sum to it, up to rounding.
+
+        To a mean it adds its vector divided by the number of words; a maximum comes whole from the first word that
+        reaches it.
+        """
+        vectors = tables[0][source]
+        shares = np.zeros((len(vectors), len(self.pooling), vectors.shape[1]), np.float32)
+        for question in range(len(packing.length)):
+            tokens = np.flatnonzero(packing.question == question)
+            for column, way in enumerate(self.pooling):
+                if way == "mean":
+                    shares[tokens, column] = vectors[tokens] / np.float32(len(tokens))
+                else:
+                    highest, width = vectors[tokens].argmax(axis=0), np.arange(vectors.shape[1])
+                    shares[tokens[highest], column, width] = vectors[tokens[highest], width]
+        return shares.reshape(len(vectors), -1)
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        """Sums and maxima over the words that are no padding."""
+        ways = [self._onnx_way(graph, way, inputs[0], questions) for way in self.pooling]
+        return graph.add("Concat", *ways, axis=-1) if len(ways) > 1 else ways[0]
+
+    @staticmethod
+    def _onnx_way(graph: Graph, way: str, x: str, questions: str) -> str:
+        """`float32[batch, length, width]` -> `float32[batch, width]`."""
+        if way == "mean":
+            words = graph.constant([1], np.int64)
+            total = graph.add("ReduceSum", operators.present_or(graph, 0, x, questions), words, keepdims=0)
+            length = graph.cast(operators.lengths(graph, questions), np.float32)
+            return graph.add("Div", total, graph.add("Unsqueeze", length, words))
+        highest = graph.add("ReduceMax", operators.present_or(graph, LOWEST, x, questions), axes=(1,), keepdims=0)
+        without_words = graph.add("Equal", highest, graph.constant(LOWEST, np.float32))
+        return graph.add("Where", without_words, graph.constant(0, np.float32), highest)

@@ -1,0 +1,129 @@
+"""Layers that treat each row alone: a distinct word, a token or a question."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from siamese.inference import onnx_operators as operators
+from siamese.inference.onnx_operators import Graph
+from siamese.inference.parts import RowLayer, Take, register
+
+
+@register
+class Embedding(RowLayer):
+    """The vector of each token id, a row of a table `float32[ids, width]`.
+
+    Attributes:
+        ids: rows of the table.
+    """
+
+    keras_classes = ("keras.layers.Embedding", "siamese.model.layers.WordEmbedding")
+    weights = ("embeddings",)
+
+    def __init__(self, take: Take, _: int, /, ids: int, width: int):
+        self.ids, self.width = ids, width
+        self.embeddings = take("embeddings", ids, width)
+
+    @classmethod
+    def keras_settings(cls, layer: Any) -> dict[str, Any]:
+        """Both sizes of the table."""
+        return {"ids": layer.input_dim, "width": layer.output_dim}
+
+    def compute(self, ids: np.ndarray) -> np.ndarray:
+        """`int64[n]` -> `float32[n, width]`."""
+        return np.take(self.embeddings, ids, axis=0)
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        """Rows of the stored table."""
+        return graph.rows(f"{self.name}/embeddings", self.embeddings, questions)
+
+
+@register
+class Dense(RowLayer):
+    """x W + b: `float32[n, width]` -> `float32[n, units]`."""
+
+    keras_classes = ("keras.layers.Dense",)
+    settings = ("units",)
+    weights = ("kernel", "bias")
+    required = (("use_bias", True), ("activation", "linear"))
+
+    def __init__(self, take: Take, width: int, /, units: int):
+        self.width = units
+        self.kernel, self.bias = take("kernel", width, units), take("bias", units)
+
+    def compute(self, x: np.ndarray) -> np.ndarray:
+        """One matrix product."""
+        return dense(x, self.kernel, self.bias)
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        """A product and a sum."""
+        return operators.dense(graph, self.name, inputs[0], self.kernel, self.bias)
+
+
+@register
+class LayerNormalization(RowLayer):
+    """γ (x - mean) / √(variance + ε) + β over the last axis (Ba et al. 2016): `float32[n, width]` -> the same."""
+
+    keras_classes = ("keras.layers.LayerNormalization",)
+    settings = ("epsilon",)
+    weights = ("gamma", "beta")
+    required = (("center", True), ("scale", True), ("rms_scaling", False), ("axis", [-1]))
+
+    def __init__(self, take: Take, width: int, /, epsilon: float):
+        self.width, self.epsilon = width, epsilon
+        self.gamma, self.beta = take("gamma", width), take("beta", width)
+
+    def compute(self, x: np.ndarray) -> np.ndarray:
+        """In one new array."""
+        y = x - x.mean(axis=-1, keepdims=True)
+        variance = np.einsum("nw,nw->n", y, y)[:, None] / np.float32(x.shape[-1])
+        y /= np.sqrt(variance + np.float32(self.epsilon))
+        y *= self.gamma
+        y += self.beta
+        return y
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        """ONNX's own operator."""
+        scale = [graph.array(f"{self.name}/gamma", self.gamma), graph.array(f"{self.name}/beta", self.beta)]
+        return graph.add("LayerNormalization", inputs[0], *scale, axis=-1, epsilon=self.epsilon)
+
+
+@register
+class ReLU(RowLayer):
+    """max(x, 0)."""
+
+    keras_classes = ("keras.layers.ReLU",)
+    required = (("max_value", None), ("negative_slope", 0), ("threshold", 0))
+
+    def compute(self, x: np.ndarray) -> np.ndarray:
+        """`float32[n, width]` -> the same."""
+        return np.maximum(x, np.float32(0), out=x if self.in_place else None)
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        """ONNX's own operator."""
+        return graph.add("Relu", inputs[0])
+
+
+@register
+class Concatenate(RowLayer):
+    """Vectors side by side."""
+
+    keras_classes = ("keras.layers.Concatenate",)
+    required = (("axis", -1),)
+    additive = True
+
+    def compute(self, *inputs: np.ndarray) -> np.ndarray:
+        """`float32[n, ...]` each -> `float32[n, width]`."""
+        return np.concatenate(inputs, axis=-1)
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        """ONNX's own operator."""
+        return graph.add("Concat", *inputs, axis=-1)
+
+
+def dense(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """x W + b: `float32[n, width]` -> `float32[n, units]`."""
+    y = x @ kernel
+    y += bias
+    return y

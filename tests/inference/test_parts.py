@@ -1,0 +1,94 @@
+"""The register of parts: a user's own similarity, found by an import or by an entry point of an installed package."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from siamese.inference import parts
+from siamese.inference.similarities import Similarity
+
+ROOT = Path(__file__).parents[2]
+OWN = """
+import numpy as np
+from siamese.inference.parts import register
+from siamese.inference.similarities import Similarity
+
+@register
+class Chebyshev(Similarity):
+    keras_classes = ("mine.Chebyshev",)
+    settings = ("scale",)
+
+    def __init__(self, take, dimension, /, scale):
+        self.scale = scale
+
+    def __call__(self, left, right):
+        return np.exp(-np.abs(left - right).max(axis=-1) / np.float32(self.scale))
+"""
+ASK = """
+import pathlib, sys
+import numpy as np
+from siamese.inference.network import NumpyNetwork
+network = NumpyNetwork.load(pathlib.Path(sys.argv[1]))
+[similarity] = network.similarity(np.float32([[1, 4]]), np.float32([[1, 2]]))
+print(f"{similarity:.4f}")
+"""
+
+
+@pytest.fixture
+def own_registered(monkeypatch):
+    """What a test registers is forgotten behind it."""
+    monkeypatch.setattr(parts, "_parts", dict(parts._parts))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A network with the similarity of the package `mine`, both in a folder."""
+    tower = [
+        {"layer": "Embedding", "name": "words", "inputs": [], "config": {"ids": 3, "width": 2}},
+        {"layer": "Pool", "name": "pool", "inputs": ["words"], "config": {"pooling": ["mean"]}},
+    ]
+    similarity = {"layer": "Chebyshev", "config": {"scale": 2.0}}
+    description = {"format_version": 1, "tower": tower, "similarity": similarity}
+    (tmp_path / "light.json").write_text(json.dumps(description))
+    np.savez(tmp_path / "light.npz", **{"words/embeddings": np.ones((3, 2), np.float32)})
+    (tmp_path / "mine.py").write_text(OWN)
+    return tmp_path
+
+
+def ask(folder: Path, program: str = ASK) -> subprocess.CompletedProcess:
+    path = {"PYTHONPATH": f"{ROOT}:{folder}"}
+    return subprocess.run([sys.executable, "-c", program, folder], env=path, capture_output=True, text=True)
+
+
+def test_a_package_registers_by_an_entry_point(folder):
+    """exp(-max |u - v| / 2) of (1, 4) and (1, 2) is exp(-1)."""
+    (folder / "mine-1.0.dist-info").mkdir()
+    (folder / "mine-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (folder / "mine-1.0.dist-info" / "entry_points.txt").write_text("[siamese.parts]\nown = mine\n")
+    assert ask(folder).stdout == "0.3679\n"
+
+
+def test_without_one_its_module_is_imported_first(folder):
+    assert ask(folder, f"import mine\n{ASK}").stdout == "0.3679\n"
+    error = ask(folder).stderr
+    assert "similarity is a similarity of the unknown kind Chebyshev, expected one of Cosine, " in error
+    assert "for one of your own import the module that registers it" in error
+
+
+def test_two_parts_of_one_name_are_refused(own_registered):
+    def another(module: str) -> type:
+        return type("Cosine", (Similarity,), {"__module__": module})
+
+    with pytest.raises(ValueError, match=r"a part Cosine is registered already, .*give .* another name"):
+        parts.register(another("mine"))
+    again = parts.register(another("siamese.inference.similarities"))  # as when its module is loaded again
+    assert parts.registered(Similarity)["Cosine"] is again
+
+
+def test_a_setting_that_a_part_does_not_have_is_refused():
+    with pytest.raises(TypeError, match=r"Cosine has no settings, got \{'scale': 2\}"):
+        parts.bind(Similarity, "Cosine", {"scale": 2}, 8, {}, "similarity")

@@ -1,0 +1,179 @@
+"""Every registered similarity and layer through build, training, NumPy, ONNX, mining, saving and loading.
+
+What is walked are the files of conf/similarity/ and conf/tower/, so that a new one needs no change here.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import yaml
+from hydra.utils import get_object, instantiate
+
+from siamese.detector import Detector
+from siamese.evaluation.calibration import Calibration
+from siamese.export.onnx_models import network_model, tower_model
+from siamese.export.runners import onnx_runner
+from siamese.inference.from_keras import check
+from siamese.inference.parts import Layer, Part, registered
+from siamese.inference.similarities import Similarity
+from siamese.model.network import siamese_network, word_embedding
+from siamese.retrieval import embedding_space
+from siamese.retrieval.mining import DistinctTexts, duplicates
+from siamese.text.word_vectors import random
+
+CONF = Path(__file__).parents[1] / "conf"
+SIMILARITIES = sorted(file.stem for file in (CONF / "similarity").glob("*.yaml"))
+TOWERS = sorted(file.stem for file in (CONF / "tower").glob("*.yaml"))
+EVERY_OPTION = {"pooling": ["mean", "max"], "normalization": "layer", "skip": True, "dropout": 0.1}
+WALKS = [
+    *((tower, "cosine", False) for tower in TOWERS),
+    *((tower, "cosine", True) for tower in TOWERS),
+    *(("dense", similarity, False) for similarity in SIMILARITIES if similarity != "cosine"),
+]
+
+
+def settings(group: str, option: str) -> dict:
+    return yaml.safe_load((CONF / group / f"{option}.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def build(vectorizer):
+    """A function: options of conf/tower and conf/similarity -> a Keras network with word vectors of width 8."""
+
+    def make(tower: str, similarity: str, every_option: bool = False) -> keras.Model:
+        keras.utils.set_random_seed(0)
+        words = word_embedding(random(vectorizer.vocabulary, vectorizer.size, 0, 8).matrix, trainable=True)
+        cfg = settings("tower", tower)
+        more = {name: value for name, value in EVERY_OPTION.items() if every_option and name in cfg}
+        return siamese_network(
+            instantiate(cfg | more, _convert_="all")(words),
+            instantiate(settings("similarity", similarity), _convert_="all")(),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session", params=WALKS, ids=lambda walk: f"{walk[0]}-{walk[1]}{'-every option' * walk[2]}")
+def trained(request, build, train, vectorizer) -> tuple[keras.Model, Detector]:
+    """A network after one step of training, and the detector that it makes."""
+    network = build(*request.param)
+    check(network)
+    before = [weight.numpy() for weight in network.trainable_weights]
+    train(network)
+    moved = [np.any(old != new.numpy()) for old, new in zip(before, network.trainable_weights, strict=True)]
+    assert any(moved)
+    return network, Detector.from_network(network, vectorizer, Calibration(0.5, 1.0, 0.0))
+
+
+@pytest.fixture
+def padded(token_ids, pairs) -> tuple[np.ndarray, np.ndarray]:
+    return token_ids.padded(pairs.left), token_ids.padded(pairs.right)
+
+
+def of_keras(function: Callable, *inputs: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(function(*inputs))
+
+
+def test_every_registered_similarity_is_an_option_and_the_other_way_round():
+    classes = {path for part in registered(Similarity).values() for path in part.keras_classes}
+    assert {settings("similarity", option)["_target_"] for option in SIMILARITIES} == classes
+
+
+def test_every_registered_layer_is_used_by_a_tower(build):
+    """With every option of the towers; their layers are all registered, or they would have no detector."""
+    used = {
+        type(layer).__name__ for tower in TOWERS for layer in build(tower, "cosine", True).get_layer("tower").layers
+    }
+    for kind, part in registered(Layer).items():
+        assert {path.rpartition(".")[2] for path in part.keras_classes} & used, f"no tower of conf/tower/ uses {kind}"
+
+
+def test_the_keras_classes_exist_and_belong_to_one_part_each():
+    paths = [path for part in registered(Part).values() for path in part.keras_classes]
+    assert len(paths) == len(set(paths))
+    assert all(issubclass(get_object(path), keras.layers.Layer) for path in paths)
+
+
+def test_numpy_is_keras(trained, padded, token_ids, pairs):
+    network, detector = trained
+    embeddings = of_keras(network.get_layer("tower"), token_ids.padded(np.arange(len(token_ids))))
+    scale = max(1, np.abs(embeddings).max())  # layer normalization of nearly equal numbers magnifies rounding
+    np.testing.assert_allclose(detector.encode(pairs.questions) / scale, embeddings / scale, rtol=0, atol=5e-6)
+    expected = of_keras(lambda *sides: network(list(sides)), *padded)
+    np.testing.assert_allclose(detector.score(pairs), expected, rtol=0, atol=1e-6)
+    assert ((expected >= 0) & (expected <= 1)).all()
+    assert np.ptp(expected) > 1e-4
+
+
+def test_onnx_is_keras(trained, padded):
+    network, detector = trained
+    for model, function, inputs in (
+        (tower_model, network.get_layer("tower"), padded[:1]),
+        (network_model, lambda *sides: network(list(sides)), padded),
+    ):
+        given = onnx_runner(model(detector.network).SerializeToString())(*inputs)
+        np.testing.assert_allclose(given, of_keras(function, *inputs), rtol=0, atol=1e-5)
+
+
+def test_equal_questions_are_most_similar_and_the_order_does_not_count(trained, pairs):
+    _, detector = trained
+    embeddings = detector.encode(pairs.questions)
+    of_all = np.stack([detector.network.similarity(embeddings, np.roll(embeddings, i, axis=0)) for i in range(12)])
+    assert (of_all[0] >= of_all.max(axis=0) - 1e-6).all()
+    left, right = embeddings[pairs.left], embeddings[pairs.right]
+    np.testing.assert_array_equal(detector.network.similarity(left, right), detector.network.similarity(right, left))
+
+
+def test_no_pair_above_the_threshold_lies_outside_the_radius(trained):
+    """Embeddings of many lengths, from nearly equal to opposite; where a threshold is no radius there is nothing to show."""
+    network = trained[1].network
+    generator = np.random.default_rng(0)
+    left, other = generator.normal(size=(2, 4_000, network.dimension)) * generator.uniform(0.01, 3, (4_000, 1))
+    left = left.astype(np.float32)
+    right = (left * generator.uniform(-1, 2, (4_000, 1)) + other * np.logspace(-6, 0, 4_000)[:, None]).astype(
+        np.float32
+    )
+    similarity = network.similarity(left, right)
+    points = [embedding_space.points(network.comparison, each).astype(np.float64) for each in (left, right)]
+    distance = np.linalg.norm(points[0] - points[1], axis=1)
+    usual = similarity[(similarity > 0.02) & (similarity < 0.98)]  # beyond, a radius is lost in rounding
+    assert len(usual) > 20
+    for threshold in np.quantile(usual, [0.1, 0.5, 0.9]):
+        radius = embedding_space.radius(network.comparison, float(threshold))
+        if radius is not None:
+            assert (distance[similarity >= threshold] <= radius * (1 + 1e-4) + 1e-3).all()
+            assert (distance > radius * (1 + 1e-4) + 1e-3).any()
+
+
+def test_mining_finds_every_pair(trained, pairs):
+    network, texts = trained[1].network, DistinctTexts.of(trained[1], pairs.questions)
+    left, right = np.triu_indices(len(texts.first), 1)
+    similarity = network.similarity(texts.embeddings[left], texts.embeddings[right])
+    gaps = np.sort(similarity)[20:40]
+    threshold = float(gaps[np.diff(gaps).argmax() :][:2].mean())  # between two scores that rounding cannot swap
+    found = list(duplicates(network, texts, threshold, top_k=100, exact_max_questions=100))
+    mined = {pair for some in found for pair in zip(some.left.tolist(), some.right.tolist(), strict=True)}
+    above = similarity >= threshold
+    assert 20 < above.sum() < 50
+    first = texts.first
+    assert mined == set(zip(first[left[above]].tolist(), first[right[above]].tolist(), strict=True))
+
+
+def test_a_saved_detector_answers_the_same(trained, pairs, tmp_path):
+    detector = trained[1]
+    detector.save(tmp_path)
+    again = Detector.load(tmp_path)
+    np.testing.assert_array_equal(again.score(pairs), detector.score(pairs))
+    on_disk = json.loads((tmp_path / "light.json").read_text())
+    assert on_disk["similarity"]["layer"] == type(again.network.comparison).__name__
+
+
+def test_the_formula_in_words_holds_the_numbers(trained):
+    similarity = trained[1].network.description["similarity"]
+    formula = trained[1].network.comparison.formula.format(**similarity["config"])
+    assert formula
+    assert all(str(value) in formula for value in similarity["config"].values() if isinstance(value, float))
