@@ -15,6 +15,7 @@ from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
 from siamese.evaluation.report import Report, report, summary
 from siamese.registry.locate import locate
+from siamese.tracking.child_runs import is_there
 
 
 def run(cfg: DictConfig) -> Report:
@@ -27,7 +28,8 @@ def run(cfg: DictConfig) -> Report:
     pairs = choose(splits, cfg.split)
     similarity = detector.score(pairs)
     measured = report(pairs, similarity, detector.calibration, cfg.seed, cfg.bootstrap_repeats)
-    with tracking.tracked_run(f"{splits.name} {cfg.split}", "evaluation", parent=found.run_id):
+    parent = found.run_id if found.run_id and is_there(found.run_id) else None
+    with tracking.tracked_run(f"{splits.name} {cfg.split}", "evaluation", parent=parent):
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
         tracking.log_environment(cfg.seed)
         tracking.log_data(splits, {})
