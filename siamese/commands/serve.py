@@ -7,7 +7,6 @@ It is the registry's champion unless run= says otherwise. The server is MLflow's
 """
 
 import asyncio
-import json
 import logging
 import socket
 import sys
@@ -21,9 +20,8 @@ from siamese.commands.detector import chosen
 from siamese.commands.output import listen
 from siamese.detector import Detector
 from siamese.registry.model_uri import MODELS
-from siamese.serving.scoring_server import QUESTIONS, ROUTE, scoring_app
+from siamese.serving.scoring_server import curl, scoring_app
 
-ASKED = ("How do I reset my password?", "I forgot my password, what now?")
 BACKLOG = 1024  # clients that may wait to be let in
 
 
@@ -41,16 +39,6 @@ def run(settings: dict[str, Any]) -> None:
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would tell of every request with another column
         config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", ws="none")
         asyncio.run(_serve(uvicorn.Server(config), listening))
-
-
-def curl(address: str) -> str:
-    """A command that asks the server.
-
-    >>> print(curl("http://127.0.0.1:5002").split(" -d ")[0])
-    curl http://127.0.0.1:5002/invocations -H 'Content-Type: application/json'
-    """
-    pairs = json.dumps({"dataframe_records": [dict(zip(QUESTIONS, ASKED, strict=True))]})
-    return f"curl {address}{ROUTE} -H 'Content-Type: application/json' -d '{pairs}'"
 
 
 async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:

@@ -1,6 +1,6 @@
 """Report: scored pairs -> metrics with intervals, a table of predictions and the worst mistakes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -126,14 +126,17 @@ def worst_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def summary(reports: dict[str, Report]) -> str:
     """A table to print: a line for each metric, a column for each split, values with 95 % intervals."""
-    names = list(dict.fromkeys(name for each in reports.values() for name in each.metrics))
-    cells = [["", *reports]]
-    for name in names:
-        cells.append([name, *(_cell(each, name) for each in reports.values())])
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    rows = metric_rows(reports)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def metric_rows(reports: Mapping[str, Report]) -> list[list[str]]:
+    """The cells of `summary`, its header first."""
+    names = dict.fromkeys(name for each in reports.values() for name in each.metrics)
+    return [["", *reports], *([name, *(_cell(each, name) for each in reports.values())] for name in names)]
 
 
 def _cell(each: Report, name: str) -> str:

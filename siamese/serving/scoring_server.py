@@ -28,6 +28,7 @@ SIGNATURE = ModelSignature(
     outputs=Schema([ColSpec(kind, name) for kind, name in zip(("double", "double", "boolean"), ANSWERS, strict=True)]),
 )
 ROUTE = "/invocations"  # MLflow's
+EXAMPLE = ("How do I reset my password?", "I forgot my password, what now?")
 FORMS = ("dataframe_records", "dataframe_split")
 WIDEST = 100  # columns that a request may have
 SHOWN = 500  # characters at either end of a message: some of MLflow's repeat the request
@@ -52,6 +53,16 @@ def answers(detector: Detector, pairs: pd.DataFrame) -> list[dict[str, float | b
     similarity = detector.similarity(list(zip(*columns, strict=True)))
     scores = (similarity, detector.probability(similarity), detector.calibration.duplicate(similarity))
     return [dict(zip(ANSWERS, row, strict=True)) for row in zip(*(each.tolist() for each in scores), strict=True)]
+
+
+def curl(address: str) -> str:
+    """A command that asks the server.
+
+    >>> print(curl("http://127.0.0.1:5002").split(" -d ")[0])
+    curl http://127.0.0.1:5002/invocations -H 'Content-Type: application/json'
+    """
+    pairs = json.dumps({"dataframe_records": [dict(zip(QUESTIONS, EXAMPLE, strict=True))]})
+    return f"curl {address}{ROUTE} -H 'Content-Type: application/json' -d '{pairs}'"
 
 
 def scoring_app(detector: Detector, max_request_bytes: int) -> ASGIApp:

@@ -1,0 +1,185 @@
+"""Model card: what a trained detector is for, how it was made, how good it is and how to use it, in Markdown.
+
+The sections follow Mitchell et al. 2019 and the cards of the Hugging Face hub. The card is kept with the run and in the
+folder of the detector. It is text: no program reads it.
+"""
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from siamese.data.pairs import PairSplits
+from siamese.detector import Detector
+from siamese.evaluation.report import Report, metric_rows
+from siamese.evaluation.tables import markdown, number
+from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError, choose_threshold
+from siamese.serving.scoring_server import EXAMPLE, curl
+
+FILE = "MODEL_CARD.md"
+PARTS = ("text", "vectors", "tower", "similarity", "loss", "weighting", "optimizer", "schedule", "training", "subset")
+CRITERIA = ("best_accuracy", "best_f1", "precision@0.9", "precision@0.95", "recall@0.9", "recall@0.95")
+BESIDE_BASELINES = ("accuracy", "roc_auc", "average_precision")
+PACKAGES = ("tensorflow", "keras", "numpy", "tokenizers", "mlflow")
+ORDER = {  # what a tower sees of the order of words
+    "dense": "The tower pools words as a bag: it sees neither their order nor what a negation refers to.",
+    "conv1d": "The tower sees a few neighboring words at a time: no order and no negation beyond them.",
+    "bilstm": "The tower reads words in order, but a negation may still change the similarity too little.",
+}
+OWN_FILE = "Your own file: its license, and the consent of those who wrote it, apply to this model too."
+LICENSE = {  # by the function that brings the pairs
+    "corpus": "The questions ship with this project under its MIT license; siamese/data/corpora/README.md describes them.",
+    "pair_file": OWN_FILE,
+    "intent_file": OWN_FILE,
+    "tfds_pairs": "The license of its authors applies: https://www.tensorflow.org/datasets/catalog/",
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a card says of a training.
+
+    Attributes:
+        run_id: of its run in MLflow.
+        commit: of the project in git; "" if unknown.
+        command: how to repeat it, Markdown.
+        settings: the composed config by dotted names, as `tracking.flatten` gives it.
+        splits: the pairs.
+        reports: of dev and, where there is one, of test.
+        baselines: the metrics of each, "split/name" -> value; empty if none was measured.
+        cost: parameters, bytes of the detector, questions_per_second, and seconds of training.
+    """
+
+    run_id: str
+    commit: str
+    command: str
+    settings: Mapping[str, object]
+    splits: PairSplits
+    reports: Mapping[str, Report]
+    baselines: Mapping[str, Mapping[str, float]]
+    cost: Mapping[str, float]
+
+
+def model_card(detector: Detector, training: Training) -> str:
+    """The card of a detector that was just trained."""
+    settings, splits, cost = training.settings, training.splits, training.cost
+    tower, (left, right) = str(settings["tower"]), EXAMPLE
+    return f"""# Do two questions ask the same thing?
+
+A Siamese network: one {tower} tower embeds each question, and the {settings["similarity"]} similarity of the two embeddings,
+in [0, 1], is compared with a threshold.
+
+## Uses
+
+Intended: to find duplicates among questions like those that it was trained on, for example in a forum or a help desk, and
+to propose an answered question to whoever asks. A person should read what it proposes before anything is deleted.
+Not intended: decisions about people, and texts that are not questions.
+
+## Limits
+
+- {ORDER.get(tower, "What the tower sees of the order of words is up to its code.")}
+- It knows the language and the words of its training questions; it was measured in no other.
+- The metrics hold for pairs like those below. Where other questions are asked, measure with your own pairs:
+  `python -m experiments.evaluate`. Where another share of the pairs are duplicates, give it: `prior=0.01`.
+
+## How to use it
+
+In Python, with the folder that holds this file:
+
+    from siamese.detector import Detector
+
+    detector = Detector.load("FOLDER")
+    pairs = [("{left}", "{right}")]
+    detector.similarity(pairs), detector.is_duplicate(pairs)
+
+On the command line, and over HTTP:
+
+    python -m experiments.predict run={training.run_id} "{left}" "{right}"
+    python -m experiments.serve run={training.run_id} port=5002
+    {curl("http://127.0.0.1:5002")}
+
+## Data
+
+{splits.name}. {_license(settings)}
+
+{_data_table(splits)}
+
+## Training
+
+{_settings_table(settings)}
+
+The seed is {settings["seed"]}. {training.command}
+
+## Metrics
+
+Values with 95 % intervals (bootstrap over pairs). Epoch, threshold and calibration were chosen on dev.
+
+{markdown(metric_rows(training.reports))}
+{_beside_baselines(training.reports, training.baselines)}
+## Thresholds
+
+{_thresholds(detector, training.reports["dev"].scores())}
+
+## Cost
+
+| parameters | MB on disk | training s | questions encoded per second, where it was trained |
+| --- | --- | --- | --- |
+| {cost["parameters"]:,.0f} | {number(cost["bytes"] / 1e6)} | {number(cost["seconds"])} | {number(cost["questions_per_second"])} |
+
+## Versions
+
+Run {training.run_id}; git commit {training.commit or "unknown"}; Python {platform.python_version()}; \
+{", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)}.
+"""
+
+
+def _license(settings: Mapping[str, object]) -> str:
+    source = str(settings["data"])
+    dataset = str(settings["data.name"]).partition("/")[0] if source == "tfds_pairs" else ""
+    return LICENSE.get(source, "Its license is not known here.") + dataset
+
+
+def _data_table(splits: PairSplits) -> str:
+    rows = [
+        [name, f"{len(pairs):,}", f"{pairs.duplicate.mean():.1%}", f"`{pairs.digest()}`"]
+        for name, pairs in splits.parts().items()
+    ]
+    return markdown([["", "pairs", "duplicates", "digest"], *rows])
+
+
+def _settings_table(settings: Mapping[str, object]) -> str:
+    rows = []
+    for part in PARTS:
+        own = {name.removeprefix(f"{part}."): value for name, value in settings.items() if name.startswith(f"{part}.")}
+        chosen = ", ".join(f"{name}={value}" for name, value in own.items())
+        rows.append([part, str(settings.get(part, "")), chosen])
+    return markdown([["part", "choice", "settings"], *rows])
+
+
+def _beside_baselines(reports: Mapping[str, Report], baselines: Mapping[str, Mapping[str, float]]) -> str:
+    """A table of the network and the baselines; nothing if there is none."""
+    if not baselines:
+        return ""
+    own = {f"{split}/{name}": value for split, each in reports.items() for name, value in each.metrics.items()}
+    columns = [f"{split}/{metric}" for split in reports for metric in BESIDE_BASELINES]
+    networks = {"this network": own, **baselines}
+    rows = [[name, *(f"{metrics[column]:.4f}" for column in columns)] for name, metrics in networks.items()]
+    return f"\n{markdown([['', *columns], *rows])}\n"
+
+
+def _thresholds(detector: Detector, dev: DevScores) -> str:
+    """The threshold in use, what others give on dev, and how to ask for them."""
+    chosen, rows = detector.calibration, []
+    for criterion in CRITERIA:
+        try:
+            point = choose_threshold(dev, criterion)
+        except PrecisionNotReachedError:
+            rows.append([criterion, "not reached on dev", "", ""])
+        else:
+            rows.append([criterion, f"{point.threshold:.6g}", f"{point.precision:.4f}", f"{point.recall:.4f}"])
+    return f""""Duplicate" from a similarity of {chosen.threshold:.6g} on: {detector.threshold_note()}.
+The probability of a duplicate is sigmoid((logit(similarity) - offset) / temperature), with offset {chosen.offset:.6g} and
+temperature {chosen.temperature:.6g}, fitted on dev. Others can be chosen without training again: `threshold=precision@0.95` on
+the command line, `detector.at("precision@0.95", prior=0.01)` in Python. What they give on dev:
+
+{markdown([["threshold=", "similarity", "precision", "recall"], *rows])}"""
