@@ -10,7 +10,6 @@ The page goes to the run of the study, or else to a new run of kind "comparison"
 """
 
 import shlex
-import shutil
 import sys
 import tempfile
 from collections import Counter
@@ -116,14 +115,12 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
         raise ValueError(f"against must be {BEST}, {ALL} or one of {', '.join(names)}; got {settings['against']!r}")
 
     command = f"python -m experiments.{PROGRAM} {words}".strip()
-    with tempfile.TemporaryDirectory() as folder:
+    output = settings["output"] and atomic_folder(Path(settings["output"]), lambda old: (old / FILE).is_file())
+    with output or tempfile.TemporaryDirectory() as folder:
         page = write_page(
             groups, settings["metric"], settings["against"], settings["max_options"], command, Path(folder)
         )
         log_to_run(page_run, Path(folder), "comparison", page.summary)
-        if settings["output"]:
-            with atomic_folder(Path(settings["output"]), lambda old: (old / FILE).is_file()) as new:
-                shutil.copytree(folder, new, dirs_exist_ok=True)
     print(page.summary)
     if len(finished) < len(chosen):
         print(f"note: only finished runs are compared ({states})")

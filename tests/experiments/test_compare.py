@@ -141,6 +141,10 @@ def test_a_study_ends_in_a_conclusion_that_is_kept_in_its_own_run(store, study, 
     assert {file.name for file in (tmp_path / "out").iterdir()} == artifacts(study)
     assert (tmp_path / "out" / "comparison.md").read_text() == page.whole
     assert page.summary in capsys.readouterr().out
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "years of work").touch()
+    with pytest.raises(ValueError, match="thesis exists and holds something else"):
+        page_of(store, "study=towers", f"output={tmp_path}/thesis")
 
 
 def test_a_study_that_ran_a_moment_ago_is_compared_by_its_run(store, study):
