@@ -16,7 +16,7 @@ from experiments.benchmark.result import Line, Result
 from siamese.evaluation.timing import in_turn, ratios, seconds_of
 from siamese.inference.threads import cores
 from siamese.retrieval.approximate_index import ApproximateIndex
-from siamese.retrieval.exact_search import exact_top, normalised
+from siamese.retrieval.exact_search import exact_top, normalized
 
 TOPICS = 500
 QUESTIONS_PER_INTENT = 50  # on average: some intents are asked often, most seldom
@@ -72,7 +72,7 @@ def embeddings(count: int, dimension: int, seed: int) -> np.ndarray:
     asked = np.arange(1, intents + 1) ** -0.5
     vectors = intent[generator.choice(intents, count, p=asked / asked.sum())]
     vectors += generator.lognormal(-0.6, 0.4, (count, 1)).astype(np.float32) * normal(count)
-    return normalised(vectors)
+    return normalized(vectors)
 
 
 def latency(file: str, nearest: int, queries: int, repeats: int) -> dict[str, dict[str, list[float]]]:

@@ -1,15 +1,15 @@
-"""A trained network without Keras: what serving runs, in NumPy alone.
+"""Inference: a trained network in NumPy alone.
 
 from_keras.py        a Keras network -> a description and named arrays; the only file here that knows Keras
 network.py           token ids -> embeddings -> similarities, on all cores; saved and loaded
-plan.py              the tower's steps in order, each computed as seldom as it can be
-parts.py             what a layer or similarity declares, and the register of their kinds
-layers/              what each layer computes; similarities.py: what each similarity does
-onnx_operators.py    what both are written with in ONNX
-packing.py           the words of some questions in the order in which the layers read them
+plan.py              the steps of the tower, each computed as rarely as possible
+parts.py             the interface of layers and similarities, and the registry of their kinds
+layers/              the layers; similarities.py: the similarities
+onnx_operators.py    the operators that both use in ONNX
+packing.py           time-major packing of the words of some questions
 threads.py           one thread for each core
 
-A similarity is three files:
+A new similarity is three files:
 
 1. siamese/model/similarity.py: the Keras class, with `call`, `matrix` and `matrix_is_similarity`.
 2. similarities.py: a `@register`ed subclass of `Similarity` of the same name, with the import path of the Keras class,
@@ -17,17 +17,17 @@ A similarity is three files:
    a distance of points, `radius` and `unit`.
 3. conf/similarity/NAME.yaml: `_target_`, the import path of the Keras class, `_partial_: true` and its settings.
 
-So is a layer: its Keras class in siamese/model/layers.py (none for a layer of Keras itself), a `@register`ed `RowLayer`
+So is a new layer: its Keras class in siamese/model/layers.py (none for a layer of Keras itself), a `@register`ed `RowLayer`
 or `QuestionLayer` in a file of layers/, and the tower in siamese/model/towers.py that uses it. A Keras layer that gives
-each token a vector of its own says `mixes_words = True`, its description `rows = "tokens"`.
+each token its own vector sets `mixes_words = True`, its description `rows = "tokens"`.
 
 A new tower of known layers is a function in siamese/model/towers.py and conf/tower/NAME.yaml.
 
-tests/test_registered_parts.py takes each registered part through training, NumPy, ONNX, mining, saving and loading. It
-fails if a registered similarity has no conf/similarity/*.yaml or no tower of conf/tower/ uses a registered layer.
+tests/test_registered_parts.py checks each registered part in training, NumPy, ONNX, mining, saving and loading. It fails
+if a registered similarity has no conf/similarity/*.yaml, or if no tower of conf/tower/ uses a registered layer.
 
-A package of your own does the same in its own modules. It names the module that registers its parts as an entry point,
-so that a program that reads a trained network finds them:
+Your own package does the same in its own modules. An entry point names the module that registers its parts, so that
+programs that read a trained network find them:
 
     [project.entry-points."siamese.parts"]
     mine = "my_package.parts"

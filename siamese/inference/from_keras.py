@@ -1,7 +1,4 @@
-"""From Keras: a Keras network -> the description and arrays that `NumpyNetwork` runs.
-
-The only file of this folder that knows Keras; serving never imports it.
-"""
+"""From Keras: a Keras network → description and arrays for `NumpyNetwork`. Serving never imports this module."""
 
 from pathlib import Path
 from typing import Any
@@ -15,11 +12,11 @@ from siamese.inference.parts import Layer, P, QuestionLayer, find
 from siamese.inference.similarities import Similarity
 from siamese.model.layers import PackWords
 
-POSITION = 1  # PackWords' output that says where the tokens' vectors stand among those of the distinct words
+POSITION = 1  # the output of PackWords that holds the row of each token's distinct word
 
 
 class UnknownLayerError(ValueError):
-    """A Keras network has a layer that NumPy cannot compute; Keras alone can run the network."""
+    """A Keras network has a layer that NumPy cannot compute, so only Keras can run it."""
 
 
 def check(network: keras.Model) -> None:
@@ -41,8 +38,8 @@ def numpy_network(network: keras.Model) -> NumpyNetwork:
 
 
 def save_keras(network: keras.Model, folder: Path) -> None:
-    """Write `network.keras`, for those who go on in Keras."""
-    # without the compiled state: the optimizer's slots would triple the file
+    """Write `network.keras`, for users of Keras."""
+    # without the compiled state: the optimizer's variables would triple the file
     keras.Model(network.inputs, network.outputs, name=network.name).save(folder / "network.keras")
 
 
@@ -54,18 +51,18 @@ def _describe(network: keras.Model) -> tuple[dict[str, Any], dict[str, keras.Var
 
 
 def _tower(tower: keras.Model) -> tuple[list[dict[str, Any]], dict[str, keras.Variable]]:
-    """The steps in the order of their computation, and their weights.
+    """The steps in the order of computation, and their weights.
 
-    Keras' description of the model tells what each layer reads. Packing and dropout have no step; the
-    indices that Keras hands from layer to layer are known from where its vectors come from.
+    Keras' config of the model has the inputs of each layer. Packing and dropout have no step; positions follow from
+    the source of the vectors.
     """
     if not isinstance(tower, keras.Model) or not hasattr(tower, "operations"):
         raise UnknownLayerError(f"the tower is a {_import_path(tower)}, expected keras.Model(inputs, outputs)")
     description, layers = tower.get_config(), {each.name: each for each in tower.operations}
     steps: list[dict[str, Any]] = []
     weights: dict[str, keras.Variable] = {}
-    stands_for: dict[str, str] = {}  # name of a layer -> of the step whose values it gives
-    per_token: set[str] = set()  # steps that give each token a vector of its own
+    stands_for: dict[str, str] = {}  # name of a layer -> name of the step with its values
+    per_token: set[str] = set()  # steps that give each token its own vector
     for each in description["layers"]:
         layer = layers[each["name"]]
         if isinstance(layer, keras.layers.InputLayer | PackWords):
@@ -101,7 +98,7 @@ def _tower(tower: keras.Model) -> tuple[list[dict[str, Any]], dict[str, keras.Va
 def _check_positions(
     layer: keras.layers.Layer, inputs: list[str], sources: list[tuple[str, int]], per_token: set[str]
 ) -> None:
-    """Raise UnknownLayerError unless a layer reads positions exactly where its vectors are those of distinct words."""
+    """Raise UnknownLayerError unless a layer reads positions if and only if its vectors are those of distinct words."""
     if (POSITION in [output for _, output in sources]) == (inputs[0] in per_token):
         each_has = "token a vector of its own" if inputs[0] in per_token else "distinct word a vector"
         raise UnknownLayerError(
@@ -130,7 +127,7 @@ def _read(base: type[P], layer: keras.layers.Layer) -> tuple[type[P], dict[str, 
 
 
 def _import_path(layer: object) -> str:
-    """Where the class of a layer is imported from."""
+    """The import path of a layer's class."""
     kind = type(layer)
     public = getattr(keras.layers, kind.__name__, None) is kind
     return f"{'keras.layers' if public else kind.__module__}.{kind.__qualname__}"
@@ -141,7 +138,7 @@ def _array(weight: keras.Variable) -> np.ndarray:
 
 
 def _sources(arguments: object) -> list[tuple[str, int]]:
-    """The tensors among a layer's arguments, in order: name of the layer that gives each, and which of its outputs."""
+    """The tensors among the arguments of a layer, in order: source layer and the index of its output."""
     if isinstance(arguments, dict) and arguments.get("class_name") == "__keras_tensor__":
         name, _, output = arguments["config"]["keras_history"]
         return [(name, output)]

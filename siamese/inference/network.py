@@ -1,7 +1,7 @@
-"""LightNetwork: a trained network in NumPy alone. Token ids in, embeddings and similarities out.
+"""NumpyNetwork: a trained network in NumPy alone. Token ids in, embeddings and similarities out.
 
-Two files hold it: `light.json` (the steps of the tower in the order of their computation, and the
-similarity) and `light.npz` (float32 arrays by name). Both are data, and loading runs nothing from them.
+It is saved as `light.json` (the steps of the tower, and the similarity) and `light.npz` (float32 arrays by name). Both
+are data, and loading them runs no code.
 """
 
 import json
@@ -21,10 +21,10 @@ from siamese.text.vectorizer import TokenIds
 
 FORMAT_VERSION = 1
 FILES = ("light.json", "light.npz")
-CHUNK_NUMBERS = 2**18  # most in the widest array of a chunk, 1 MB: what a core's own cache holds
-CHUNK_TOKENS = 4_096  # most in a chunk; its questions are the rows of an LSTM's matrix products
+CHUNK_NUMBERS = 2**18  # maximal size of an array of a chunk, 1 MB: fits the cache of a core
+CHUNK_TOKENS = 4_096  # maximal tokens of a chunk, whose questions are the rows of an LSTM's matrix products
 CHUNK_WORDS = 1_024
-TABLE_NUMBERS = 2**26  # most held for distinct words, 256 MB: what needs more is encoded in blocks
+TABLE_NUMBERS = 2**26  # maximal size of the tables of distinct words, 256 MB; larger inputs are encoded in blocks
 PAIRS_AT_ONCE = 1_024
 
 
@@ -39,11 +39,11 @@ class NumpyNetwork:
     Attributes:
         vocabulary: number of token ids.
         dimension: width of an embedding.
-        steps: the layers of the tower with the names of their inputs, in the order of their computation.
-        comparison: what compares two embeddings.
+        steps: the layers of the tower with the names of their inputs, in the order of computation.
+        comparison: the similarity.
 
     Raises:
-        ValueError: a layer is unknown, or an array is missing, superfluous or not of the shape it should have.
+        ValueError: a layer is unknown, or an array is missing, superfluous or of the wrong shape.
     """
 
     def __init__(self, description: dict[str, Any], arrays: Arrays):
@@ -62,7 +62,7 @@ class NumpyNetwork:
 
         Args:
             token_ids: of the questions.
-            threads: how many share the work; None for one on each core. The embeddings do not depend on it.
+            threads: number of threads; None for one on each core. The embeddings do not depend on it.
 
         Raises:
             ValueError: a token id lies outside the network's vocabulary.
@@ -75,7 +75,7 @@ class NumpyNetwork:
             )
         embeddings = np.empty((len(token_ids), self.dimension), np.float32)
         tokens = TABLE_NUMBERS // self._plan.table_width
-        if vocabulary <= tokens:  # no number of tokens has more distinct words
+        if vocabulary <= tokens:  # there cannot be more distinct words
             tokens = max(1, len(ids))
         with side_by_side(1 if len(ids) <= CHUNK_WORDS else threads or cores()) as each:
             for first, end in _blocks(token_ids.offsets, tokens):
@@ -96,14 +96,14 @@ class NumpyNetwork:
         each(encode_chunk, _chunks(token_ids.lengths, tokens))
 
     def token_shares(self, token_ids: np.ndarray) -> np.ndarray | None:
-        """What each token adds to the embedding of one question.
+        """The contribution of each token to the embedding of a question.
 
         Args:
             token_ids: `int32[tokens]`, of one question.
 
         Returns:
-            `float32[tokens, dimension]`, which sum to the question's embedding up to rounding; None where
-            words look at each other, so that an embedding is no sum over them (conv1d and bilstm towers).
+            `float32[tokens, dimension]`, which sum to the embedding up to rounding; None if the embedding is not a
+            sum over words (conv1d and bilstm towers).
         """
         if not self._plan.additive:
             return None
@@ -150,7 +150,7 @@ class NumpyNetwork:
         """
         missing = [name for name in FILES if not (folder / name).is_file()]
         if missing:
-            raise ValueError(f"{folder} holds no light network: it has no {', '.join(missing)}")
+            raise ValueError(f"{folder} holds no network: it has no {', '.join(missing)}")
         try:
             description = json.loads((folder / "light.json").read_text(encoding="utf-8"))
             version = description.pop("format_version")
@@ -173,7 +173,7 @@ class NumpyNetwork:
 
 
 def _distinct(ids: np.ndarray, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct token ids, `int64[words]`, and `int64[vocabulary]`, the place of each among them."""
+    """The distinct token ids, `int64[words]`, and the index of each id among them, `int64[vocabulary]`."""
     seen = np.zeros(vocabulary, bool)
     seen[ids] = True
     words = np.flatnonzero(seen)
@@ -183,7 +183,7 @@ def _distinct(ids: np.ndarray, vocabulary: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def _blocks(offsets: np.ndarray, tokens: int) -> Iterator[tuple[int, int]]:
-    """Consecutive questions of at most so many tokens, at least one question each: first and end of each block."""
+    """Blocks of consecutive questions, as (first, end), of at most `tokens` tokens or of one question."""
     first = 0
     while first < len(offsets) - 1:
         end = max(first + 1, int(np.searchsorted(offsets, offsets[first] + tokens, side="right")) - 1)
@@ -192,7 +192,7 @@ def _blocks(offsets: np.ndarray, tokens: int) -> Iterator[tuple[int, int]]:
 
 
 def _chunks(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
-    """All questions, longest first, in parts of about so many tokens."""
+    """All questions, longest first, in chunks of about `tokens` tokens."""
     longest_first = np.argsort(-lengths, kind="stable")
     ends = np.cumsum(lengths[longest_first])
     cuts = np.searchsorted(ends, np.arange(tokens, ends[-1], tokens))
@@ -200,7 +200,7 @@ def _chunks(lengths: np.ndarray, tokens: int) -> list[np.ndarray]:
 
 
 def _joined(parts: Sequence[dict[str, Tables]]) -> dict[str, Tables]:
-    """The tables of consecutive words as the tables of all of them."""
+    """Concatenated tables of consecutive words."""
     if len(parts) == 1:
         return parts[0]
     return {

@@ -1,4 +1,4 @@
-"""Packing: the words of some questions in the order in which the layers read them."""
+"""Time-major packing of the words of some questions."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,17 +10,17 @@ from siamese.text.vectorizer import TokenIds
 
 @dataclass(frozen=True)
 class Packing:
-    """All first words, longest question first, then all second words of those that have one, and so on.
+    """Time-major packing: all first words, longest question first, then all second words, and so on.
 
-    So the words of one step stand together, each step's questions are the first ones of the step before,
-    and a layer goes through the steps with whole arrays, without padding and without masks.
+    The words of a step are contiguous, and the questions of a step are the first ones of the step before. So a layer
+    processes whole arrays step by step, without padding and masks.
 
     Attributes:
-        word: `int64[tokens]`, for each token the row of its word in the table of distinct words.
-        step: `int64[tokens]`, which word of its question it is, from 0.
-        question: `int64[tokens]`, the question that it belongs to.
-        length: `int64[questions]`, tokens in each question, never growing.
-        starts: where each step's tokens start, and behind the last one where it ends.
+        word: `int64[tokens]`, the row of each token's word in the table of distinct words.
+        step: `int64[tokens]`, the position of each token in its question, from 0.
+        question: `int64[tokens]`, the question of each token.
+        length: `int64[questions]`, tokens of each question, not increasing.
+        starts: the first token of each step, and the end of the last step.
     """
 
     word: np.ndarray
@@ -51,7 +51,7 @@ class Packing:
 
     @cached_property
     def reverse(self) -> np.ndarray:
-        """`int64[tokens]`: the token as far from the end of its question as this one is from the start."""
+        """`int64[tokens]`: the token at the mirrored position of the same question."""
         from_end = self.length[self.question] - 1 - self.step
         return np.array(self.starts)[from_end] + self.question
 
@@ -59,7 +59,7 @@ class Packing:
         """The token `offset` words further on in the same question.
 
         Returns:
-            `int64[tokens]`, that token, and the tokens for which there is none (of them the first holds 0).
+            `int64[tokens]`, that token (0 if there is none), and the tokens without one.
         """
         if offset not in self._shifted:
             step = self.step + offset

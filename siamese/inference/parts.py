@@ -1,4 +1,4 @@
-"""Parts: a layer or a similarity, described once for Keras, NumPy and ONNX, and registered by its kind."""
+"""Parts: layers and similarities, each described once for Keras, NumPy and ONNX, and registered by its kind."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,7 +17,7 @@ Tables = list[np.ndarray]  # each float32[n, width]
 
 
 class Part:
-    """What all layers and similarities declare. The name of the class is the kind, as in `light.json`.
+    """The interface of layers and similarities. The name of the class is its kind in `light.json`.
 
     Args:
         take: gives the part's arrays.
@@ -25,11 +25,11 @@ class Part:
         settings: by name.
 
     Attributes:
-        keras_classes: import paths of the Keras classes that compute the same. A subclass of these does not count,
-            for it may compute anything.
+        keras_classes: import paths of the equivalent Keras classes. Subclasses do not match, because they may compute
+            anything.
         settings: attributes of the Keras layer that `light.json` keeps.
         weights: attributes of the Keras layer that are its weights.
-        required: names and values that the config of the Keras layer must have; with others it computes something else.
+        required: names and values that the config of the Keras layer must have to be equivalent.
         name: of the layer; its arrays are called "name/weight".
     """
 
@@ -54,7 +54,7 @@ class Part:
         return {name: getattr(layer, name) for name in cls.weights}
 
     def no_onnx(self) -> ValueError:
-        """The error of a part that is not written in ONNX."""
+        """The error of a part without ONNX."""
         return ValueError(f"{self.name}, a {type(self).__name__}, is not written in ONNX; give it a method onnx")
 
 
@@ -74,15 +74,15 @@ class Layer(Part):
 
         Args:
             graph: gets the nodes.
-            inputs: `float32[batch, length, width]` each, or `float32[batch, width]` behind the pooling. A value at a
-                padded place may be anything, so whatever looks along a question leaves these places out.
+            inputs: `float32[batch, length, width]` each, or `float32[batch, width]` behind the pooling. Values
+                at padded positions are arbitrary, so layers along a question mask them.
             questions: `int32[batch, length]`, token ids with zeros behind the last one.
         """
         raise self.no_onnx()
 
 
 class RowLayer(Layer):
-    """A layer that treats each row alone. A row is a distinct word, a token or, behind the pooling, a question.
+    """A layer that treats each row alone. A row is a distinct word, a token or, after the pooling, a question.
 
     Attributes:
         compute: its inputs, `float32[n, width]` each -> `float32[n, width]`.
@@ -98,10 +98,9 @@ class RowLayer(Layer):
 
 
 class QuestionLayer(Layer):
-    """A layer that looks at all words of a question, in two stages.
+    """A layer over all words of a question, in two stages.
 
-    What depends on one vector alone is computed once for each distinct word, as tables; the tokens then only gather
-    and add.
+    Whatever depends on one vector alone is computed once for each distinct word, as tables; tokens then gather and add.
 
     Attributes:
         rows: what a row of the output belongs to, "tokens" or "questions".
@@ -127,7 +126,7 @@ class QuestionLayer(Layer):
         raise NotImplementedError
 
     def shares(self, tables: Tables, source: np.ndarray, packing: Packing) -> np.ndarray:
-        """What each token adds to its question's row, `float32[tokens, width]`, if the layer is additive.
+        """The contribution of each token to the row of its question, `float32[tokens, width]`, if the layer is additive.
 
         Args:
             tables, source, packing: as in `compute`.
@@ -140,7 +139,7 @@ _parts: dict[str, type[Part]] = {}
 
 
 def register(part: type[P]) -> type[P]:
-    """Make a layer or a similarity known, as a class decorator.
+    """Register a layer or a similarity (class decorator).
 
     Raises:
         ValueError: another class of this name is registered.
@@ -148,7 +147,7 @@ def register(part: type[P]) -> type[P]:
     known = _parts.setdefault(part.__name__, part)
     if (known.__module__, known.__qualname__) != (part.__module__, part.__qualname__):
         raise ValueError(f"a part {part.__name__} is registered already, {known}; give {part} another name")
-    _parts[part.__name__] = part  # the newer one, when its module is loaded again
+    _parts[part.__name__] = part  # replaced when its module is reloaded
     return part
 
 
@@ -158,10 +157,10 @@ def registered(base: type[P]) -> dict[str, type[P]]:
 
 
 def find(base: type[P], fits: Callable[[type[P]], bool]) -> type[P] | None:
-    """The registered part that fits; packages that are installed register theirs when no other fits."""
+    """The registered part that fits; installed packages register theirs if none fits."""
     found = next(filter(fits, registered(base).values()), None)
     if found is None:
-        from importlib.metadata import entry_points  # slow to import, and seldom needed
+        from importlib.metadata import entry_points  # slow to import and rarely needed
 
         for entry in entry_points(group=ENTRY_POINTS):
             entry.load()

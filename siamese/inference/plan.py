@@ -1,4 +1,4 @@
-"""Plan: the steps of a tower in the order of their computation, first those on words, then those on questions."""
+"""Plan: the steps of a tower in the order of computation, first on words, then on questions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from siamese.inference.parts import Arrays, Layer, QuestionLayer, RowLayer, Tabl
 class Plan:
     """A tower, ready to run.
 
-    Every step is computed as seldom as it can be: once for each distinct word as long as nothing but words
-    counts, then once for each token, and behind the pooling once for each question.
+    Every step is computed as rarely as possible: once for each distinct word while it depends on words alone, then
+    once for each token, and after the pooling once for each question.
 
     Args:
         tower: steps in the order of their computation, each {"layer", "name", "inputs", "config"}.
-        arrays: "name of the step/name of the weight" -> `float32[...]`; what the tower has is taken out.
+        arrays: "name of the step/name of the weight" -> `float32[...]`; those of the tower are removed.
 
     Attributes:
         steps: each layer with the names of its inputs, in the order of their computation.
         vocabulary: number of token ids.
         dimension: width of an embedding.
-        table_width: numbers kept for each distinct word.
-        widest: numbers in the widest vector of a token, 0 if tokens have no vectors of their own.
-        additive: whether an embedding is a sum of one share for each word, see `shares`.
+        table_width: numbers stored for each distinct word.
+        widest: numbers in the widest vector of a token; 0 if tokens have no vectors of their own.
+        additive: whether an embedding is a sum over its words, see `shares`.
 
     Raises:
         ValueError: a layer is unknown, or an array is missing or not of the shape it should have.
@@ -39,7 +39,7 @@ class Plan:
         self._inputs = {step["name"]: step["inputs"] for step in tower}
         self._on_words: dict[str, RowLayer] = {}
         self._behind: dict[str, RowLayer | QuestionLayer] = {}
-        rows: dict[str, str] = {}  # name of a step -> what its rows stand for
+        rows: dict[str, str] = {}  # name of a step -> what its rows are: words, tokens or questions
         width: dict[str, int] = {}
         self.vocabulary = self.table_width = 0
         for step in tower:
@@ -68,7 +68,7 @@ class Plan:
         self.additive = not self.widest and all(layer.additive for layer in self._behind.values())
 
     def tabulate(self, words: np.ndarray) -> dict[str, Tables]:
-        """All that depends on words alone, `int64[words]`: name of a step that looks at questions -> its tables."""
+        """Everything that depends on words alone, `int64[words]`: name of a QuestionLayer -> its tables."""
         values: dict[str, np.ndarray] = {}
         for name, layer in self._on_words.items():
             inputs = [values[each] for each in self._inputs[name]]
@@ -92,7 +92,7 @@ class Plan:
         return values[self._output]
 
     def shares(self, tables: dict[str, Tables], packing: Packing) -> np.ndarray:
-        """What each token adds to the embedding of its question, `float32[tokens, dimension]`; for additive towers.
+        """The contribution of each token to the embedding, `float32[tokens, dimension]`, for additive towers.
 
         For one question they sum to what `embed` gives, up to rounding.
         """

@@ -14,12 +14,11 @@ from siamese.inference.parts import Part, Take, register
 
 
 class Similarity(Part):
-    """What compares embeddings.
+    """A similarity of two embeddings.
 
     Attributes:
-        formula: for readers who compare embeddings u, v themselves; {name} stands for a setting.
-        unit: whether an embedding becomes a point by being brought to length 1, as where directions count most;
-            else it is a point as it is.
+        formula: in words, for users who compare embeddings u, v themselves; {name} is a setting.
+        unit: whether an embedding is scaled to length 1 to become a point.
     """
 
     formula: ClassVar[str] = "what `network*.onnx` computes"
@@ -34,11 +33,11 @@ class Similarity(Part):
         raise self.no_onnx()
 
     def radius(self, threshold: float) -> float | None:
-        """The Euclidean distance that two points have at most if their similarity reaches a threshold in (0, 1].
+        """The maximal Euclidean distance of two points whose similarity reaches a threshold in (0, 1].
 
         Returns:
-            None if there is no such distance, or none close enough to be of use: then the nearest points are
-            candidates, and the similarity itself decides among them.
+            None if there is no useful bound: then the nearest points are candidates, and the similarity decides
+            among them.
         """
         return None
 
@@ -98,8 +97,8 @@ class Euclidean(Similarity):
 class Manhattan(Similarity):
     """exp(-|u - v|₁).
 
-    It is at most exp(-d) at the distance d, a bound too wide to be of use: in 600 dimensions |u - v|₁ is some twenty
-    times d. So there is no radius.
+    It is at most exp(-d) at the distance d, a bound too loose to be useful: in 600 dimensions |u - v|₁ is about
+    twenty times d. So there is no radius.
     """
 
     keras_classes = ("siamese.model.similarity.Manhattan",)
@@ -143,7 +142,9 @@ class Learned(Similarity):
         difference = left - right
         dimension = left.shape[1]
         (kernel, bias), *others = self.layers
-        x = np.abs(difference) @ kernel[:dimension]  # as the product of |u - v| and u·v side by side, without the copy
+        x = (
+            np.abs(difference) @ kernel[:dimension]
+        )  # the product of the concatenation of |u - v| and u·v, without the copy
         x += (left * right) @ kernel[dimension:]
         x += bias
         for kernel, bias in others:

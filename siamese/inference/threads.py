@@ -1,4 +1,4 @@
-"""Threads: one for each core, each with matrix products of its own."""
+"""Threads: one for each core, each with its own matrix products."""
 
 import os
 import threading
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from threadpoolctl import ThreadpoolController
 
-Each = Callable[[Callable, Sequence], list]  # a function and items -> what it gives for each item
+Each = Callable[[Callable, Sequence], list]  # a function and items -> its value for each item
 
 
 @contextmanager
 def side_by_side(threads: int) -> Iterator[Each]:
-    """Work on several items at once; with one thread, on one after another."""
+    """Process several items in parallel; with one thread, one after another."""
     with _one_blas_thread():
         if threads == 1:
             yield lambda function, items: list(map(function, items))
@@ -23,7 +23,7 @@ def side_by_side(threads: int) -> Iterator[Each]:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -34,10 +34,10 @@ _limits: list = []  # the first `_one_blas_thread` under way, of any thread, and
 
 @contextmanager
 def _one_blas_thread() -> Iterator[None]:
-    """Keep BLAS, for the whole process, from sharing out each product.
+    """Limit BLAS to one thread for the whole process.
 
-    Its threads would mostly wait for each other, a hundred times longer than a small product takes
-    where the cores are busy otherwise. The first one in sets the limit, the last one out lifts it.
+    On busy cores its threads mostly wait for each other, a hundred times longer than a small product takes. The first
+    user sets the limit, the last one lifts it.
     """
     with _lock:
         _limits.append(None if _limits else _controller.limit(limits=1, user_api="blas"))

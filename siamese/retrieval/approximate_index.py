@@ -1,4 +1,4 @@
-"""ApproximateIndex: the nearest of millions of vectors, found by looking at a part of them (faiss)."""
+"""ApproximateIndex: nearest neighbors among millions of vectors (faiss IVF)."""
 
 from pathlib import Path
 from typing import Any
@@ -7,17 +7,17 @@ import numpy as np
 
 from siamese.retrieval.exact_search import check_search, check_vectors
 
-CELLS_PROBED = 144  # of the some 4,000 cells of a million vectors
-POINTS_PER_CELL = 40  # that k-means learns from; below 39 faiss warns
+CELLS_PROBED = 144  # of about 4,000 cells for a million vectors
+POINTS_PER_CELL = 40  # for k-means; below 39 faiss warns
 TRAINING_ROUNDS = 8
 
 
 class ApproximateIndex:
-    """Vectors in cells around k-means centres (faiss IVF); a query is compared only with those of the nearest cells.
+    """Vectors in cells around k-means centers (faiss IVF); a query is compared only with those of the nearest cells.
 
-    They are kept as float16, which halves the memory and the time and moves a cosine by up to some 1e-4. Built twice
-    from the same vectors on the same machine, it gives the same answers; ties come in any order. Each vector has a
-    number, which it keeps when others are removed; the first ones are 0, 1, 2, …
+    They are stored as float16, which halves memory and time and changes a cosine by up to about 1e-4. The same vectors
+    on the same machine give the same index and answers; the order of ties is arbitrary. Each vector has a number, which
+    it keeps when others are removed; the first ones are 0, 1, 2, …
     """
 
     def __init__(self, index: Any):
@@ -30,22 +30,21 @@ class ApproximateIndex:
         """An index of `float32[vectors, dimension]`, which it copies.
 
         Args:
-            vectors: no two need differ.
+            vectors: duplicates are allowed.
             cells_probed: trades time for recall.
-            metric: what makes a vector near, a great "inner_product" or a small "euclidean" distance; of vectors of
-                length 1 the same.
+            metric: "inner_product" (large is near) or "euclidean" (small is near); equivalent for vectors of length 1.
         """
         faiss = _faiss()
         metrics = {"inner_product": faiss.METRIC_INNER_PRODUCT, "euclidean": faiss.METRIC_L2}
         vectors = np.asarray(vectors)
         _check_stored(vectors)
         if len(vectors) == 0:
-            raise ValueError("vectors is empty, and an index needs at least one vector to learn its cells from")
+            raise ValueError("vectors is empty; an index needs at least one vector")
         if cells_probed < 1:
             raise ValueError(f"cells_probed is {cells_probed}; at least 1 is needed")
         if metric not in metrics:
             raise ValueError(f"metric must be one of {', '.join(metrics)}; got {metric!r}")
-        # a search reads about as many centres as vectors when there are some 4 * sqrt(vectors) cells
+        # with 4 * sqrt(vectors) cells a search reads about as many centers as vectors
         cells = max(1, min(int(4 * len(vectors) ** 0.5), len(vectors) // POINTS_PER_CELL))
         index = faiss.index_factory(vectors.shape[1], f"IVF{cells},SQfp16", metrics[metric])
         index.cp.niter = TRAINING_ROUNDS
@@ -60,14 +59,14 @@ class ApproximateIndex:
 
     @property
     def memory(self) -> int:
-        """Bytes that vectors, their numbers and the centres take."""
+        """Bytes of vectors, numbers and centers."""
         centres = self._index.nlist * self._index.d * 4
         return len(self) * (self._index.code_size + 8) + centres
 
     def add(self, vectors: np.ndarray, numbers: np.ndarray) -> None:
         """Add `float32[vectors, dimension]` under `int64[vectors]` numbers that no other vector has.
 
-        They go into the cells that there are: after many additions of another kind it is better to build anew.
+        They go into the existing cells: after many additions of another kind, build a new index.
         """
         _check_stored(vectors)
         if vectors.shape[1] != self._index.d:
@@ -75,20 +74,20 @@ class ApproximateIndex:
         self._index.add_with_ids(vectors, np.asarray(numbers, np.int64))
 
     def remove(self, numbers: np.ndarray) -> None:
-        """Take out the vectors of these numbers, `int64[n]`; unknown ones do no harm."""
+        """Remove the vectors with these numbers, `int64[n]`; unknown ones are ignored."""
         self._index.remove_ids(np.asarray(numbers, np.int64))
 
     def search(self, queries: np.ndarray, k: int, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest of each query, each with the recall that `cells_probed` allows.
+        """The k nearest vectors of each query, with the recall that `cells_probed` gives.
 
         Args:
             queries: `float32[queries, dimension]`.
-            k: how many to find; there are fewer if there are fewer vectors.
-            among: `int64[n]`, the numbers of those to choose from, all of them in the index; None for all.
+            k: neighbors of each query, at most as many as there are vectors.
+            among: `int64[n]`, numbers in the index to choose from; None for all.
 
         Returns:
-            Inner products, greatest first, or squared Euclidean distances, smallest first, and the numbers of the
-            vectors: `float32[queries, min(k, n)]` and `int64` of the same shape.
+            Inner products, descending, or squared Euclidean distances, ascending, and the numbers of the vectors:
+            `float32[queries, min(k, n)]` and `int64` of the same shape.
         """
         faiss = _faiss()
         check_search(queries, self._index.d, k)
@@ -105,7 +104,7 @@ class ApproximateIndex:
         return nearness, number
 
     def save(self, path: Path) -> None:
-        """Write one file of numbers, half as large as the vectors; nothing in it is code."""
+        """Write one file, half as large as the vectors; it holds no code."""
         _faiss().write_index(self._index, str(path))
 
     @classmethod
@@ -124,7 +123,7 @@ class ApproximateIndex:
 
 
 def _faiss() -> Any:
-    """The index library, imported only where an index is wanted."""
+    """The index library, imported only for an index."""
     try:
         import faiss
     except ImportError as problem:

@@ -1,4 +1,4 @@
-"""Clusters: questions that ask the same, directly or through others, gathered from pairs as they are found."""
+"""Clusters: connected components of duplicates, built from pairs as they are found."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,11 @@ from scipy.sparse.csgraph import connected_components
 
 @dataclass(frozen=True)
 class Cluster:
-    """Questions that hang together.
+    """A connected component of duplicates.
 
     Attributes:
         members: `int64[rows]`, ascending, at least 2.
-        representative: the one of them that is most like its duplicates: with the greatest sum of similarities to
-            them; the first of those that share it.
+        representative: the member with the greatest sum of similarities to its duplicates; the first of ties.
     """
 
     members: np.ndarray
@@ -22,9 +21,9 @@ class Cluster:
 
 
 class ClusterBuilder:
-    """Clusters in the making: a connected component and a centrality of each question.
+    """Builds clusters: the connected component and the centrality of each question.
 
-    Pairs wait until there are as many of them as questions, so memory does not grow with the number of pairs.
+    Pairs are buffered until there are as many as questions, so memory does not grow with the number of pairs.
     """
 
     def __init__(self, questions: int):
@@ -33,7 +32,7 @@ class ClusterBuilder:
         self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, left: np.ndarray, right: np.ndarray, similarity: np.ndarray) -> None:
-        """Take in pairs of duplicates.
+        """Add pairs of duplicates.
 
         Args:
             left, right: `int64[pairs]`, numbers of questions; each pair comes once.
@@ -44,7 +43,7 @@ class ClusterBuilder:
             self._settle()
 
     def clusters(self) -> list[Cluster]:
-        """The clusters of all pairs that were taken in, largest first, then in the order of their first questions."""
+        """The clusters of all added pairs, largest first, then in the order of their first questions."""
         self._settle()
         by_component = np.argsort(self._component, kind="stable")
         starts = np.flatnonzero(np.diff(self._component[by_component], prepend=-1))
@@ -53,7 +52,7 @@ class ClusterBuilder:
         return [Cluster(group, int(group[np.argmax(self._centrality[group])])) for group in groups]
 
     def _settle(self) -> None:
-        """Join the components of the pairs that wait."""
+        """Join the components of the buffered pairs."""
         if not self._waiting:
             return
         left, right, similarity = map(np.concatenate, zip(*self._waiting, strict=True))

@@ -1,16 +1,16 @@
-"""Geometry: where embeddings lie so that similar questions are near each other, whatever the similarity.
+"""Embedding space: maps each similarity to a Euclidean space for nearest-neighbor search.
 
-Every embedding becomes a point: as it is, or brought to length 1 (see `siamese.inference.similarities`). Where a
-threshold of the similarity is a radius, whoever finds all points within it misses no duplicate; where it is none,
-the nearest points are candidates, and the similarity itself decides among them.
+An embedding becomes a point: unchanged, or scaled to length 1 (see `siamese.inference.similarities`). If a threshold of
+the similarity is a radius, all points within it include all duplicates. Otherwise the nearest points are candidates, and
+the similarity decides among them.
 """
 
 import numpy as np
 
 from siamese.inference.similarities import Similarity
-from siamese.retrieval.exact_search import normalised
+from siamese.retrieval.exact_search import normalized
 
-AXES = 256  # that are kept where points only propose candidates
+AXES = 256  # kept where points only give candidates
 AXES_SAMPLE = 20_000  # points from which principal axes are found
 ROWS = 4_096  # that are projected at once
 
@@ -19,21 +19,21 @@ def points(similarity: Similarity, embeddings: np.ndarray) -> np.ndarray:
     """Points `float32[questions, dimension]` of embeddings of this shape.
 
     Args:
-        similarity: that compares them, such as a `NumpyNetwork`'s `comparison`.
+        similarity: of the network, such as `NumpyNetwork.comparison`.
         embeddings: `float32[questions, dimension]`.
     """
-    return normalised(embeddings) if similarity.unit else embeddings
+    return normalized(embeddings) if similarity.unit else embeddings
 
 
 def radius(similarity: Similarity, threshold: float) -> float | None:
-    """The distance that the points of two questions have at most if their similarity reaches the threshold.
+    """The maximal distance of two points whose similarity reaches the threshold.
 
     Args:
         similarity: as in `points`.
         threshold: a similarity; at 0 and below the radius is infinite.
 
     Returns:
-        None for a similarity that knows no such distance; negative if none is small enough.
+        None for a similarity without such a distance; negative if no distance is small enough.
     """
     possible = 0 < threshold <= 1
     distance = similarity.radius(threshold if possible else 1.0)
@@ -43,11 +43,11 @@ def radius(similarity: Similarity, threshold: float) -> float | None:
 
 
 def principal(similarity: Similarity, embeddings: np.ndarray, axes: int = AXES) -> np.ndarray:
-    """Points of embeddings, on the axes on which they differ most.
+    """Points of embeddings on their principal axes.
 
-    Distances shrink, the less the more of the variance those directions hold. Candidates are found by them several
-    times as fast: on 40,000 of Quora's questions, from 1,800 dimensions to 256, 97.4 % of the known duplicates were
-    among the 50 nearest of each other instead of 98.0 %, 99.0 % among the 100 nearest instead of 99.4 %.
+    Distances shrink by the variance that the axes leave out; the search for candidates is several times as fast. On
+    40,000 of Quora's questions, from 1,800 dimensions to 256: 97.4 % of the known duplicates are among the 50 nearest
+    (98.0 % in all dimensions), 99.0 % among the 100 nearest (99.4 %).
 
     Args:
         similarity: as in `points`.
@@ -55,7 +55,7 @@ def principal(similarity: Similarity, embeddings: np.ndarray, axes: int = AXES) 
         axes: to keep.
 
     Returns:
-        `float32[questions, axes]`, or as `points` if there are no more dimensions.
+        `float32[questions, axes]`, or as `points` if there are at most `axes` dimensions.
     """
     if embeddings.shape[1] <= axes:
         return points(similarity, embeddings)
@@ -69,14 +69,14 @@ def principal(similarity: Similarity, embeddings: np.ndarray, axes: int = AXES) 
 
 
 def principal_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of points, and the axes on which they differ most, from there (principal components: Pearson 1901).
+    """The mean and the principal axes of points (Pearson 1901).
 
     Args:
         points: `float32[points, dimension]`.
 
     Returns:
-        `float64[dimension]`, and `float64[dimension, dimension]` with an axis in each column, the first one that of
-        the greatest variance; orthonormal to the precision of float64.
+        `float64[dimension]`, and `float64[dimension, dimension]` with an orthonormal axis in each column, in the order
+        of descending variance.
     """
     center = points.mean(axis=0, dtype=np.float64)
     apart = points - center.astype(np.float32)
@@ -85,33 +85,33 @@ def principal_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def evenly(points: int, count: int) -> np.ndarray:
-    """At most `count` positions, evenly spread over so many points: `int64[n]`."""
+    """At most `count` positions, evenly spread over `points` points: `int64[n]`."""
     return np.unique(np.linspace(0, points - 1, min(count, points)).astype(np.int64))
 
 
-def stored(points: np.ndarray) -> np.ndarray:
-    """Points as `float32[points, dimension + 1]`, of which those with the greatest inner product are the nearest.
+def augment_vectors(points: np.ndarray) -> np.ndarray:
+    """Stored vectors `float32[points, dimension + 1]` for a search of nearest points by inner product.
 
     The inner product of [p, 1] and [q, -|q|² / 2] is (|p|² - |p - q|²) / 2.
     """
     return np.column_stack([points, np.einsum("nd,nd->n", points, points) / -2])
 
 
-def asked(points: np.ndarray) -> np.ndarray:
-    """Points as the queries that go with `stored`, `float32[points, dimension + 1]`."""
+def augment_queries(points: np.ndarray) -> np.ndarray:
+    """Query vectors `float32[points, dimension + 1]` for `augment_vectors`."""
     return np.column_stack([points, np.ones(len(points), np.float32)])
 
 
 def products(points: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Two matrices whose product is -|p - q|² / 2, and the least product of a pair within the radius.
+    """Two matrices whose product is -|p - q|² / 2, and the smallest product of a pair within the radius.
 
     Args:
         points: `float32[points, dimension]`.
         radius: Euclidean.
 
     Returns:
-        `float32[points, dimension + 2]` twice, and the product less what rounding may have taken: an inner product of
-        n terms is off by at most about n · 2⁻²⁴ times both lengths (Higham 2002, 3.1).
+        `float32[points, dimension + 2]` twice, and the smallest product minus the rounding error: an inner product of n
+        terms has an error of at most about n · 2⁻²⁴ times both lengths (Higham 2002, 3.1).
     """
     squares = np.einsum("nd,nd->n", points, points) / np.float32(-2)
     ones = np.ones(len(points), np.float32)

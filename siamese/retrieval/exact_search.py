@@ -1,6 +1,6 @@
-"""Search: the most similar of many embeddings, exactly and in one reading of them.
+"""Exact search: the most similar of many embeddings, in one pass over them.
 
-Similarity is the inner product; of `normalised` vectors that is the cosine, in [-1, 1], where 1 means "same".
+Similarity is the inner product, which for `normalized` vectors is the cosine in [-1, 1]; 1 means "same".
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,16 +11,16 @@ from siamese.inference.threads import cores
 
 BLOCK = 128  # vectors that share one maximum, below
 BLOCKS_AT_ONCE = 256
-SCORES_AT_ONCE = 4_096_000  # 16 MB, so that they are reduced while in the cache
-LONE_BLOCKS_AT_ONCE = 1_024  # of a lone query: few calls, and scores that stay in a core's own cache
+SCORES_AT_ONCE = 4_096_000  # 16 MB, which are reduced while in the cache
+LONE_BLOCKS_AT_ONCE = 1_024  # for a single query: few calls, and scores fit the cache of a core
 QUERIES_AT_ONCE = 1_000
 ROWS_AT_ONCE = 4_096  # that are compared in float64
 
 
-def normalised(vectors: np.ndarray) -> np.ndarray:
-    """Vectors `float32[vectors, dimension]` brought to length 1; a vector of zeros stays zero.
+def normalized(vectors: np.ndarray) -> np.ndarray:
+    """Vectors `float32[vectors, dimension]` scaled to length 1; a zero vector stays zero.
 
-    >>> normalised(np.array([[3, 4], [0, 0]], np.float32))
+    >>> normalized(np.array([[3, 4], [0, 0]], np.float32))
     array([[0.6, 0.8],
            [0. , 0. ]], dtype=float32)
     """
@@ -31,14 +31,14 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
 def exact_top(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k most similar vectors of each query, best first, ties in the order of `vectors`.
 
-    A similarity is the float32 nearest to the inner product in float64, so it depends neither on the place
-    of a vector, nor on how many queries or threads there are, nor on the BLAS.
+    A similarity is the inner product in float64, rounded to float32. It does not depend on the position of a vector,
+    the number of queries or threads, or the BLAS.
 
     Args:
         queries: `float32[queries, dimension]`.
-        vectors: `float32[vectors, dimension]`, no longer than 1 (see `normalised`), perhaps an `np.memmap`.
+        vectors: `float32[vectors, dimension]`, no longer than 1 (see `normalized`), perhaps an `np.memmap`.
             Rounding decides among near ties of much longer ones.
-        k: how many to find; there are fewer if there are fewer vectors.
+        k: neighbors of each query, at most as many as there are vectors.
 
     Returns:
         Similarities `float32[queries, min(k, vectors)]` and rows of `vectors`, `int64` of the same shape.
@@ -47,7 +47,7 @@ def exact_top(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndar
     >>> similarity.tolist(), index.tolist()
     ([[1.0, 1.0]], [[1, 2]])
     """
-    vectors = np.asarray(vectors)  # a plain view of an np.memmap, whose slices are slow to make
+    vectors = np.asarray(vectors)  # a plain view of an np.memmap, whose slices are slow
     check_vectors("vectors", vectors)
     check_search(queries, vectors.shape[1], k)
     k = min(k, len(vectors))
@@ -69,7 +69,7 @@ def _block_maxima(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         block = np.flatnonzero(~np.isfinite(maxima).all(axis=0))[0]
         raise ValueError(
             f"rows {block * BLOCK} to {min((block + 1) * BLOCK, len(vectors)) - 1} of vectors hold NaN, infinity or "
-            "numbers too great for float32; remove such rows, or normalise them"
+            "numbers too great for float32; remove such rows, or normalize them"
         )
     return maxima
 
@@ -77,14 +77,14 @@ def _block_maxima(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """The greatest score of one query in each block, `float32[blocks]`, in the time of reading the vectors.
 
-    A lone query is bound by memory, which einsum in a few threads reads as fast as any BLAS, and it does not
-    stall, as threads of a BLAS do when another program takes a core. Each thread reads on from where it is.
+    A single query is bound by memory bandwidth. einsum in a few threads reads as fast as any BLAS and, unlike the
+    threads of a BLAS, does not stall when another program takes a core.
     """
     blocks = -(-len(vectors) // BLOCK)
     maxima = np.empty(blocks, np.float32)
     threads = cores()
 
-    @np.errstate(invalid="ignore", over="ignore")  # told above, as an error
+    @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `_block_maxima`
     def reduce_share(thread: int) -> None:
         end = blocks * (thread + 1) // threads
         for first in range(blocks * thread // threads, end, LONE_BLOCKS_AT_ONCE):
@@ -97,7 +97,7 @@ def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return maxima
 
 
-@np.errstate(invalid="ignore", over="ignore")  # told above, as an error
+@np.errstate(invalid="ignore", over="ignore")  # reported as an error by `_block_maxima`
 def _maxima_of_many(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """The greatest score of each query in each block, `float32[queries, blocks]`."""
     maxima = np.empty((len(queries), -(-len(vectors) // BLOCK)), np.float32)
@@ -112,9 +112,9 @@ def _maxima_of_many(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 def _top_of_blocks(query: np.ndarray, vectors: np.ndarray, maxima: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The top k of one query, `float32[k]` and `int64[k]`, from the few blocks that can hold them.
 
-    k blocks have a maximum of at least the k-th greatest maximum, so the top k reach it too, but for rounding: a
-    float32 inner product of d terms is off by at most about d * 2^-24 times both lengths, in whichever order it is
-    summed (Higham, Accuracy and Stability of Numerical Algorithms, 3.1).
+    The top k reach the k-th greatest block maximum, up to rounding: a float32 inner product of d terms has an error of
+    at most about d * 2^-24 times both lengths, in any order of summation (Higham, Accuracy and Stability of Numerical
+    Algorithms, 3.1).
     """
     rounding = (len(query) + 2) * 2.0**-24 * np.linalg.norm(query)
     enough = -np.inf if k > len(maxima) else np.partition(maxima, -k)[-k] - 2 * rounding

@@ -1,12 +1,11 @@
 """Mining: all duplicates in a collection of questions.
 
-Texts with the same tokens are one question to a detector, so each such text is encoded and compared once. Candidates
-are near points (siamese/geometry.py, near_pairs.py), and the network's own similarity decides about each of them.
+A detector cannot distinguish texts with the same tokens, so each distinct text is encoded and compared once. Candidates
+are near points (embedding_space.py, radius_pairs.py, nearest_pairs.py); the network's similarity decides about each.
 
-How complete it is: with the cosine and the Euclidean similarity, and up to `exact_max_questions` different texts, every pair
-that reaches the threshold is found. With the other similarities, and of more texts, those are found of which one
-is among the `top_k` nearest points of the other, in the directions in which points differ most; of more
-texts, most of these.
+Completeness: with the cosine and the Euclidean similarity and up to `exact_max_questions` distinct texts, every pair
+that reaches the threshold is found. Otherwise a pair is found if one text is among the `top_k` nearest points of the
+other on the principal axes; above `exact_max_questions`, most of these.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,19 +22,19 @@ from siamese.retrieval.radius_pairs import pairs_within
 from siamese.retrieval.scored_pairs import ScoredPairs
 from siamese.text.vectorizer import TokenIds
 
-SAMPLE, SAMPLE_OTHERS = 500, 20_000  # texts from which the number of pairs above a threshold is estimated
+SAMPLE, SAMPLE_OTHERS = 500, 20_000  # texts for an estimate of the number of pairs above a threshold
 PAIRS_AT_ONCE = 256  # whose embeddings are in a core's cache
 
 
 @dataclass(frozen=True)
 class DistinctTexts:
-    """The texts of a collection that a detector can tell apart.
+    """The texts of a collection that a detector can distinguish.
 
     Attributes:
         embeddings: `float32[texts, dimension]`, in the order of their first appearance.
-        number: `int32[rows]`, which text each row of the collection has.
+        number: `int32[rows]`, the text of each row of the collection.
         first: `int64[texts]`, the first row of each text.
-        count: `int64[texts]`, how many rows have it.
+        count: `int64[texts]`, the number of rows of each text.
     """
 
     embeddings: np.ndarray
@@ -57,15 +56,15 @@ def duplicates(
 ) -> Iterator[ScoredPairs]:
     """The pairs of rows whose similarity reaches the threshold, as they are found; `left` and `right` are rows.
 
-    First come the repeats, each row whose text has come before with the first row of that text; then the pairs of
-    different texts, each text by its first row, in the order of left, then right.
+    First come repeats: each row whose text occurs before, paired with the first row of that text. Then come pairs of
+    distinct texts, each represented by its first row, ordered by left, then right.
 
     Args:
         network: decides about each pair.
         texts: of the collection.
         threshold: least similarity.
-        top_k: of each text that are looked at where not all are; at least 1.
-        exact_max_questions: of more texts than these, only those of near cells are compared.
+        top_k: nearest points of each text that are compared, where not all are; at least 1.
+        exact_max_questions: above this number of texts, only texts in near cells are compared.
 
     Raises:
         ValueError: `top_k` is below 1.
@@ -88,7 +87,7 @@ def _repeats(network: NumpyNetwork, texts: DistinctTexts, threshold: float) -> S
 def _near_duplicates(
     network: NumpyNetwork, embeddings: np.ndarray, threshold: float, top_k: int, exact_max_questions: int
 ) -> Iterator[ScoredPairs]:
-    """The same of distinct texts, by their positions."""
+    """Pairs of distinct texts, by their positions."""
 
     def score(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         return _similarity(network, embeddings, left, right)
@@ -104,17 +103,17 @@ def _near_duplicates(
 
 
 def affordable_threshold(network: NumpyNetwork, embeddings: np.ndarray, threshold: float, max_pairs: int) -> float:
-    """The threshold itself or, if more than `max_pairs` pairs of texts reach it, the one that about so many reach.
+    """The threshold, raised if needed until about `max_pairs` pairs of texts reach it.
 
-    A threshold that is right where a third of the pairs are duplicates is far too low for all pairs of a collection,
-    of which hardly any are. The number is estimated from a sample, always the same. Where candidates are nearest
-    neighbours their number is bounded anyway, and the threshold stays.
+    A threshold chosen where a third of the pairs are duplicates is far too low for all pairs of a collection. The
+    number of pairs is estimated from a fixed sample. Where candidates are nearest neighbors their number is bounded, and
+    the threshold stays.
 
     Args:
-        network: its similarity counts.
+        network: computes the similarity.
         embeddings: `float32[texts, dimension]`.
         threshold: least similarity.
-        max_pairs: pairs, at least 1.
+        max_pairs: at least 1.
 
     Raises:
         ValueError: `max_pairs` is below 1.
@@ -130,14 +129,15 @@ def affordable_threshold(network: NumpyNetwork, embeddings: np.ndarray, threshol
     others = generator.choice(texts, min(SAMPLE_OTHERS, texts), replace=False)
     points = embedding_space.points(similarity, embeddings[sample])
     nearness = (
-        embedding_space.asked(points) @ embedding_space.stored(embedding_space.points(similarity, embeddings[others])).T
+        embedding_space.augment_queries(points)
+        @ embedding_space.augment_vectors(embedding_space.points(similarity, embeddings[others])).T
     )
-    nearness -= np.einsum("nd,nd->n", points, points)[:, None] / 2  # now minus half the squared distance
-    nearness[sample[:, None] == others] = -np.inf  # a text and itself are no pair
+    nearness -= np.einsum("nd,nd->n", points, points)[:, None] / 2  # now -distance² / 2
+    nearness[sample[:, None] == others] = -np.inf  # a text is not paired with itself
     compared = np.count_nonzero(nearness > -np.inf)
     allowed = compared * max_pairs // pairs
     nearest_first = np.argpartition(-nearness.ravel(), allowed)
-    row, column = np.divmod(nearest_first[allowed : allowed + 1], len(others))  # the first pair that is too many
+    row, column = np.divmod(nearest_first[allowed : allowed + 1], len(others))  # the first pair beyond the limit
     too_much = _similarity(network, embeddings, sample[row], others[column])[0]
     return max(threshold, float(np.nextafter(too_much, np.float32(2))))
 

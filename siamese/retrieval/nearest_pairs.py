@@ -1,4 +1,4 @@
-"""Neighbours: the nearest of all points to each of them, and the pairs that they make."""
+"""Nearest pairs: the nearest neighbors of each point, and the pairs that they form."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,20 +17,20 @@ QUERIES_AT_ONCE = 1_000
 PAIRS_AT_ONCE, PARTS_AT_ONCE = (
     2**14,
     8,
-)  # pairs that a core scores, and parts that all cores score, before they are given
+)  # pairs scored by a core at once, and such parts before results are yielded
 CELLS_PROBED = 16  # of an index; on 60,000 of Quora's questions 144 found no more than 0.1 % more duplicates
-SEARCHING = 0.5  # the share of the search in the work of `nearest_pairs`
+SEARCHING = 0.5  # share of the search in the work of `nearest_pairs`, for progress
 
 
 def nearest_pairs(points: np.ndarray, top_k: int, exact: bool, score: Score, threshold: float) -> Iterator[ScoredPairs]:
-    """All pairs of which one is among the nearest of the other and whose score reaches the threshold.
+    """All pairs in which one point is among the nearest of the other and whose score reaches the threshold.
 
-    They come in the order of left, then right. Up to 16 bytes are kept for each neighbor of each point.
+    They are ordered by left, then right. Memory: up to 16 bytes for each neighbor of each point.
 
     Args:
         points: `float32[points, dimension]`.
-        top_k: how many of each point, beside itself.
-        exact: whether to compare with all points, or with those of the nearest cells of an index.
+        top_k: neighbors of each point, without itself.
+        exact: whether to compare all points, or only those in the nearest cells of an approximate index.
         score: of pairs of positions.
         threshold: least score.
     """
@@ -56,12 +56,12 @@ def nearest_pairs(points: np.ndarray, top_k: int, exact: bool, score: Score, thr
 
 
 def most_similar(network: NumpyNetwork, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each question the k nearest others, the most similar first, as `retrieval_metrics` takes them.
+    """The k nearest other questions of each question, most similar first, as `retrieval_metrics` takes them.
 
     Args:
-        network: its similarity orders them.
+        network: computes the similarity.
         embeddings: `float32[questions, dimension]`.
-        k: how many; there are fewer if there are fewer questions.
+        k: neighbors of each question, at most as many as there are others.
 
     Returns:
         Positions `int64[questions, min(k, questions - 1)]` and similarities `float32` of the same shape.
@@ -70,7 +70,7 @@ def most_similar(network: NumpyNetwork, embeddings: np.ndarray, k: int) -> tuple
     k = min(k, len(points) - 1)
     positions, similarities = [], []
     for itself, found in _nearest_neighbors(points, k + 1, exact=True):
-        # among many equal points a question need not be among its own nearest: then the last one goes
+        # among many equal points a question may be missing from its own nearest: then the last one is dropped
         itself_last = np.argsort(found == itself, axis=1, kind="stable")
         others = np.take_along_axis(found, itself_last, axis=1)[:, :k]
         left = np.repeat(itself.ravel(), k)
@@ -82,7 +82,7 @@ def most_similar(network: NumpyNetwork, embeddings: np.ndarray, k: int) -> tuple
 
 
 def _nearest_neighbors(points: np.ndarray, k: int, exact: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Positions of some points, `int64[n, 1]`, and of the k nearest to each, `int64[n, k]`, until all had their turn."""
+    """In blocks, positions of points, `int64[n, 1]`, and of the k nearest of each, `int64[n, k]`."""
     if exact:
         nearest = _exact_neighbors(points, k)
         starts = range(0, len(points), ROWS)
@@ -107,7 +107,7 @@ def _exact_neighbors(points: np.ndarray, k: int) -> Callable[[int], tuple[np.nda
             product = rows @ right[first : first + COLUMNS].T
             if nearness.shape[1] < k:
                 row, column = np.divmod(np.arange(product.size), product.shape[1])
-            else:  # only what is nearer than the last of the best so far, which soon is little
+            else:  # only points nearer than the k-th best so far, of which there are soon few
                 row, column = np.divmod(np.flatnonzero(product > nearness.min(axis=1)[:, None]), product.shape[1])
             nearness, found = _best(nearness, found, row, product[row, column], column + first, k)
         return np.arange(start, start + len(rows))[:, None], found
@@ -118,13 +118,13 @@ def _exact_neighbors(points: np.ndarray, k: int) -> Callable[[int], tuple[np.nda
 def _best(
     nearness: np.ndarray, found: np.ndarray, row: np.ndarray, nearness_of_more: np.ndarray, more: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k best of each row, in no order, of those found so far and of more.
+    """The k best of each row, unordered, among those found so far and more.
 
     Args:
         nearness, found: `float32[rows, n]` and `int64[rows, n]`, so far.
         row: `int64[m]`, ascending; the row that each of the others belongs to.
         nearness_of_more, more: `float32[m]`, `int64[m]`.
-        k: how many; all, where there are fewer.
+        k: kept of each row.
 
     Returns:
         As the first two, with at most k columns.

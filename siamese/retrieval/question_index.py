@@ -1,13 +1,13 @@
-"""Collection: questions with their embeddings, to search, to add to and to take from.
+"""Question index: questions with their embeddings, to search, extend and reduce.
 
-A folder of plain files keeps it:
+It is saved as a folder of plain files:
 
-    collection.json     format version, the digest of the detector that made it, and the next number
-    questions.parquet   number (a question keeps its own), question, and whatever stood beside it
+    collection.json     format version, the digest of the detector, and the next number
+    questions.parquet   number (kept for good), question, and the other columns
     embeddings.npy      float32[questions, dimension]
     nearest.faiss       the approximate index, if there is one
 
-Nothing in the folder is code, and loading runs none.
+The folder holds no code, and loading runs none.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ FORMAT_VERSION = 1
 HEAD, TABLE, EMBEDDINGS, INDEX = "collection.json", "questions.parquet", "embeddings.npy", "nearest.faiss"
 Row = dict[str, Any]  # by column
 
-TAKEN = ("number", "asked", "similarity", "probability", "duplicate")  # names of columns that answers have anyway
+TAKEN = ("number", "asked", "similarity", "probability", "duplicate")  # columns that every answer has
 
 
 class Collection:
@@ -64,10 +64,10 @@ class Collection:
         Args:
             detector: encodes and scores.
             questions: the column question, and any others, of texts.
-            approximate: whether searches go through an index of the nearest (faiss), for millions of questions.
+            approximate: whether to search by an approximate index (faiss), for millions of questions.
 
         Raises:
-            ValueError: there is no question, or a column has a name that answers need.
+            ValueError: there is no question, or a column has a reserved name.
         """
         table = _numbered(questions, 0)
         embeddings = detector.encode(table["question"].to_pylist())
@@ -79,11 +79,11 @@ class Collection:
 
     @property
     def approximate(self) -> bool:
-        """Whether searches go through an index, which may miss a near question."""
+        """Whether searches use an approximate index, which may miss a near question."""
         return self._index is not None
 
     def append(self, questions: pa.Table) -> None:
-        """Add questions, given as for `build`; what one side has no column for becomes "" there."""
+        """Add questions, as in `build`; columns that one side lacks are filled with ""."""
         new = _numbered(questions, self._following)
         embeddings = self._detector.encode(new["question"].to_pylist())
         if self._index is not None:
@@ -97,7 +97,7 @@ class Collection:
         self._vectors = None
 
     def delete(self, where: Mapping[str, str]) -> int:
-        """Take out the questions that `chosen` gives for `where`; gives how many they were."""
+        """Remove the questions that `chosen` gives for `where`; returns their number."""
         gone = self.chosen(where)
         if self._index is not None:
             self._index.remove(self.table["number"].to_numpy()[gone])
@@ -108,7 +108,7 @@ class Collection:
         return len(gone)
 
     def chosen(self, where: Mapping[str, str]) -> np.ndarray:
-        """Positions `int64[n]` of the questions that have, in each column named, the value given.
+        """Positions `int64[n]` of the questions with the given value in each given column.
 
         Raises:
             ValueError: there is no such column.
@@ -121,7 +121,7 @@ class Collection:
         return np.flatnonzero(mask)
 
     def rows(self, position: np.ndarray) -> list[dict[str, Any]]:
-        """What stands in the table at these positions, `int64[n]`, by column."""
+        """The rows of the table at these positions, `int64[n]`, by column."""
         return self.table.take(_int64(position)).to_pylist()
 
     def search(
@@ -129,14 +129,14 @@ class Collection:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The questions most similar to one.
 
-        The nearest embeddings are candidates, and the whole network scores these. With the cosine and the Euclidean
-        similarity both have one order, so the answers of an exact search are the best of all.
+        The nearest embeddings are candidates, which the whole network scores. For the cosine and the Euclidean
+        similarity both orders agree, so an exact search finds the best of all.
 
         Args:
             question: any text.
-            top: how many to find; there are fewer if there are fewer questions.
-            where: values of columns; only questions that have them are looked at.
-            candidates: how many are scored, if that is more than `top`.
+            top: number of answers, at most the number of questions.
+            where: column → value; only questions with these values are searched.
+            candidates: number of questions that are scored, at least `top`.
 
         Returns:
             Positions `int64[n]`, most similar first, and similarities `float32[n]`.
@@ -161,16 +161,16 @@ class Collection:
             found = self._index.search(point, count, None if among is None else numbers[among])[1][0]
             return np.searchsorted(numbers, found)
         if self._vectors is None:
-            self._vectors = embedding_space.stored(_points(self._detector, self.embeddings))
+            self._vectors = embedding_space.augment_vectors(_points(self._detector, self.embeddings))
         vectors = self._vectors if among is None else self._vectors[among]
-        found = exact_top(embedding_space.asked(point), vectors, count)[1][0]
+        found = exact_top(embedding_space.augment_queries(point), vectors, count)[1][0]
         return found if among is None else among[found]
 
     def save(self, folder: Path) -> None:
-        """Write the folder; one that holds a collection is replaced, and at no moment is it half written.
+        """Write the folder atomically; an older index there is replaced.
 
         Raises:
-            ValueError: the folder holds other things.
+            ValueError: the folder holds something else.
         """
         with atomic_folder(folder, lambda old: (old / HEAD).is_file()) as new:
             pq.write_table(self.table, new / TABLE)
@@ -187,21 +187,21 @@ class Collection:
 
     @classmethod
     def load(cls, folder: Path, detector: Detector) -> "Collection":
-        """Read a folder that `save` wrote; the embeddings are read where they are needed.
+        """Read a folder that `save` wrote; embeddings are memory-mapped.
 
         Raises:
-            ValueError: the folder is no collection, is of a newer format, was made by another detector, or its files
-                do not fit together.
+            ValueError: the folder is no question index, is of a newer format, was made by another detector, or its
+                files do not fit together.
         """
         head = _head(folder)
         if head["detector"] != digest(detector):
             raise ValueError(
                 f"{folder} was made by another detector (digest {head['detector'][:12]}, this one has "
-                f"{digest(detector)[:12]}), and their embeddings have nothing in common; "
-                "name the detector that made it with run=, or build the collection anew"
+                f"{digest(detector)[:12]}); their embeddings are not comparable. "
+                "Name the detector that made it with run=, or build the index anew"
             )
         try:
-            table = pq.ParquetFile(folder / TABLE).read()  # pq.read_table would bring in pandas
+            table = pq.ParquetFile(folder / TABLE).read()  # pq.read_table would import pandas
             embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, pa.ArrowInvalid) as problem:
             raise ValueError(f"{folder} cannot be read: {problem}; build it anew") from None
@@ -249,7 +249,7 @@ def answers(
 
 
 def digest(detector: Detector) -> str:
-    """64 hexadecimal digits that tell detectors apart by their embeddings and similarities, not by their thresholds."""
+    """A digest of a detector's vectorizer and network (not of its thresholds), as 64 hexadecimal digits."""
     blake = hashlib.blake2b(digest_size=32)
     blake.update(detector.vectorizer.to_json().encode())
     blake.update(json.dumps(detector.network.description, sort_keys=True).encode())
@@ -281,7 +281,7 @@ def _numbered(questions: pa.Table, first: int) -> pa.Table:
     """The table with a number for each question."""
     taken = [name for name in TAKEN if name in questions.column_names]
     if taken:
-        raise ValueError(f"the questions have a column {taken[0]!r}, a name that answers need; rename it")
+        raise ValueError(f"the questions have a column {taken[0]!r}, a reserved name; rename it")
     if not len(questions):
         raise ValueError("there is no question; give at least one")
     texts = questions.cast(pa.schema([(name, pa.large_string()) for name in questions.column_names]))
@@ -289,7 +289,7 @@ def _numbered(questions: pa.Table, first: int) -> pa.Table:
 
 
 def _int64(values: np.ndarray) -> pa.Array:
-    """An array of Arrow; `pa.array` would bring in pandas, which takes as long as all the rest of a search."""
+    """An Arrow array; `pa.array` would import pandas, which takes as long as the rest of a search."""
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
 
 

@@ -1,13 +1,13 @@
-"""Near pairs: all pairs of points within a distance, without a square matrix in memory.
+"""Radius pairs: all pairs of points within a distance, without a square matrix in memory.
 
-All with all is a matrix product, and so the fastest thing a processor can do; but of 100,000 points in 600
-dimensions it still takes 3 · 10¹² multiplications. Most of them can be saved. Let h be the coordinates of a point on
-the axes on which the points differ most, and r the length of what is left of it. For two points
+Comparing all points is a matrix product, but for 100,000 points in 600 dimensions it takes 3 · 10¹² multiplications.
+Most of them can be saved. Let h be the coordinates of a point on the first principal axes, and r the length of the
+remainder. For two points
 
     (h₁ - h₂)² + (r₁ - r₂)² <= (p₁ - p₂)²
 
-(Pythagoras, and the triangle inequality on the rest), so in these few dimensions too no pair is farther apart: the
-product of narrow matrices finds every near pair, and some others, whose distance is then computed in full.
+by Pythagoras and the triangle inequality. So distances in these few dimensions are lower bounds: a product of narrow
+matrices finds every near pair and some others, whose distance is then computed in full.
 """
 
 import threading
@@ -19,17 +19,17 @@ from siamese.inference.threads import Each, cores, side_by_side
 from siamese.retrieval.embedding_space import AXES_SAMPLE, evenly, principal_axes, products
 from siamese.retrieval.scored_pairs import Score, ScoredPairs, scored
 
-ROWS, COLUMNS = 512, 2_048  # of a tile: 4 MB of distances, which are looked through while in the cache
-TILE_ROWS_AT_ONCE = 16  # more than cores, so that none waits long for the last
-WIDTHS = (64, 96, 128, 192, 256, 384)  # of the narrow points; one of them, or full width
-SAMPLE, SAMPLE_OTHERS = 300, 10_000  # points to see which width saves most
+ROWS, COLUMNS = 512, 2_048  # of a tile: 4 MB of distances, which fit the cache
+TILE_ROWS_AT_ONCE = 16  # more than cores, so that no core waits long for the last
+WIDTHS = (64, 96, 128, 192, 256, 384)  # candidates for the number of narrow dimensions
+SAMPLE, SAMPLE_OTHERS = 300, 10_000  # points for the choice of the width
 TURNED_AT_ONCE = 4_096
-FULL_COST = 50_000  # multiplications in a product that take as long as the full distance of one pair
+FULL_COST = 50_000  # multiplications of a matrix product that take as long as the full distance of a pair
 PAIRS_AT_ONCE = 1_024  # whose full distance is computed
 
 
 def pairs_within(points: np.ndarray, radius: float, score: Score, threshold: float) -> Iterator[ScoredPairs]:
-    """All pairs no farther apart than `radius` whose score reaches the threshold, in the order of left, then right.
+    """All pairs within `radius` whose score reaches the threshold, ordered by left, then right.
 
     Args:
         points: `float32[points, dimension]`.
@@ -56,7 +56,7 @@ def _row_of_tiles(
     """
     total = len(points) ** 2 / 2
     left, right, least = products(points if narrow is None else narrow, radius)
-    scores = threading.local()  # an array that each thread uses again and again
+    scores = threading.local()  # an array that each thread reuses
 
     def row_of_tiles(start: int) -> ScoredPairs:
         found = []
@@ -75,7 +75,7 @@ def _row_of_tiles(
                 one, other = one[near], other[near]
             found.append(scored(one, other, score, threshold))
         one, other, similarity = map(np.concatenate, zip(*found, strict=True))
-        order = np.argsort(one, kind="stable")  # the tiles came from left to right
+        order = np.argsort(one, kind="stable")  # tiles are visited from left to right
         height = min(ROWS, len(points) - start)
         share = height * (len(points) - start - height / 2) / total
         return ScoredPairs(one[order], other[order], similarity[order], share)
@@ -84,7 +84,7 @@ def _row_of_tiles(
 
 
 def _are_near(points: np.ndarray, left: np.ndarray, right: np.ndarray, radius: float) -> np.ndarray:
-    """Whether pairs lie within the radius, or beyond it by rounding: `bool[pairs]`."""
+    """Whether pairs are within the radius, up to rounding: `bool[pairs]`."""
     square = np.empty(len(left), np.float32)
     for start in range(0, len(left), PAIRS_AT_ONCE):
         part = slice(start, start + PAIRS_AT_ONCE)
@@ -94,9 +94,9 @@ def _are_near(points: np.ndarray, left: np.ndarray, right: np.ndarray, radius: f
 
 
 def _narrowed(points: np.ndarray, radius: float, each: Each) -> np.ndarray | None:
-    """Points in the fewer dimensions that make the search fastest, `float32[points, width + 1]`; None for all of them.
+    """Points in the number of dimensions with the fastest search, `float32[points, width + 1]`; None for all.
 
-    What is estimated is the time; the pairs that are found are the same.
+    The choice affects the time only, not the pairs.
     """
     widths = [width for width in WIDTHS if width + 1 < points.shape[1]]
     if not widths or not np.isfinite(radius) or radius < 0:
@@ -115,18 +115,18 @@ def _narrowed(points: np.ndarray, radius: float, each: Each) -> np.ndarray | Non
 
 
 def _turned(points: np.ndarray, center: np.ndarray, axes: np.ndarray, each: Each) -> np.ndarray:
-    """The coordinates of points on orthonormal axes, and the length of what is left: `float32[points, axes + 1]`.
+    """Coordinates of points on orthonormal axes, and the length of the remainder: `float32[points, axes + 1]`.
 
     Args:
         points: `float32[points, dimension]`.
         center: `float64[dimension]`, the origin.
         axes: `float64[dimension, axes]`.
-        each: shares the work out.
+        each: distributes the work.
     """
     turned = np.empty((len(points), axes.shape[1] + 1), np.float32)
 
     def turn(start: int) -> None:
-        part = points[start : start + TURNED_AT_ONCE] - center  # float64: the rest is a small difference
+        part = points[start : start + TURNED_AT_ONCE] - center  # float64, because the remainder is a small difference
         on_axes = part @ axes
         rest = np.einsum("nd,nd->n", part, part) - np.einsum("na,na->n", on_axes, on_axes)
         turned[start : start + TURNED_AT_ONCE] = np.column_stack([on_axes, np.sqrt(np.maximum(rest, 0))])

@@ -15,7 +15,7 @@ class ScoredPairs:
     Attributes:
         left, right: `int64[pairs]`, positions of the points, left < right.
         similarity: `float32[pairs]`.
-        share: of the whole work that was done to find them; all shares add up to 1.
+        share: of the total work, for progress; all shares add up to 1.
     """
 
     left: np.ndarray
@@ -27,7 +27,7 @@ class ScoredPairs:
 def scored(
     left: np.ndarray, right: np.ndarray, score: Score, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Those pairs whose score reaches the threshold, and their scores."""
+    """The pairs whose score reaches the threshold, and their scores."""
     similarity = score(left, right)
     kept = similarity >= threshold
     return left[kept], right[kept], similarity[kept]

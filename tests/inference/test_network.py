@@ -180,7 +180,7 @@ def test_loading_and_encoding_bring_in_neither_keras_nor_tensorflow(folder):
 @pytest.mark.parametrize("name", ["light.json", "light.npz"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    with pytest.raises(ValueError, match=rf"holds no light network: it has no {name}$"):
+    with pytest.raises(ValueError, match=rf"holds no network: it has no {name}$"):
         NumpyNetwork.load(folder)
 
 

@@ -15,7 +15,7 @@ OPTIONS = {
     "mean": {"pooling": ["mean"]},
     "max": {"pooling": ["max"]},
     "both poolings": {"pooling": ["mean", "max"]},
-    "normalised": {"layers": [6, 5], "normalization": "layer"},
+    "normalized": {"layers": [6, 5], "normalization": "layer"},
     "skip": {"layers": [6, 5], "skip": True},
     "everything": {
         "layers": [6, 5],

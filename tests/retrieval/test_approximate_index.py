@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from siamese.retrieval.approximate_index import ApproximateIndex
-from siamese.retrieval.exact_search import exact_top, normalised
+from siamese.retrieval.exact_search import exact_top, normalized
 
 DIMENSION = 16
 
 
 def clustered(count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    centres = normalised(np.random.default_rng(0).standard_normal((200, DIMENSION), dtype=np.float32))
-    return normalised(
+    centres = normalized(np.random.default_rng(0).standard_normal((200, DIMENSION), dtype=np.float32))
+    return normalized(
         centres[rng.integers(0, 200, count)] + 0.1 * rng.standard_normal((count, DIMENSION), dtype=np.float32)
     )
 

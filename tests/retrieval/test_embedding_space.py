@@ -63,7 +63,10 @@ def test_who_cares_for_lengths(similarity, length):
 
 def test_the_greatest_product_is_the_nearest():
     """Of 1, 5 and 100 the nearest to 4 is 5: products 4 - 0.5, 20 - 12.5 and 400 - 5000."""
-    product = embedding_space.asked(np.float32([[4]])) @ embedding_space.stored(np.float32([[1], [5], [100]])).T
+    product = (
+        embedding_space.augment_queries(np.float32([[4]]))
+        @ embedding_space.augment_vectors(np.float32([[1], [5], [100]])).T
+    )
     np.testing.assert_allclose(product, [[3.5, 7.5, -4600]])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from siamese.retrieval import exact_search
-from siamese.retrieval.exact_search import BLOCK, exact_top, normalised
+from siamese.retrieval.exact_search import BLOCK, exact_top, normalized
 
 DIMENSION = 16
 PRODUCT = 8 * BLOCK  # rows in one matrix product, here few, so that small data take several
@@ -20,7 +20,7 @@ def small_products(monkeypatch):
 
 
 def random_vectors(count: int, seed: int, dimension: int = DIMENSION) -> np.ndarray:
-    return normalised(np.random.default_rng(seed).standard_normal((count, dimension), dtype=np.float32))
+    return normalized(np.random.default_rng(seed).standard_normal((count, dimension), dtype=np.float32))
 
 
 def every_inner_product(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +84,7 @@ def test_all_tied(queries):
 def test_near_ties():
     """Many vectors that differ by less than float32 products are accurate: order follows the exact product."""
     rng = np.random.default_rng(8)
-    vectors = normalised(random_vectors(1, 9, 128) + 1e-6 * rng.standard_normal((5000, 128), dtype=np.float32))
+    vectors = normalized(random_vectors(1, 9, 128) + 1e-6 * rng.standard_normal((5000, 128), dtype=np.float32))
     for k in (1, 3, 10):
         assert_exact(vectors[:3], vectors, k)
         assert_exact(vectors[:1], vectors, k)
