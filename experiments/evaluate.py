@@ -3,24 +3,31 @@
 python -m experiments.evaluate run=ID data=pairs_file data.train=pairs.csv split=all predictions=out.csv
 """
 
-import hydra
-import numpy as np
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from typing import TYPE_CHECKING
 
-from siamese import tracking
-from siamese.commands.errors import plain, report_user_errors
-from siamese.data.folders import atomic_file
-from siamese.data.pairs import PairSplits, QuestionPairs
-from siamese.detector import Detector
-from siamese.evaluation.report import Report, report, summary
-from siamese.registry.locate import locate
-from siamese.tracking.child_runs import is_there
+from experiments.cli import hydra_program
+from siamese.commands.errors import plain
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from siamese.data.pairs import PairSplits, QuestionPairs
+    from siamese.evaluation.report import Report
 
 
-def run(cfg: DictConfig) -> Report:
+def run(cfg: "DictConfig") -> "Report":
     """Load a detector and a pair set, measure, and track it as an evaluation of the detector's run."""
     config = plain(cfg)
+    from hydra.utils import instantiate  # MLflow and others start slowly; no help or mistake has to wait for them
+    from omegaconf import OmegaConf
+
+    from siamese import tracking
+    from siamese.data.folders import atomic_file
+    from siamese.detector import Detector
+    from siamese.evaluation.report import report, summary
+    from siamese.registry.locate import locate
+    from siamese.tracking.child_runs import is_there
+
     tracking.connect(**config["tracking"])
     found = locate(cfg.run, cfg.tracking.uri, cfg.tracking.experiment)
     detector = Detector.load(found.folder)
@@ -46,12 +53,16 @@ def run(cfg: DictConfig) -> Report:
     return measured
 
 
-def choose(splits: PairSplits, split: str) -> QuestionPairs:
+def choose(splits: "PairSplits", split: str) -> "QuestionPairs":
     """The pairs of one split, or of all of them as one.
 
     Raises:
         ValueError: there is no such split.
     """
+    import numpy as np
+
+    from siamese.data.pairs import QuestionPairs
+
     parts = splits.parts()
     if split == "all":
         left = [text for pairs in parts.values() for text in pairs.left_texts()]
@@ -62,11 +73,9 @@ def choose(splits: PairSplits, split: str) -> QuestionPairs:
     return parts[split]
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
-def main(cfg: DictConfig) -> None:
+def main() -> None:
     """Evaluate once."""
-    with report_user_errors():
-        run(cfg)
+    hydra_program("evaluate", __doc__, run)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,21 @@ make ui          (in another terminal)
 make pictures    (needs a Chromium)
 """
 
+from __future__ import annotations
+
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hydra
-from omegaconf import DictConfig
-from playwright.sync_api import Page, sync_playwright
-
-from siamese.commands.errors import plain, report_user_errors
+from experiments.cli import hydra_program
+from siamese.commands.errors import plain
 from siamese.data.folders import atomic_path
-from siamese.tracking.queries import find_runs
-from siamese.tracking.stores import connect
-from siamese.tracking.views import OBJECTIVE, save_view_of
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+    from playwright.sync_api import Page
 
 FOLDER = Path(__file__).parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -42,6 +42,9 @@ def run(tracking: dict[str, Any], host: str, port: int) -> None:
     Raises:
         ValueError: there is no study or no browser.
     """
+    from siamese.tracking.queries import find_runs  # starts MLflow, for which no help or mistake has to wait
+    from siamese.tracking.stores import connect
+
     connect(**tracking)
     studies = find_runs("tags.kind = 'study'")
     if not studies:
@@ -54,6 +57,9 @@ def run(tracking: dict[str, Any], host: str, port: int) -> None:
 
 def take(page: Page, address: str, study: str, folder: Path) -> None:
     """Save a study's table, its charts and the curves of its best run as three PNG files."""
+    from siamese.tracking.queries import find_runs
+    from siamese.tracking.views import OBJECTIVE, save_view_of
+
     link = address + save_view_of(study).link
     best = max(find_runs(f"tags.`mlflow.parentRunId` = '{study}'"), key=lambda run: run.metrics.get(OBJECTIVE, 0))
     open_table(page, link)
@@ -76,6 +82,8 @@ def browser_page() -> Iterator[Page]:
     Raises:
         ValueError: there is no Chromium.
     """
+    from playwright.sync_api import sync_playwright
+
     browser = find_browser()
     if not browser:
         raise ValueError(f"no browser among {', '.join(BROWSERS)}; install one, such as Debian's package chromium")
@@ -90,6 +98,8 @@ def browser_page() -> Iterator[Page]:
 
 def open_table(page: Page, link: str) -> None:
     """Open a saved view as a table, and wait for its first row."""
+    from siamese.tracking.views import OBJECTIVE
+
     _go(page, link, 620)
     page.locator(f'.ag-row[row-index="0"] [col-id="metrics.`{OBJECTIVE}`"]').wait_for()
 
@@ -121,11 +131,14 @@ def _save(page: Page, file: Path) -> None:
         page.screenshot(path=new)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="ui")
-def main(cfg: DictConfig) -> None:
+def picture(cfg: DictConfig) -> None:
     """Take the pictures of the UI that runs with the same settings."""
-    with report_user_errors():
-        run(**plain(cfg))
+    run(**plain(cfg))
+
+
+def main() -> None:
+    """Take the pictures once."""
+    hydra_program("ui", __doc__, picture)
 
 
 if __name__ == "__main__":

@@ -4,18 +4,23 @@ python -m experiments.promote run=ID
 python -m experiments.predict run=models:/duplicate-questions@champion "…" "…"
 """
 
-import hydra
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
-from siamese import tracking
-from siamese.commands.errors import plain, report_user_errors
-from siamese.registry import publish
-from siamese.registry.publish import Version
+from experiments.cli import hydra_program
+from siamese.commands.errors import plain
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from siamese.registry.publish import Version
 
 
-def run(cfg: DictConfig) -> Version:
+def run(cfg: "DictConfig") -> "Version":
     """Promote, and say what that replaces; gives the version that has the alias now."""
     config = plain(cfg)
+    from siamese import tracking  # starts MLflow, for which no help or mistake has to wait
+    from siamese.registry import publish
+
     tracking.connect(**config["tracking"])
     promoted, replaced = publish.promote(cfg.run, cfg.name, cfg.alias)
     print(f"models:/{cfg.name}@{cfg.alias} is now {_in_words(promoted, cfg.metric)}")
@@ -26,16 +31,14 @@ def run(cfg: DictConfig) -> Version:
     return promoted
 
 
-def _in_words(version: Version, metric: str) -> str:
+def _in_words(version: "Version", metric: str) -> str:
     value = f"{version.metrics[metric]:.4f}" if metric in version.metrics else "unknown"
     return f"version {version.number}, run {version.run}, {metric} {value}"
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="promote")
-def main(cfg: DictConfig) -> None:
+def main() -> None:
     """Promote once."""
-    with report_user_errors():
-        run(cfg)
+    hydra_program("promote", __doc__, run)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from siamese import tracking
-from siamese.commands.arguments import CONF
+from siamese.commands.config_files import CONF
 from siamese.comparison.conclusion import in_words
 from siamese.comparison.options import Group, Measured, Option, group_runs
 from siamese.data.folders import atomic_file

@@ -6,14 +6,13 @@ make server STORE=postgresql://mlflow@localhost/mlflow ARTIFACTS=/shared/artifac
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hydra
-from omegaconf import DictConfig
+from experiments.cli import hydra_program
+from siamese.commands.errors import plain
 
-from siamese.commands.errors import plain, report_user_errors
-from siamese.tracking.stores import connect
-from siamese.tracking.views import save_missing_views
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 SHOWN = 10  # views of which a link is printed
 LEAN = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # half the time and memory
@@ -27,6 +26,9 @@ def run(tracking: dict[str, Any], host: str, port: int) -> None:
         host: to bind to.
         port: to listen on.
     """
+    from siamese.tracking.stores import connect  # starts MLflow, for which no help or mistake has to wait
+    from siamese.tracking.views import save_missing_views
+
     connect(**tracking)
     address = f"http://{host}:{port}/"
     print(f"MLflow UI on {address} in some seconds (Ctrl-C ends it); the best runs come first in")
@@ -37,11 +39,14 @@ def run(tracking: dict[str, Any], host: str, port: int) -> None:
     os.execve(sys.executable, [sys.executable, "-m", "mlflow", "server", *options], os.environ | LEAN)
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="ui")
-def main(cfg: DictConfig) -> None:
+def serve(cfg: "DictConfig") -> None:
     """Serve until it is ended."""
-    with report_user_errors():
-        run(**plain(cfg))
+    run(**plain(cfg))
+
+
+def main() -> None:
+    """Serve with the settings of the command line."""
+    hydra_program("ui", __doc__, serve)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from experiments import study, train
+from experiments import training_run
 from siamese.data.pairs import QuestionPairs
 from siamese.model.network import siamese_network, word_embedding
 from siamese.text.word_vectors import random
@@ -17,7 +17,7 @@ CONF = Path(__file__).parents[1] / "conf"
 NO_CHOICE = ("experiment", "study", "hydra", "sweep")
 GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name not in NO_CHOICE)
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
-STUDIES = sorted(study.studies())
+STUDIES = sorted(file.stem for file in (CONF / "study").glob("*.yaml"))
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 QUESTIONS = ["how do i pay", "where can i pay", "what is the weather", "is it raining today", "l'été arrive", "quand ?"]
 PAIRS = QuestionPairs.from_texts(QUESTIONS[:-1], QUESTIONS[1:], [1, 0, 1, 0, 1])
@@ -112,7 +112,7 @@ def test_every_experiment_runs_for_one_epoch(experiment, tmp_path):
         small += [f"data.train={file}", "data.dev=0.3"]
     else:
         small += ["data.duplicates_per_question=0.3"]  # at least one duplicate for two questions
-    reports = train.run(
+    reports = training_run.run(
         composed(f"experiment={experiment}", *small, f"tracking.uri=sqlite:///{tmp_path}/mlflow.db")
     ).reports
     assert 0 <= reports["dev"].metrics["roc_auc"] <= 1

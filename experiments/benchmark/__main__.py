@@ -4,51 +4,24 @@ python -m experiments.benchmark
 python -m experiments.benchmark parts=[search] search.repeats=9
 """
 
-import hydra
-from omegaconf import DictConfig, OmegaConf
+from typing import TYPE_CHECKING
 
-from experiments.benchmark import fresh_process, machine
-from experiments.benchmark.result import Result
-from siamese import tracking
-from siamese.commands.errors import plain, report_user_errors
+from experiments.cli import hydra_program
 
-PARTS = ("training", "encoding", "search", "preparing", "overhead", "growth", "comparing", "serving")
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
-def run(cfg: DictConfig) -> dict[str, Result]:
-    """Measure the chosen parts one after the other, each in a fresh process; print and track each."""
-    config = plain(cfg)
-    unknown = set(config["parts"]) - set(PARTS)
-    if unknown or not config["parts"]:
-        raise ValueError(f"parts must list some of {', '.join(PARTS)}; got {config['parts']}")
-    tracking.connect(**config["tracking"])
-    print(machine.in_words(), flush=True)
-    results = {}
-    for part in config["parts"]:
-        with tracking.tracked_run(part, "benchmark"):
-            tracking.log_config({part: config[part]}, OmegaConf.to_yaml(cfg, resolve=True))
-            tracking.log_environment(seed=0)
-            tracking.set_tags(machine.description())
-            results[part] = fresh_process.call(f"experiments.benchmark.{part}:measure", **config[part])
-            _track(results[part])
-        print(f"\n## {part}\n\n{results[part].markdown()}", flush=True)
-    return results
-
-
-def _track(result: Result) -> None:
-    for repeat, metrics in enumerate(result.repeats()):
-        tracking.log_metrics(metrics, "repeat", repeat)
-    tracking.log_metrics(result.spreads(), "spread")
-    for name, figure in result.drawings.items():
-        tracking.log_figure(figure, name)
-    tracking.log_page(result.markdown() + "\n", "table.md")
-
-
-@hydra.main(version_base="1.3", config_path="../../conf", config_name="benchmark")
-def main(cfg: DictConfig) -> None:
+def benchmark(cfg: "DictConfig") -> None:
     """Measure once."""
-    with report_user_errors():
-        run(cfg)
+    from experiments.benchmark.run import run  # starts MLflow, for which no help or mistake has to wait
+
+    run(cfg)
+
+
+def main() -> None:
+    """Measure with the settings of the command line."""
+    hydra_program("benchmark", __doc__, benchmark)
 
 
 if __name__ == "__main__":

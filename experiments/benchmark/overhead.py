@@ -15,11 +15,11 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from experiments import train
+from experiments import training_run
 from experiments.benchmark.pairs import write_file
 from experiments.benchmark.result import Line, Result
 from siamese import tracking
-from siamese.commands.arguments import CONF
+from siamese.commands.config_files import CONF
 from siamese.data.splits import question_components
 from siamese.evaluation.timing import in_turn, ratios
 from siamese.model.network import siamese_network, word_embedding
@@ -131,7 +131,7 @@ def _tracked(cfg: DictConfig) -> _Run:
     """The program as the user runs it. The store tells when each epoch was logged, and how long it trained."""
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        train.run(cfg)
+        training_run.run(cfg)
     wall = time.perf_counter() - started
     noted = latest.find(cfg.tracking.uri)
     assert noted is not None, "a training run that finishes notes its detector"

@@ -13,7 +13,7 @@ from typing import Any
 from uvicorn import Config, Server
 
 from experiments.demo.server import application
-from siamese.commands.arguments import command_line
+from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
 from siamese.commands.errors import report_user_errors
 from siamese.commands.output import listen, note
@@ -30,7 +30,7 @@ def run(settings: dict[str, Any]) -> None:
     """Serve the page until Ctrl-C.
 
     Args:
-        settings: as `command_line` gives them.
+        settings: as `program_settings` gives them.
 
     Raises:
         ValueError, OSError: detector or collection cannot be read, or the port is taken.
@@ -60,10 +60,7 @@ def _collection(detector: Detector, index: Path, column: str | None) -> Collecti
 
 def main() -> None:
     """Serve the page with the settings of the command line."""
-    settings, others = command_line("demo", sys.argv[1:])
-    if others:
-        raise ValueError(f"{others[0]!r} is no setting; the settings are {', '.join(settings)}, given as key=value")
-    run(settings)
+    run(program_settings("demo", __doc__))
 
 
 if __name__ == "__main__":

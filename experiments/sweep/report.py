@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 
+from experiments.cli import as_words
 from experiments.sweep import trial_store
 from experiments.sweep.plan import Plan
 from experiments.sweep.space import as_overrides
@@ -140,7 +141,7 @@ def _short(value: object) -> str:
 
 
 def _command(program: str, overrides: Sequence[str]) -> str:
-    return f"python -m experiments.{program} {shlex.join(overrides)}".rstrip()
+    return f"python -m experiments.{program} {shlex.join(as_words(overrides))}".rstrip()
 
 
 def _parallel_coordinates(study: optuna.Study, names: list[str], goal: str) -> Axes:

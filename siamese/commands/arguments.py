@@ -1,26 +1,60 @@
 """Settings: key=value words over the defaults of a file in conf, for programs that start without Hydra."""
 
+import difflib
 import re
-from collections.abc import Sequence
-from pathlib import Path
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
 
-import siamese
+from siamese.commands.config_files import CONF, Setting, dotted, read_config_file
 
-PACKAGE = Path(siamese.__file__).parent
-CONF = next(
-    folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir()
-)  # installed, or a checkout
+HELP = ("--help", "-h")
+FOOT = "An error is told in a line; with HYDRA_FULL_ERROR=1 in the environment it shows where it arose."
+FEW = 25  # settings that a message can list
+WIDTH, COLUMN = 110, 34  # of the help: characters in a line, and where the comments start
+
+
+def program_arguments(program: str, about: str, words: Sequence[str] | None = None) -> tuple[dict[str, Any], list[str]]:
+    """The settings of the command line and its other words; --help prints what there is to set, and ends the program.
+
+    Args:
+        program: conf/`program`.yaml holds the defaults.
+        about: what the program does, with examples.
+        words: of the command line; None for those of this process.
+
+    Raises:
+        ValueError: as `command_line`.
+    """
+    words = sys.argv[1:] if words is None else words
+    if any(word in HELP for word in words):
+        print(help_text(about, read_config_file(CONF / f"{program}.yaml").settings))
+        sys.exit(0)
+    return command_line(program, words)
+
+
+def program_settings(program: str, about: str, words: Sequence[str] | None = None) -> dict[str, Any]:
+    """As `program_arguments`, for a program that takes nothing but settings.
+
+    Raises:
+        ValueError: a word is none.
+    """
+    settings, others = program_arguments(program, about, words)
+    if others:
+        key, equals, _ = others[0].partition("=")
+        raise ValueError(no_setting(key, settings) if equals else f"give settings as key=value; got {others[0]!r}")
+    return settings
 
 
 def command_line(program: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Split the words of a command line into settings and what is none.
+    """Split the words of a command line into settings and the others.
 
     Nested settings have dotted names. A group without any defaults takes whatever names are given and stays a dict.
-    Where the default is a whole number or true or false, so must be what is given; an empty value means null.
-    A word such as "x=1" that fits no setting is taken for a misspelt one.
+    A value is taken as it stands, whatever characters it has; "null" or no value means None. Where the default is a
+    whole number or true or false, so must be the value. A word such as "x=1" that fits no setting is taken for a
+    misspelt one.
 
     Args:
         program: conf/`program`.yaml holds the defaults.
@@ -33,38 +67,88 @@ def command_line(program: str, words: Sequence[str]) -> tuple[dict[str, Any], li
     >>> settings["top"], settings["where"], questions
     (3, {'topic': 'cards'}, ['Is 1+1=2?'])
     """
-    settings = _dotted(yaml.safe_load((CONF / f"{program}.yaml").read_text(encoding="utf-8")))
+    settings = dotted(yaml.safe_load((CONF / f"{program}.yaml").read_text(encoding="utf-8")))
     groups = {name.partition(".")[0] for name in settings}
     others = []
     for word in words:
         key, equals, value = word.partition("=")
         group, _, name = key.partition(".")
-        looks_like_one = re.fullmatch(r"[a-z_.]+=\S*", word) is not None
-        if not equals or not (looks_like_one or group in groups):
+        if not equals or not (group in groups or re.fullmatch(r"[a-z_.]+=\S*", word) or nearest(key, settings)):
             others.append(word)
         elif settings.get(group) is not None and isinstance(settings[group], dict) and name:
             settings[group][name] = value
         elif key in settings and not isinstance(settings[key], dict):
             settings[key] = _value(key, value, settings[key])
+        elif key.rstrip(".") in settings and isinstance(settings[key.rstrip(".")], dict):
+            raise ValueError(f"{key} takes names: give {key.rstrip('.')}.NAME=VALUE, got {word!r}")
         else:
-            raise ValueError(f"there is no setting {key}; the settings are {', '.join(settings)}")
+            raise ValueError(no_setting(key, settings))
     return settings, others
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that is most like a misspelt one, None if none is.
+
+    >>> nearest("trainig.epochs", ["training.epochs", "training.batch_size"])
+    'training.epochs'
+    """
+    return next(iter(difflib.get_close_matches(name, list(names), 1, 0.7)), None)
+
+
+def no_setting(name: str, names: Iterable[str]) -> str:
+    """What to say of a setting that does not exist.
+
+    >>> no_setting("tip", ["top", "index"])
+    'there is no setting tip; did you mean top?'
+    """
+    names = list(names)
+    near = nearest(name, names)
+    known = f"the settings are {', '.join(names)}" if len(names) <= FEW else "--help lists the settings"
+    return f"there is no setting {name}; " + (f"did you mean {near}?" if near else known)
+
+
+def help_text(about: str, settings: Iterable[Setting]) -> str:
+    """What a program does, and its settings with defaults and comments."""
+    head = "Settings, given as key=value (null, or nothing after the =, stands for no value):"
+    return "\n".join([about.strip(), "", head, *map(setting_text, settings), "", FOOT])
+
+
+def setting_text(setting: Setting) -> str:
+    """A setting as lines of a help: its name and default, then what it means.
+
+    >>> print(setting_text(Setting("top", 5, "answers to a question")))
+      top=5                           answers to a question
+    """
+    return entry(f"{setting.name}={value_text(setting.default)}", setting.comment)
+
+
+def entry(head: str, text: str) -> str:
+    """Lines of a help, with the text in a column of its own."""
+    lines = textwrap.wrap(text, WIDTH - COLUMN, break_on_hyphens=False)
+    if len(head) + 3 > COLUMN or not lines:
+        lines.insert(0, "")
+    return "\n".join((f"  {head}" if at == 0 else "").ljust(COLUMN) + line for at, line in enumerate(lines)).rstrip()
+
+
+def value_text(value: Any) -> str:
+    """A default as one gives it on the command line.
+
+    >>> [value_text(value) for value in (None, True, [1, "a"], "text", {})]
+    ['null', 'true', '[1,a]', 'text', '{}']
+    """
+    if isinstance(value, list):
+        return f"[{','.join(map(value_text, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def _value(key: str, text: str, default: Any) -> Any:
     """What `text` says, of the kind of the default."""
     if not isinstance(default, int):  # so is a bool
-        return text or None
+        return None if text in ("", "null") else text
     value = yaml.safe_load(text)
     if type(value) is not type(default):
         kind = "true or false" if isinstance(default, bool) else "a whole number"
         raise ValueError(f"{key} must be {kind}, got {text!r}")
     return value
-
-
-def _dotted(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _dotted(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {prefix + name: value}
-    return flat

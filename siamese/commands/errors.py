@@ -11,10 +11,17 @@ if TYPE_CHECKING:  # a program that has no config to compose starts faster witho
 
 
 def plain(cfg: "DictConfig") -> dict[str, Any]:
-    """A composed config as dicts and lists, resolved; a value that is still missing is an error."""
-    from omegaconf import OmegaConf
+    """A composed config as dicts and lists, resolved.
 
-    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+    Raises:
+        ValueError: a value is still missing.
+    """
+    from omegaconf import MissingMandatoryValue, OmegaConf
+
+    try:
+        return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+    except MissingMandatoryValue as problem:
+        raise ValueError(f"{problem.full_key} must be given: {problem.full_key}=…") from None
 
 
 @contextmanager
@@ -33,7 +40,8 @@ def report_user_errors() -> Iterator[None]:
             raise
         # what Hydra met while it called a function is the cause of its own error
         cause = mistake.__cause__ if type(mistake).__module__ == "hydra.errors" and mistake.__cause__ else mistake
-        sys.exit(f"error: {cause}\n(HYDRA_FULL_ERROR=1 shows where)")
+        in_lines = type(cause).__module__.startswith(("hydra.", "omegaconf."))
+        sys.exit(f"error: {' '.join(str(cause).split()) if in_lines else cause}")
 
 
 def _can_be_mended(mistake: Exception) -> bool:

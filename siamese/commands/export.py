@@ -11,14 +11,14 @@ same pairs. TensorFlow is started only for saved_model, MLflow only for a run or
 
 import importlib.metadata
 import shutil
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from siamese.commands.arguments import CONF, command_line
+from siamese.commands.arguments import program_settings
+from siamese.commands.config_files import CONF
 from siamese.commands.detector import share
 from siamese.data import sources
 from siamese.data.files import read_pair_file
@@ -40,7 +40,7 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
     """Export, and give what export.json tells of it.
 
     Args:
-        settings: as `command_line` gives them.
+        settings: as `program_settings` gives them.
     """
     formats = _formats(settings["formats"])
     if settings["output"] is None:
@@ -112,9 +112,7 @@ def _versions(with_keras: bool) -> dict[str, str]:
 
 def main() -> None:
     """Export, and print what was measured."""
-    settings, others = command_line("export", sys.argv[1:])
-    if others:
-        raise ValueError(f"give settings as key=value; got {' '.join(others)}")
+    settings = program_settings("export", __doc__)
     head = run(settings)
     data = head["measured_on"]
     print(f"{head['source']}, measured on {data['pairs']:,} pairs: {data['name']}. {data['note']}\n\n{table(head)}")

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from siamese.commands.arguments import command_line
+from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
 from siamese.commands.output import TABLES, TableWriter, destination, note, require_suffix, shortest
 from siamese.data.files import QuestionRows, read_questions
@@ -33,7 +33,7 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
     """Mine a file and write what is found; gives the number of questions, different texts, pairs and clusters.
 
     Args:
-        settings: as `command_line` gives them.
+        settings: as `program_settings` gives them.
     """
     if settings["collection"] is None:
         raise ValueError("give a file of questions: collection=FILE")
@@ -118,9 +118,7 @@ def _write_clusters(out: TextIO, path: str, clusters: Sequence[Cluster], file: Q
 
 def main() -> None:
     """Mine, and say on stderr how much was found."""
-    settings, others = command_line("mine", sys.argv[1:])
-    if others:
-        raise ValueError(f"give settings as key=value; got {' '.join(others)}")
+    settings = program_settings("mine", __doc__)
     found = run(settings)
     print(
         f"{found['questions']:,} questions, {found['texts']:,} different: {found['pairs']:,} pairs of duplicates in "

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from siamese.commands.arguments import command_line
+from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
 from siamese.commands.output import TABLES, TableWriter, destination, shortest
 from siamese.detector import Detector
@@ -41,7 +41,7 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
     not be scored (the three are then None), otherwise "".
 
     Args:
-        settings: as `command_line` gives them.
+        settings: as `program_arguments` gives them.
         questions: two, or none where `settings` names pairs.
     """
     if (settings["pairs"] is None) == (not questions) or len(questions) not in (0, 2):
@@ -116,7 +116,7 @@ def sentence(row: Row) -> str:
 def main() -> None:
     """Print or write the verdicts on two questions, a file of pairs or lines of standard input."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop early, as `head` does
-    settings, questions = command_line("predict", sys.argv[1:])
+    settings, questions = program_arguments("predict", __doc__)
     blocks = run(settings, questions)
     with destination(settings["output"]) as file:
         count = write(blocks, file, form(settings))

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 
-from siamese.commands.arguments import command_line
+from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
 from siamese.commands.output import TABLES, TableWriter, destination, note, require_suffix
 from siamese.data.files import read_question_table
@@ -34,7 +34,7 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
     """The detector, and the collection as it is after what the settings want: built or loaded, changed, saved.
 
     Args:
-        settings: as `command_line` gives them.
+        settings: as `program_arguments` gives them.
     """
     _check(settings)
     detector = chosen(settings)
@@ -125,7 +125,7 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 def main() -> None:
     """Answer the questions of the command line or, if nothing else was to be done, of a dialogue or standard input."""
-    settings, questions = command_line("search", sys.argv[1:])
+    settings, questions = program_arguments("search", __doc__)
     detector, collection = run(settings)
     asked: Iterable[str] = questions
     if not questions:

@@ -1,7 +1,7 @@
 """Serve a trained detector by HTTP: pairs of questions in, similarity, probability and verdict out.
 
 make serve
-make serve ARGS="run=ID port=5004 threshold=precision@0.95"
+python -m experiments.serve run=ID port=5004 threshold=precision@0.95
 
 It is the registry's champion unless run= says otherwise. The server is MLflow's own; TensorFlow is not started.
 """
@@ -15,12 +15,10 @@ from typing import Any
 
 import uvicorn
 
-from siamese.commands.arguments import command_line
+from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
 from siamese.commands.output import listen
 from siamese.detector import Detector
-from siamese.registry.model_uri import MODELS
-from siamese.serving.scoring_server import curl, scoring_app
 
 BACKLOG = 1024  # clients that may wait to be let in
 
@@ -29,8 +27,10 @@ def run(settings: dict[str, Any]) -> None:
     """Load the detector, say how to ask it, and serve it until a signal ends that; requests under way are answered.
 
     Args:
-        settings: as `command_line` gives them.
+        settings: as `program_settings` gives them.
     """
+    from siamese.serving.scoring_server import curl, scoring_app  # starts MLflow, for which no help has to wait
+
     with _listening(settings["host"], settings["port"]) as listening:
         app = scoring_app(_detector(settings), settings["max_request_bytes"])
         address = f"http://{settings['host']}:{listening.getsockname()[1]}"
@@ -52,6 +52,8 @@ async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
 
 
 def _detector(settings: dict[str, Any]) -> Detector:
+    from siamese.registry.model_uri import MODELS
+
     try:
         return chosen(settings, show_threshold=True)
     except ValueError as problem:
@@ -72,7 +74,5 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def main() -> None:
     """Serve until it is ended."""
-    settings, others = command_line("serve", sys.argv[1:])
-    if others:
-        raise ValueError(f"give settings as key=value; got {' '.join(others)}")
+    settings = program_settings("serve", __doc__)
     run(settings)

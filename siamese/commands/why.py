@@ -8,13 +8,12 @@ dense tower with cosine), what the word adds to that sum. Neither TensorFlow nor
 is given, MLflow is started.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from siamese.commands.arguments import command_line
+from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
 from siamese.commands.output import require_suffix
 from siamese.data.folders import atomic_path
@@ -28,7 +27,7 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
     """Explain the verdict on two questions and, if `output` is set, draw it.
 
     Args:
-        settings: as `command_line` gives them.
+        settings: as `program_arguments` gives them.
         questions: two.
     """
     if len(questions) != 2:
@@ -66,6 +65,6 @@ def _table(side: WordEffects, of_cosine: np.ndarray | None, cosine: float | None
 
 def main() -> None:
     """Explain one verdict."""
-    settings, questions = command_line("why", sys.argv[1:])
+    settings, questions = program_arguments("why", __doc__)
     for line in lines(run(settings, questions)):
         print(line)

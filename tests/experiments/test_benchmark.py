@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiments.benchmark import __main__ as program
 from experiments.benchmark import fresh_process, machine, search, serving
+from experiments.benchmark import run as program
 from experiments.benchmark.growth import straight_line
 from experiments.benchmark.keras_baseline import network, padded
 from experiments.benchmark.limit import flops_per_pair

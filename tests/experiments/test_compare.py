@@ -9,9 +9,12 @@ import mlflow
 import numpy as np
 import pytest
 
-from experiments import compare, readme_results
+from experiments import compare as program
+from experiments import compare_runs as compare
+from experiments import readme_results
 from experiments.benchmark import comparing
 from siamese import tracking
+from siamese.commands.arguments import command_line
 from siamese.comparison.importance import importances
 from siamese.comparison.options import group_runs
 from siamese.data.pairs import QuestionPairs
@@ -103,7 +106,7 @@ def track(questions):
 
 
 def page_of(store: dict[str, str], *words: str):
-    return compare.run(compare.command_line([*words, *(f"{key}={value}" for key, value in store.items())]))
+    return compare.run(command_line("compare", [*words, *(f"{key}={value}" for key, value in store.items())])[0])
 
 
 def artifacts(run: str) -> set[str]:
@@ -300,7 +303,7 @@ def test_runs_are_chosen_by_experiment_tag_and_filter(store, track):
     track("c tower", 0, 2.0, tags={"experiment": "three"})
 
     def chosen(*words: str) -> str:
-        return "".join(sorted(run.name[0] for run in compare.choose(compare.command_line(words), None)))
+        return "".join(sorted(run.name[0] for run in compare.choose(command_line("compare", words)[0], None)))
 
     assert chosen() == "abc"
     assert chosen("experiment=[one,three]") == "ac"
@@ -314,7 +317,6 @@ def test_runs_are_chosen_by_experiment_tag_and_filter(store, track):
     [
         (["metric=log_loss"], "metric must be one of accuracy, .* got 'log_loss'"),
         (["max_options=0"], "max_options must be a number of options, at least 1; got 0"),
-        (["towers"], "there is no setting 'towers'"),
         (["study=nothing"], "the store has no study 'nothing'; run it first"),
         (["tag.study=nothing"], r"no finished run of kind model to compare for tag.study=nothing \(none\)"),
         (["runs=[0123]"], "'0123' is no run of sqlite"),
@@ -430,9 +432,13 @@ def test_a_readme_needs_its_markers_once(store, text, tmp_path):
     assert file.read_text() == text
 
 
-def test_the_issue_spells_it_readme():
-    assert compare.command_line(["--readme"])["readme"] == "README.md"
-    assert compare.command_line(["readme=COPY.md"])["readme"] == "COPY.md"
+@pytest.mark.parametrize(("word", "file"), [("--readme", "README.md"), ("readme=COPY.md", "COPY.md")])
+def test_the_issue_spells_it_readme(store, word, file, monkeypatch):
+    rebuilt = []
+    monkeypatch.setattr(readme_results, "rebuild", rebuilt.append)
+    monkeypatch.setattr("sys.argv", ["compare", word, *(f"{key}={value}" for key, value in store.items())])
+    program.main()
+    assert rebuilt == [Path(file)]
 
 
 def test_the_benchmark_measures_a_comparison_of_made_runs(folder):

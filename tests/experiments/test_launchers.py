@@ -16,7 +16,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from threadpoolctl import threadpool_limits
 
-from experiments import study, train
+from experiments import grid, training_run
+from experiments.cli import tree_of
+from siamese.commands.config_files import CONF
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.report import evaluate
 from siamese.tracking import queries
@@ -73,11 +75,11 @@ def figures(run: queries.TrackedRun) -> tuple:
 def serial(tmp_path_factory) -> dict[str, tuple]:
     """The figures of each similarity, trained here one after the other."""
     folder = tmp_path_factory.mktemp("serial")
-    with pytest.MonkeyPatch.context() as patch, initialize_config_dir(str(study.CONF), version_base="1.3"):
+    with pytest.MonkeyPatch.context() as patch, initialize_config_dir(str(CONF), version_base="1.3"):
         patch.chdir(folder)
         store = f"tracking.uri=sqlite:///{folder}/mlflow.db"  # MLflow remembers a relative one with its first folder
         for similarity in SIMILARITIES:
-            train.run(compose("config", ["study=towers", f"similarity={similarity}", "seed=1", store, *TINY]))
+            training_run.run(compose("config", ["study=towers", f"similarity={similarity}", "seed=1", store, *TINY]))
         return {run.params["similarity"]: figures(run) for run in find(folder, "model")}
 
 
@@ -171,18 +173,18 @@ def test_ray_runs_the_cells_on_a_local_cluster_of_two_workers(tmp_path, serial, 
 
 def test_a_cell_of_another_host_is_busy_until_it_is_retaken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with initialize_config_dir(str(study.CONF), version_base="1.3"):
-        master, axes = study._grid("towers", GRID[1:])
-        cells = study._cells(master, axes)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        master, axes = grid._grid("towers", GRID[1:])
+        cells = grid._cells(master, axes, tree_of("config", GRID, None))
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     mlflow.set_experiment("duplicate-questions")
     client = mlflow.MlflowClient()
     digest, seed = cells[0].key
     tags = {"kind": "model", "config_digest": digest, "seed": seed, "process": "node-17 4242 1700000000.00"}
     lost = client.create_run("1", tags={**tags, "mlflow.parentRunId": "study"}).info.run_id
-    assert study._unfinished(cells, "study") == (cells[1:], cells[:1])
+    assert grid._unfinished(cells, "study") == (cells[1:], cells[:1])
     assert client.get_run(lost).info.status == "RUNNING"
-    assert study._unfinished(cells, "study", take_over=True) == (cells, [])
+    assert grid._unfinished(cells, "study", take_over=True) == (cells, [])
     assert client.get_run(lost).info.status == "KILLED"
 
 

@@ -13,7 +13,10 @@ import mlflow
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiments import study
+from experiments import grid
+from experiments.cli import tree_of
+from experiments.study import studies
+from siamese.commands.config_files import CONF
 
 ROOT = Path(__file__).parents[2]
 TINY = [
@@ -24,6 +27,7 @@ TINY = [
     "baselines=none",
 ]
 KILLS = 5
+TREE = tree_of("config", [], None)
 
 
 def launch(folder: Path, *arguments: str) -> subprocess.Popen:
@@ -87,7 +91,7 @@ def test_a_cell_says_what_it_is_and_how_to_run_it_again(finished):
     )
     command = shlex.split(cell.data.tags["mlflow.note.content"].split("\n\n")[-1].replace("\\\n", " "))
     assert command[:3] == ["python", "-m", "experiments.train"]
-    with initialize_config_dir(str(study.CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         again = compose("config", overrides=command[3:])
     assert (again.seed, again.vectors.width, again.training.epochs) == (3, 8, 1)
 
@@ -156,10 +160,10 @@ def test_without_a_name_the_studies_are_listed(tmp_path):
     assert "towers          Which tower and which similarity" in done.stdout
 
 
-@pytest.mark.parametrize("name", study.studies())
+@pytest.mark.parametrize("name", studies(TREE))
 def test_every_cell_of_every_study_composes(name):
-    with initialize_config_dir(str(study.CONF), version_base="1.3"):
-        master, axes = study._grid(name, [])
-        cells = study._cells(master, axes)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        master, axes = grid._grid(name, [])
+        cells = grid._cells(master, axes, TREE)
     assert len({cell.key for cell in cells}) == len(cells)
     assert len({seed for _, seed in (cell.key for cell in cells)}) >= 3

@@ -1,0 +1,199 @@
+"""A training run: from a config to a trained, evaluated and tracked detector."""
+
+import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
+import json
+import shlex
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import chdir
+from dataclasses import dataclass, field
+from functools import cache, lru_cache, partial
+
+import keras
+import numpy as np
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from experiments import train_logging
+from siamese import tracking
+from siamese.commands.errors import plain
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.detector import Detector
+from siamese.evaluation.baselines import PairScorer
+from siamese.evaluation.report import Report
+from siamese.inference.from_keras import numpy_network
+from siamese.model.network import siamese_network, word_embedding
+from siamese.registry import publish
+from siamese.retrieval.nearest_pairs import most_similar
+from siamese.text.vectorizer import Vectorizer
+from siamese.training.devices import is_chief
+from siamese.training.loop import Epoch, fit
+
+NEIGHBOURS = 100  # of each question, that retrieval is measured on
+EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is for.
+
+    Attributes:
+        words: of the command line by which `experiments.train` runs it again.
+        name: in the UI's table; "" for one that says tower, similarity and loss.
+        parent: id of the run that this one belongs to.
+        tags: more tags.
+        trial: read dev alone, measure no baselines and keep no model, as a sweep does that still chooses.
+    """
+
+    words: Sequence[str] = ()
+    name: str = ""
+    parent: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    trial: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run left: its id in MLflow, and the reports of dev and, where test was read, of test."""
+
+    run_id: str
+    reports: dict[str, Report]
+
+
+def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] | None = None) -> Trained:
+    """From config to tracked detector.
+
+    Args:
+        cfg: composed from conf/config.yaml.
+        job: what the run is for.
+        after_epoch: called when an epoch is tracked; it may raise to end the training.
+    """
+    config = plain(cfg)
+    build = partial(instantiate, _convert_="all")
+    keras.utils.clear_session()  # so that a run leaves nothing in memory for the next one of this process
+    strategy = build(cfg.devices)  # several hosts find each other before TensorFlow's first operation
+    keras.utils.set_random_seed(cfg.seed)
+    if is_chief(strategy):
+        tracking.connect(**config["tracking"])
+    else:  # it helps to train; what it tracks goes when its folder goes
+        job, folder = Job(job.words, trial=True), tempfile.TemporaryDirectory()
+        with chdir(folder.name):  # where a fresh store keeps its artifacts
+            tracking.connect(f"sqlite:///{folder.name}/mlflow.db", "helping")
+    kind = "trial" if job.trial else "model"
+    name = job.name or _name(config)
+    with tracking.tracked_run(name, kind, _how_to_repeat(job), job.parent, job.tags) as run_id:
+        tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
+        tracking.log_environment(cfg.seed)
+
+        source = _source(json.dumps(config["data"], sort_keys=True))
+        splits = build(cfg.subset)(source, cfg.seed)
+        train_logging.track_data(splits, source.train)
+        vectorizer = build(cfg.text)(splits.train.questions)
+        vectors = build(cfg.vectors)(vectorizer.vocabulary, vectorizer.size, cfg.seed)
+        with strategy.scope():
+            tower = build(cfg.tower)(word_embedding(vectors.matrix, vectors.trainable))
+            network = siamese_network(tower, build(cfg.similarity)())
+        tracking.log_metrics(
+            {"parameters": network.count_params(), "token_ids": vectorizer.size, "vectors_found": vectors.found},
+            "model",
+        )
+        print(f"{name}: {network.count_params():,} parameters, {vectorizer.size:,} token ids", flush=True)
+
+        token_ids = cache(lambda pairs: vectorizer.encode(pairs.questions))  # once, not once an epoch
+        # by the light network, so that what is reported is what the detector will answer, to the bit
+        evaluate = partial(
+            build(cfg.evaluation),
+            lambda pairs: numpy_network(network).score(token_ids(pairs), pairs.left, pairs.right),
+            seed=cfg.seed,
+        )
+        history = fit(
+            network,
+            build(cfg.loss),
+            partial(build(cfg.optimizer), build(cfg.schedule)),
+            splits.train,
+            token_ids(splits.train),
+            build(cfg.weighting)(splits.train),
+            cfg.seed,
+            lambda: evaluate({"dev": splits.dev}, bootstrap_repeats=0, retrieval=False)[1]["dev"].metrics,
+            partial(train_logging.track_epoch, after_epoch),
+            **config["training"],
+        )
+        train_logging.track_history(history, config["training"]["monitor"])
+
+        calibration, reports = evaluate(
+            {"dev": splits.dev} if job.trial else train_logging.held_out(splits),
+            nearest=partial(_nearest, network, vectorizer),
+        )
+        train_logging.track_reports(reports, calibration)
+        if job.trial:
+            return Trained(run_id, reports)
+        detector = Detector.from_network(network, vectorizer, calibration, reports["dev"].scores())
+        print(detector.threshold_note(), flush=True)
+        train_logging.track_identity(
+            detector.network.score(token_ids(splits.dev), splits.dev.left, splits.dev.left), reports["dev"]
+        )
+        train_logging.track_levels(network, token_ids(splits.dev), splits.dev)
+        train_logging.track_cost(detector, token_ids(splits.dev))
+        publish.log_detector(detector, network, _pairs_of(reports)[:EXAMPLE_PAIRS])
+    publish.note_newest(run_id)
+
+    baselines = {
+        name: _run_baseline(name, fit_baseline, splits, source.train, cfg)
+        for name, fit_baseline in build(cfg.baselines).items()
+    }
+    train_logging.show(reports, baselines, cfg.seed)
+    print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
+    return Trained(run_id, reports)
+
+
+@lru_cache(maxsize=1)
+def _source(data: str) -> PairSplits:
+    """The pairs of a data config, JSON; the cells of a study, one after the other, read them once."""
+    return instantiate(OmegaConf.create(json.loads(data)), _convert_="all")()
+
+
+def _name(config: dict) -> str:
+    flat = tracking.flatten(config)
+    losses = [flat[part] for part in ("loss.first", "loss.second") if part in flat] or [flat["loss"]]
+    return f"{flat['tower']} {flat['similarity']} {'+'.join(map(str, losses))}"
+
+
+def _how_to_repeat(job: Job) -> str:
+    words = map(shlex.quote, job.words)  # one a line, for the UI does not wrap
+    return "Run it again with\n\n    " + " \\\n        ".join(["python -m experiments.train", *words])
+
+
+def _pairs_of(reports: dict[str, Report]) -> list[tuple[str, str]]:
+    table = list(reports.values())[-1].predictions
+    return list(zip(table["question1"], table["question2"], strict=True))
+
+
+def _nearest(network: keras.Model, vectorizer: Vectorizer, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and similarities of the nearest others of each question, as `evaluate` takes them."""
+    light = numpy_network(network)
+    return most_similar(light, light.encode(vectorizer.encode(questions)), NEIGHBOURS)
+
+
+def _run_baseline(
+    name: str,
+    fit_baseline: Callable[[QuestionPairs], PairScorer],
+    splits: PairSplits,
+    drawn_from: QuestionPairs,
+    cfg: DictConfig,
+) -> dict[str, float]:
+    """Metrics of a baseline on this data, "split/name" -> value; measured once for each data and code."""
+    tags = {"baseline": name}
+    tags |= {f"data_digest.{split}": pairs.digest() for split, pairs in splits.parts().items()}
+    known = tracking.find_metrics({**tags, "kind": "baseline"})
+    if known is not None:
+        return known
+    with tracking.tracked_run(name, "baseline"):
+        tracking.log_environment(cfg.seed)
+        tracking.log_data(splits, {}, drawn_from)
+        tracking.set_tags(tags)
+        score = fit_baseline(splits.train)
+        calibration, reports = instantiate(cfg.evaluation, _convert_="all")(
+            score, train_logging.held_out(splits), seed=cfg.seed
+        )
+        train_logging.track_reports(reports, calibration)
+    return {f"{split}/{metric}": value for split, report in reports.items() for metric, value in report.metrics.items()}

@@ -1,0 +1,263 @@
+"""The command line of the programs with Hydra: exact texts, Hydra's expressions, help, hints and own config folders."""
+
+import random
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from experiments import cli, grid
+from experiments.cli import as_overrides, as_words, hints, hydra_over, tree_of
+from siamese.commands.config_files import CONF, read_config_file
+from tests.commands.test_arguments import nasty_texts
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = {  # program -> its config, and a key whose value is a text
+    "train": ("config", "tracking.experiment"),
+    "evaluate": ("evaluate", "predictions"),
+    "promote": ("promote", "name"),
+    "ui": ("ui", "host"),
+    "pictures": ("ui", "tracking.artifacts"),
+    "sweep": ("sweep", "sweep.name"),
+    "study": ("config", "tracking.experiment"),
+    "benchmark": ("benchmark", "pairs_file"),
+}
+FILES = ["Kérdések (1), l'été & co = ~.csv", "tickets (1).csv", '"quoted"', "~/a.csv", "a\\,b", "a,b", "choice(a,b)"]
+EXPRESSION = re.compile(r"\s*([+-]?[\d._]*(e[+-]?\d+)?|null|true|false|nan|inf|\[.*\]|\{.*\})\s*|.*\$\{.*", re.I | re.S)
+
+
+def start(program: str, *words: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", WATCHED.format(program=program, words=list(words)), *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
+
+
+WATCHED = """import runpy, sys
+sys.argv = ["{program}", *{words!r}]
+try:
+    runpy.run_module("experiments.{program}", run_name="__main__")
+finally:
+    print(sorted({{"tensorflow", "keras", "mlflow", "matplotlib", "pandas"}} & set(sys.modules)))
+"""
+
+
+def composed(words: list[str], primary: str = "config", folder: Path | None = None):
+    tree = tree_of(primary, words, folder)
+    with hints(tree), hydra_over(folder):
+        return compose(primary, as_overrides(words, tree, several=False))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_text_arrives_as_it_stands(program):
+    primary, key = PROGRAMS[program]
+    texts = FILES + [text for text in nasty_texts(400) if not EXPRESSION.fullmatch(text)]
+    tree = tree_of(primary, [], None)
+    overrides = as_overrides([f"{key}={text}" for text in texts], tree, several=False)
+    with hydra_over(None):
+        cfg = compose(primary, overrides[:1])
+        assert OmegaConf.select(cfg, key) == texts[0]
+        cfg = compose(primary, [f"+texts.t{number}={each.partition('=')[2]}" for number, each in enumerate(overrides)])
+    assert list(cfg.texts.values()) == texts
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("training.epochs=3", 3),
+        ("optimizer.learning_rate=1e-3", 0.001),
+        ("tower.units=[300, 300]", [300, 300]),
+        ("training.patience=null", None),
+        ("training.patience=", None),
+        ("tower.skip=false", False),
+        ("tracking.artifacts=${tracking.uri}", "sqlite:///mlflow.db"),
+        ("data.dev=0.2", 0.2),
+        ("tower.normalization=layer", "layer"),
+    ],
+)
+def test_expressions_stay_what_they_are(word, value):
+    group, key = word.partition("=")[0].split(".")
+    assert composed([word])[group][key] == value
+
+
+def test_several_values():
+    tree = tree_of("config", [], None)
+    several = ["tower=dense,conv1d", "seed=range(1,4)", "data.split=choice(a,b)", "tracking.experiment=a,b"]
+    assert as_overrides(several, tree, several=True) == several
+    assert as_overrides(several[2:], tree, several=False) == [
+        'data.split="choice(a,b)"',
+        'tracking.experiment="a,b"',
+    ]
+    for word in several[:2]:
+        with pytest.raises(ValueError, match=re.escape(f"{word} has several values; with --multirun")):
+            as_overrides([word], tree, several=False)
+
+
+def test_words_of_overrides_give_the_same_overrides():
+    tree = tree_of("config", [], None)
+    words = [f"data.train={text}" for text in FILES + nasty_texts(200) if not EXPRESSION.fullmatch(text)]
+    overrides = as_overrides([*words, "tower=dense", "seed=1", "+a.b=[1,x y]", "~baselines.majority"], tree, False)
+    assert as_overrides(as_words(overrides), tree, several=False) == overrides
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trainig.epochs=3"], "there is no setting trainig.epochs; did you mean training.epochs?"),
+        (["towr=dense"], "there is no setting towr; did you mean tower?"),
+        (["tower=dens"], "there is no tower=dens; did you mean tower=dense? The options are bilstm, conv1d, dense"),
+        (["tower.filters=[3]"], "there is no setting tower.filters with tower=dense; tower=conv1d has it"),
+        (["xyz=3"], "there is no setting xyz; --help lists the settings"),
+        (["dense"], "give settings as key=value; got 'dense'"),
+        (["trainig.epochs"], "give settings as key=value; got 'trainig.epochs'; did you mean training.epochs=…?"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line_with_the_nearest_setting(words, message):
+    with pytest.raises(ValueError, match=re.escape(message)) as problem:
+        composed(words)
+    assert "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_shows_choices_and_settings_at_once(program):
+    began = time.perf_counter()
+    done = start(program, "--help")
+    seconds = time.perf_counter() - began
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert seconds < 10  # one on a quiet machine
+    assert f"experiments.{program}" in done.stdout or f"make {program}" in done.stdout
+    primary, _ = PROGRAMS[program]
+    tree = tree_of(primary, [], None)
+    for setting in [*tree.settings.values(), *read_config_file(CONF / f"{primary}.yaml").settings]:
+        assert f"  {setting.name}=" in done.stdout
+    for group, option in tree.choices.items():
+        assert f"  {group}={option or 'null'}" in done.stdout
+
+
+def test_help_of_an_option_shows_its_settings(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["train", "tower=conv1d", "--help"])
+    cli.hydra_program("config", "About.", print)
+    printed = capsys.readouterr().out
+    assert "  tower.kernel_sizes=[1,2,3]" in printed
+    assert "[or bilstm, dense]" in printed
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "message"),
+    [
+        ("train", ["trainig.epochs=3"], "error: there is no setting trainig.epochs; did you mean training.epochs?"),
+        ("train", ["--multirn"], "error: unrecognized arguments: --multirn; --help shows what can be given"),
+        ("train", ["training.epochs=1,2"], "error: training.epochs=1,2 has several values; with --multirun the"),
+        ("evaluate", ["--config-dir=nowhere"], "error: --config-dir must name a folder of config files; "),
+        ("promote", [], "error: run must be given: run=…"),
+        ("study", ["nam=towers"], "error: there is no setting nam; did you mean name?"),
+        ("study", ["name=tower"], "error: name must be one of the studies classical, "),
+        ("sweep", ["sweep=dens"], "error: there is no sweep=dens; did you mean sweep=dense? The options are"),
+        ("benchmark", ["serch.repeats=2"], "error: there is no setting serch.repeats; did you mean search.repeats?"),
+    ],
+)
+def test_a_mistake_ends_the_program_before_anything_starts_slowly(program, words, message, tmp_path):
+    done = start(program, *words, folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(message)
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_hydra_full_error_shows_the_traceback(tmp_path):
+    command = [sys.executable, "-m", "experiments.train", "trainig.epochs=3"]
+    environment = {"PYTHONPATH": str(ROOT), "HYDRA_FULL_ERROR": "1"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "ConfigCompositionException" in done.stderr
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    """A config folder of a user."""
+    for name, text in {
+        "similarity/mine.yaml": "# Mine.\n_target_: siamese.model.similarity.Euclidean\n_partial_: true\nscale: 0.5 # wide\n",
+        "experiment/typo.yaml": "# @package _global_\n# What?\ntrainig:\n  epochs: 6\n",
+        "study/own.yaml": "# @package _global_\n# Is mine better?\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n"
+        "        similarity: mine,cosine\n        seed: 0,1\n",
+    }.items():
+        file = tmp_path / "own" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path / "own"
+
+
+def test_an_own_config_folder_has_options(own):
+    assert composed(["similarity=mine"], folder=own).similarity.scale == 0.5
+    assert tree_of("config", ["similarity=mine"], own).settings["similarity.scale"].comment == "wide"
+    folder, words = cli.split_config_dir(["a=1", "--config-dir", str(own), "b=2"])
+    assert (folder, words) == (own, ["a=1", "b=2"])
+
+
+def test_a_misspelt_node_of_an_experiment_is_told(own):
+    words = ["experiment=typo"]
+    with pytest.raises(ValueError, match=r"there is no setting trainig; did you mean training\?"):
+        cli.refuse_misspelt_nodes(composed(words, folder=own), tree_of("config", words, own))
+
+
+def test_a_misspelt_key_of_an_experiment_is_told():
+    tree = tree_of("config", [], None)
+    with pytest.raises(ValueError, match=r"unexpected keyword argument 'unts'; did you mean units\?"), hints(tree):
+        raise TypeError("dense() got an unexpected keyword argument 'unts'")
+
+
+def test_the_cells_of_a_study_and_the_way_to_run_them_again_know_the_own_folder(own):
+    tree = tree_of("config", ["study=own"], own)
+    with hydra_over(own):
+        master, axes = grid._grid("own", [])
+        cells = grid._cells(master, axes, tree)
+        assert len(cells) == 4
+        HydraConfig.instance().set_config(master)
+        try:
+            again = as_words(["similarity=mine"])
+        finally:
+            HydraConfig.instance().cfg = None
+    assert again == [f"--config-dir={own}", "similarity=mine"]
+    assert f"--config-dir={own}" in shlex.split(grid._introduction("own", [], tree).split("\n\n")[-1])
+
+
+@pytest.mark.slow
+def test_a_file_with_every_trap_in_its_name_trains_and_predicts(tmp_path):
+    name = "Kérdések (1), l'été & co = ~.csv"
+    dice = random.Random(0)
+    rows = [f"where is item {i},find item {i if i % 2 else dice.randint(100, 200)},{i % 2}\n" for i in range(80)]
+    (tmp_path / name).write_text("question1,question2,is_duplicate\n" + "".join(rows), encoding="utf-8")
+    small = [
+        "vectors.width=8",
+        "tower.units=[8]",
+        "training.epochs=1",
+        "baselines=none",
+        "evaluation.bootstrap_repeats=100",
+    ]
+    own = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    for words in (
+        ["train", "data=pairs_file", f"data.train=~/{name}", "data.dev=0.3", *small],
+        ["evaluate", "data=pairs_file", f"data.train={name}", "split=all", f"predictions=~/out {name}"],
+        ["predict", f"pairs={name}", f"output=~/{name}.jsonl"],
+    ):
+        command = [sys.executable, "-m", f"experiments.{words[0]}", *words[1:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=own)
+        assert done.returncode == 0, done.stderr
+    assert len((tmp_path / f"{name}.jsonl").read_text().splitlines()) == 80
+    assert (tmp_path / f"out {name}").is_file()
+
+
+@pytest.mark.slow
+def test_multirun_sends_its_jobs_to_workers(tmp_path):
+    small = ["data.duplicates_per_question=0.3", "vectors.width=8", "training.epochs=1", "baselines=none"]
+    command = [sys.executable, "-m", "experiments.train", "--multirun", "hydra/launcher=workers", "seed=0,1", *small]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("make ui") == 2
