@@ -34,7 +34,7 @@ demo: .venv/installed ## Open a page to try the newest detector on http://127.0.
 
 server: .venv/installed ## Serve runs of several machines; needs STORE=postgresql://user@host/database ARTIFACTS=folder
 	@test -n "$(STORE)" -a -n "$(ARTIFACTS)" || { echo "error: say where runs and artifacts lie: make server STORE=postgresql://user@host/database ARTIFACTS=/folder/that/all/machines/see"; exit 1; }
-	@$(RUN) -m experiments.ui 'tracking.uri="$(STORE)"' 'tracking.artifacts="$(ARTIFACTS)"' $(ARGS)
+	@$(RUN) -m experiments.ui 'tracking.uri=$(STORE)' 'tracking.artifacts=$(ARTIFACTS)' $(ARGS)
 
 pictures: .venv/installed ## Take the README's pictures of the newest study while `make ui` runs; needs Chromium
 	@$(RUN) -m experiments.pictures $(ARGS)

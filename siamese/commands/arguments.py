@@ -98,8 +98,8 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 def no_setting(name: str, names: Iterable[str]) -> str:
     """What to say of a setting that does not exist.
 
-    >>> no_setting("tip", ["top", "index"])
-    'there is no setting tip; did you mean top?'
+    >>> no_setting("indx", ["top", "index"])
+    'there is no setting indx; did you mean index?'
     """
     names = list(names)
     near = nearest(name, names)
