@@ -26,12 +26,7 @@ A new tower of known layers is a function in siamese/model/towers.py and conf/to
 tests/test_registered_parts.py checks each registered part in training, NumPy, ONNX, mining, saving and loading. It fails
 if a registered similarity has no conf/similarity/*.yaml, or if no tower of conf/tower/ uses a registered layer.
 
-Your own package does the same in its own modules. An entry point names the module that registers its parts, so that
-programs that read a trained network find them:
-
-    [project.entry-points."siamese.parts"]
-    mine = "my_package.parts"
-
-Without an entry point, import the module before loading the detector. A network with a layer that no part describes
-raises `UnknownLayerError` in `from_keras.check`, before training.
+Your own package does the same in its own modules; import the module that registers its parts before loading a detector
+that has them. A network with a layer that no part describes raises `UnknownLayerError` in `from_keras.check`, before
+training.
 """

@@ -8,7 +8,7 @@ import numpy as np
 
 from siamese.inference.layers import Embedding
 from siamese.inference.network import NumpyNetwork
-from siamese.inference.parts import Layer, P, QuestionLayer, find
+from siamese.inference.parts import Layer, P, QuestionLayer, registered
 from siamese.inference.similarities import Similarity
 from siamese.model.layers import PackWords
 
@@ -109,7 +109,7 @@ def _check_positions(
 def _read(base: type[P], layer: keras.layers.Layer) -> tuple[type[P], dict[str, Any], dict[str, keras.Variable]]:
     """What computes a Keras layer in NumPy, its settings, and its weights by the names of their arrays."""
     path = _import_path(layer)
-    part = find(base, lambda each: path in each.keras_classes)
+    part = next((each for each in registered(base).values() if path in each.keras_classes), None)
     if part is None:
         raise UnknownLayerError(
             f"the layer {layer.name} is a {path}, which no registered {base.__name__.lower()} computes in NumPy; "

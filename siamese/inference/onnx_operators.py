@@ -3,34 +3,12 @@
 A value is known by its name, a `str`; the same operator on the same inputs is one node.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 EPSILON = 1e-12
-
-
-class Graph(Protocol):
-    """What parts use of `siamese.export.onnx_graph.Graph`, where the methods are described."""
-
-    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """The output of a node."""
-
-    def array(self, name: str, array: np.ndarray) -> str:
-        """An array stored as it is."""
-
-    def constant(self, value: float | int | Sequence[int], dtype: type[np.generic]) -> str:
-        """A number, or a list of numbers."""
-
-    def cast(self, value: str, dtype: type[np.generic]) -> str:
-        """The same numbers in another type."""
-
-    def weight(self, name: str, array: np.ndarray, channel: tuple[int, ...]) -> str:
-        """An array that is stored in the graph's precision; a channel along these axes shares a scale."""
-
-    def rows(self, name: str, table: np.ndarray, index: str) -> str:
-        """The rows of a table at an index."""
+Graph = Any  # siamese.export.onnx_graph.Graph, where its methods are described
 
 
 def dense(graph: Graph, name: str, x: str, kernel: np.ndarray, bias: np.ndarray) -> str:

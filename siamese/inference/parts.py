@@ -9,8 +9,6 @@ import numpy as np
 from siamese.inference.onnx_operators import Graph
 from siamese.inference.packing import Packing
 
-ENTRY_POINTS = "siamese.parts"  # the group under which an installed package names modules that register parts
-
 Arrays = dict[str, np.ndarray]
 Take = Callable[..., np.ndarray]  # name of a weight, expected shape -> its array, checked
 Tables = list[np.ndarray]  # each float32[n, width]
@@ -156,18 +154,6 @@ def registered(base: type[P]) -> dict[str, type[P]]:
     return {kind: part for kind, part in _parts.items() if issubclass(part, base)}
 
 
-def find(base: type[P], fits: Callable[[type[P]], bool]) -> type[P] | None:
-    """The registered part that fits; installed packages register theirs if none fits."""
-    found = next(filter(fits, registered(base).values()), None)
-    if found is None:
-        from importlib.metadata import entry_points  # slow to import and rarely needed
-
-        for entry in entry_points(group=ENTRY_POINTS):
-            entry.load()
-        found = next(filter(fits, registered(base).values()), None)
-    return found
-
-
 def part_of_kind(base: type[P], kind: str, name: str) -> type[P]:
     """The layer or similarity of a kind.
 
@@ -179,13 +165,13 @@ def part_of_kind(base: type[P], kind: str, name: str) -> type[P]:
     Raises:
         ValueError: the kind is unknown.
     """
-    part = find(base, lambda each: each.__name__ == kind)
-    if part is None:
+    known = registered(base)
+    if kind not in known:
         raise ValueError(
             f"{name} is a {base.__name__.lower()} of the unknown kind {kind}, expected one of "
-            f"{', '.join(sorted(registered(base)))}; for one of your own import the module that registers it"
+            f"{', '.join(sorted(known))}; for one of your own import the module that registers it"
         )
-    return part
+    return known[kind]
 
 
 def bind(base: type[P], kind: str, config: dict[str, Any], width: int, arrays: Arrays, name: str) -> P:

@@ -1,4 +1,4 @@
-"""The register of parts: a user's own similarity, found by an import or by an entry point of an installed package."""
+"""The register of parts: a user's own similarity, known once its module is imported."""
 
 import json
 import subprocess
@@ -64,15 +64,8 @@ def ask(folder: Path, program: str = ASK) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", program, folder], env=path, capture_output=True, text=True)
 
 
-def test_a_package_registers_by_an_entry_point(folder):
+def test_a_package_registers_its_own_similarity(folder):
     """exp(-max |u - v| / 2) of (1, 4) and (1, 2) is exp(-1)."""
-    (folder / "mine-1.0.dist-info").mkdir()
-    (folder / "mine-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (folder / "mine-1.0.dist-info" / "entry_points.txt").write_text("[siamese.parts]\nown = mine\n")
-    assert ask(folder).stdout == "0.3679\n"
-
-
-def test_without_one_its_module_is_imported_first(folder):
     assert ask(folder, f"import mine\n{ASK}").stdout == "0.3679\n"
     error = ask(folder).stderr
     assert "similarity is a similarity of the unknown kind Chebyshev, expected one of Cosine, " in error
