@@ -1,4 +1,4 @@
-"""Question files: every format reads alike, and every way to break a row is found at the right row."""
+"""Files of pairs, intents and questions: every format reads alike, and a broken row is found at the right row."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from siamese.data.files import read_columns, read_intent_file, read_pair_file
+from siamese.data.files import (
+    read_columns,
+    read_intent_file,
+    read_pair_file,
+    read_question_table,
+    read_questions,
+)
 from siamese.data.formats import column_names, count_rows
 
 HEADER = "question1,question2,is_duplicate\n"
@@ -298,3 +304,51 @@ def test_json_that_python_cannot_hold_costs_its_line_only(tmp_path, value):
     left, _, _, bad = read(path)
     assert left == ["a", "a"]
     assert [(each.row, each.problem.partition(",")[0]) for each in bad] == [(2, "unreadable JSON")]
+
+
+# Files of questions
+
+
+@pytest.fixture
+def question_file(tmp_path):
+    def file(name: str, text: str) -> str:
+        (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+        return str(tmp_path / name)
+
+    return file
+
+
+@pytest.mark.parametrize(
+    ("header", "column", "expected"),
+    [("text,question", None, "q"), ("id,text", None, "q"), ("a,b", "b", "q"), ("a,b", "a", "t")],
+)
+def test_which_column_has_the_questions(question_file, header, column, expected):
+    assert list(read_questions(question_file("a.csv", f"{header}\nt,q\n"), column).texts[0]) == [expected]
+
+
+def test_a_question_file_without_such_a_column(question_file):
+    with pytest.raises(ValueError, match="has no column 'question'; its columns are 'a', 'b'"):
+        read_questions(question_file("a.csv", "a,b\nt,q\n"), None)
+    with pytest.raises(FileNotFoundError, match=r"no file absent\.csv"):
+        read_question_table("absent.csv", None)
+
+
+def test_all_columns_come_along_with_questions(question_file):
+    path = question_file("a.csv", "topic,text,answer\ncards, How? ,\n,,x\nmail,Why?,\udcff\n")
+    table, bad_rows = read_question_table(path, None)
+    assert table.to_pydict() == {"question": ["How?", "Why?"], "topic": ["cards", "mail"], "answer": ["", "\ufffd"]}
+    assert [(row.row, row.column) for row in bad_rows] == [(3, "text")]
+
+
+def test_values_of_any_kind_become_texts(question_file, tmp_path):
+    path = question_file("a.jsonl", '{"question": "How?", "n": 3}\n{"question": "Why?", "n": null}\n')
+    assert read_question_table(path, None)[0].to_pydict() == {"question": ["How?", "Why?"], "n": ["3", ""]}
+    pq.write_table(pa.table({"n": [1.5, 2.5], "question": ["a", "b"]}), tmp_path / "a.parquet")
+    assert read_question_table(tmp_path / "a.parquet", None)[0]["n"].to_pylist() == ["1.5", "2.5"]
+
+
+def test_refused_question_files(question_file):
+    with pytest.raises(ValueError, match="a column 'question' beside 'text'"):
+        read_question_table(question_file("a.csv", "question,text\na,b\n"), "text")
+    with pytest.raises(ValueError, match=r"no good row; its first: .*row 2, column question: the text is empty"):
+        read_question_table(question_file("b.csv", "question,a\n,b\n"), None)
