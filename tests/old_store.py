@@ -37,7 +37,7 @@ PATIENCE = 120  # seconds until a server answers
 
 def restored(folder: Path) -> Path:
     """A folder with the old version's store, as if its trainings had been run there."""
-    shutil.copytree(OLD_STORE / "mlruns", folder / "mlruns")
+    shutil.unpack_archive(OLD_STORE / "mlruns.zip", folder)
     for name in ("mlflow.db.newest.json", "questions.csv", "other_pairs.csv"):
         shutil.copy(OLD_STORE / name, folder)
     for model in folder.glob("mlruns/1/models/*/artifacts/MLmodel"):
