@@ -41,7 +41,7 @@ def measure(
         repeats: processes for each measurement.
     """
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(pairs_file or Path(folder) / "pairs.tsv")
+        file = Path(pairs_file or Path(folder) / "pairs.tsv").expanduser()
         if pairs_file is None:
             write_file(file, pairs, vocabulary, seed=0)
         here = partial(fresh_process.call, vocabulary=vocabulary)

@@ -23,7 +23,7 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
     Raises:
         ValueError: the experiment was made with another place for its artifacts.
     """
-    place = artifacts if artifacts is None or ":/" in artifacts else str(Path(artifacts).absolute())
+    place = artifacts if artifacts is None or ":/" in artifacts else str(Path(artifacts).expanduser().absolute())
     mlflow.set_tracking_uri(uri)
     with _first_use(uri):
         found = mlflow.get_experiment_by_name(experiment)

@@ -1,0 +1,66 @@
+"""Write conf/README.md anew: every choice and setting, as the comments of the config files explain them.
+
+python -m experiments.conf_readme
+"""
+
+from collections.abc import Iterable, Iterator
+
+from experiments.config_tree import ConfigTree, read_tree
+from siamese.commands.arguments import value_text
+from siamese.commands.config_files import CONF, ConfigFile, Setting, read_config_file
+from siamese.data.folders import atomic_file
+
+FILE = CONF / "README.md"
+START = """# Choices and settings
+
+<!-- written by python -m experiments.conf_readme from the comments of the config files -->
+
+`python -m experiments.train --help` shows what follows on the screen, and so does `--help` of every program. A file
+`conf/tower/conv1d.yaml` is chosen by `tower=conv1d`, a setting changed by `tower.dropout=0.1`. Values are taken as they
+stand, so quote them for the shell alone: `data.train="my pairs (1).csv"`; `null` stands for no value, `???` for one that
+must be given, and `~` in front of a path for the home directory. `--config-dir=FOLDER` adds a folder of your own with the
+same layout: `FOLDER/tower/mine.yaml` is chosen by `tower=mine`. Experiments, studies and sweeps change several choices
+at once.
+"""
+
+
+def text() -> str:
+    """What conf/README.md has to say."""
+    tree = read_tree("sweep", {}, [CONF])
+    programs = {file.stem: read_config_file(file) for file in sorted(CONF.glob("*.yaml"))}
+    groups = [*(group for group in tree.choices if "/" not in group), "sweep/sampler", "sweep/pruner", "hydra/launcher"]
+    contents = ", ".join(f"[{group}](#{group.replace('/', '')})" for group in groups)
+    parts = [START, f"Groups: {contents}.\n", "## Programs\n"]
+    parts += [part for name, file in programs.items() for part in _file(name, file)]
+    parts += [part for group in groups for part in _group(group, tree)]
+    return "\n".join(parts)
+
+
+def _group(group: str, tree: ConfigTree) -> Iterator[str]:
+    yield f"## {group}\n"
+    for option in tree.options(group):
+        name = f"{group}={option}" + (" (default)" if tree.choices.get(group) == option else "")
+        yield from _file(name, read_config_file(CONF / group / f"{option}.yaml"))
+
+
+def _file(name: str, file: ConfigFile) -> Iterator[str]:
+    yield f"**{name}**: {' '.join(file.about.split())}\n"
+    if file.settings:
+        yield "\n".join(["| Key | Default | Meaning |", "|---|---|---|", *_rows(file.settings)]) + "\n"
+
+
+def _rows(settings: Iterable[Setting]) -> Iterator[str]:
+    for each in settings:
+        cells = f"`{each.name}`", f"`{value_text(each.default)}`", each.comment
+        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def main() -> None:
+    """Write the file."""
+    with atomic_file(FILE) as file:
+        file.write(text())
+    print(f"wrote {FILE}")
+
+
+if __name__ == "__main__":
+    main()
