@@ -1,19 +1,4 @@
-"""The command line of the programs whose config Hydra composes.
-
-A word key=value is read as the programs without Hydra read it: the value arrives as it stands, be there spaces,
-accents, parentheses, =, commas, quotes or ~ in it. Where Hydra's grammar would fail or read another text, the value is
-passed on in quotes. What it reads as something other than a text stays an expression of Hydra:
-
-    null, or nothing after the =            no value
-    12, 1e-3, true, [a,b], {a: 1}           a number, a truth value, a list, a dict
-    ${key}                                  an interpolation, anywhere in a value
-    a,b  choice(a,b)  range(1,4)            several values: with --multirun and in a study. Elsewhere they are a text if
-                                            the default of the key is one or null, otherwise a mistake
-    +key=value  ++key=value  ~key           keys that are added or taken away
-
-Choices of a group (tower=dense) are read like values. A file whose name is such an expression is named with its
-folder: ./null.
-"""
+"""The command line of the programs whose config Hydra composes: help, own config folders, one-line mistakes, runs."""
 
 import argparse
 import re
@@ -22,20 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from experiments.config_tree import ConfigTree, read_tree
+from experiments.hydra_words import USER, as_overrides
 from siamese.commands.arguments import FOOT, HELP, entry, nearest, no_setting, setting_text
 from siamese.commands.config_files import CONF, Setting
 from siamese.commands.errors import report_user_errors
 
 if TYPE_CHECKING:  # Hydra takes half a second to start, which a help need not wait for
     from hydra._internal.hydra import Hydra
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import DictConfig
 
 CONFIG_DIR = ("--config-dir", "-cd")  # Hydra's names for a folder of the user's own config files
-USER = "command-line"  # what Hydra calls that folder
 OPTIONS = """Options:
   --multirun, -m                  run once for each of several values, such as seed=0,1,2
   --config-dir DIR                a folder of your own with more options, such as DIR/tower/mine.yaml
@@ -131,75 +115,6 @@ def hydra_over(folder: Path | None, job: str = "job") -> "Iterator[Hydra]":
         yield Hydra.create_main_hydra2(job, search_path)
     finally:
         GlobalHydra.instance().clear()
-
-
-def as_overrides(words: Sequence[str], tree: ConfigTree, several: bool) -> list[str]:
-    """Words of a command line as Hydra's grammar reads them; see the head of this module.
-
-    Args:
-        words: of the command line.
-        tree: with the defaults of the settings.
-        several: whether a word may have several values.
-
-    Raises:
-        ValueError: a word is no setting, or has several values where it must not.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parser = OverridesParser.create()
-    return [_as_override(word, parser, tree, several) for word in words]
-
-
-def _as_override(word: str, parser: "OverridesParser", tree: ConfigTree, several: bool) -> str:
-    from hydra.errors import HydraException
-
-    match = re.fullmatch(r"(\+{0,2}([^=~+\s]+))=(.*)", word, re.DOTALL)
-    if not match:
-        if word.startswith("~"):
-            return word
-        near = nearest(word.partition("=")[0], tree.names())
-        raise ValueError(f"give settings as key=value; got {word!r}" + (f"; did you mean {near}=…?" if near else ""))
-    head, key, text = match.groups()
-    if text == "":
-        return f"{head}=null"
-    try:
-        override = parser.parse_override(f"{key}={text}")
-    except HydraException:
-        return f"{head}={_quoted(text)}"
-    if override.is_sweep_override():
-        if several:
-            return word
-        known = tree.settings.get(key)
-        if key in tree.choices or (known and not isinstance(known.default, str | None)):
-            raise ValueError(f"{word} has several values; with --multirun the program runs once for each")
-        return f"{head}={_quoted(text)}"
-    value: Any = override.value()
-    is_text = isinstance(value, str) and "${" not in text
-    return f"{head}={_quoted(text)}" if is_text and text != value else word
-
-
-def _quoted(text: str) -> str:
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    return QuotedString(text, Quote.double).with_quotes()
-
-
-def as_words(overrides: Sequence[str]) -> list[str]:
-    """The words of a command line that compose what overrides do for the job that runs: the inverse of `as_overrides`.
-
-    The user's own config folder comes first.
-    """
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    words, parser = [], OverridesParser.create()
-    if HydraConfig.initialized():
-        sources = HydraConfig.get().runtime.config_sources
-        words = [f"--config-dir={each.path}" for each in sources if each.provider == USER]
-    for each in overrides:
-        head, _, value = each.partition("=")
-        words.append(f"{head}={parser.parse_override(each).value()}" if value[:1] in ('"', "'") else each)
-    return words
 
 
 @contextmanager

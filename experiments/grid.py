@@ -23,9 +23,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.cli import as_overrides, as_words, refuse_misspelt_nodes
+from experiments.cli import refuse_misspelt_nodes
 from experiments.compare_runs import compare_study
 from experiments.config_tree import ConfigTree
+from experiments.hydra_words import as_overrides, as_words
 from siamese import tracking
 from siamese.commands.errors import plain
 from siamese.evaluation.metrics import METRICS_VERSION

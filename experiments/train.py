@@ -9,7 +9,8 @@ python -m experiments.train --config-dir=FOLDER tower=mine
 
 from typing import TYPE_CHECKING
 
-from experiments.cli import as_words, hydra_program
+from experiments.cli import hydra_program
+from experiments.hydra_words import as_words
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 
-from experiments.cli import as_words
+from experiments.hydra_words import as_words
 from experiments.sweep import trial_store
 from experiments.sweep.plan import Plan
 from experiments.sweep.space import as_overrides

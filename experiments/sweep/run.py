@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import training_run
-from experiments.cli import as_words
+from experiments.hydra_words import as_words
 from experiments.sweep import report, trial_store, trials
 from experiments.sweep.plan import Plan, Settings, make_plan
 from experiments.sweep.winner import gains, retrain

@@ -14,7 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from experiments import cli, grid
-from experiments.cli import as_overrides, as_words, hints, hydra_over, tree_of
+from experiments.cli import hints, hydra_over, tree_of
+from experiments.hydra_words import as_overrides, as_words
 from siamese.commands.config_files import CONF, read_config_file
 from tests.commands.test_arguments import nasty_texts
 
@@ -56,7 +57,7 @@ def composed(words: list[str], primary: str = "config", folder: Path | None = No
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_text_arrives_as_it_stands(program):
     primary, key = PROGRAMS[program]
-    texts = FILES + [text for text in nasty_texts(400) if not EXPRESSION.fullmatch(text)]
+    texts = FILES + [text for text in nasty_texts(150) if not EXPRESSION.fullmatch(text)]
     tree = tree_of(primary, [], None)
     overrides = as_overrides([f"{key}={text}" for text in texts], tree, several=False)
     with hydra_over(None):
@@ -100,7 +101,7 @@ def test_several_values():
 
 def test_words_of_overrides_give_the_same_overrides():
     tree = tree_of("config", [], None)
-    words = [f"data.train={text}" for text in FILES + nasty_texts(200) if not EXPRESSION.fullmatch(text)]
+    words = [f"data.train={text}" for text in FILES + nasty_texts(100) if not EXPRESSION.fullmatch(text)]
     overrides = as_overrides([*words, "tower=dense", "seed=1", "+a.b=[1,x y]", "~baselines.majority"], tree, False)
     assert as_overrides(as_words(overrides), tree, several=False) == overrides
 
