@@ -3,7 +3,10 @@
 import importlib.metadata
 import os
 import platform
+import re
 from pathlib import Path
+
+import psutil
 
 from siamese.inference.threads import cores
 
@@ -12,11 +15,10 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "tokenizers", "pandas", "ml
 
 def description() -> dict[str, str]:
     """Processor, cores, memory, system and package versions, by name; what is not installed is "none"."""
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "machine.processor": _processor(),
         "machine.cores": str(cores()),
-        "machine.memory": f"{pages / 2**30:.0f} GiB",
+        "machine.memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "machine.system": platform.platform(),
         "machine.python": platform.python_version(),
         # a kernel chosen by hand can halve NumPy's speed
@@ -35,7 +37,7 @@ def in_words() -> str:
 
 def memory() -> int:
     """Resident bytes of this process now."""
-    return _status_bytes("VmRSS")
+    return psutil.Process().memory_info().rss
 
 
 def peak_memory() -> int:
@@ -44,14 +46,9 @@ def peak_memory() -> int:
     Not `ru_maxrss`: Linux hands the parent's peak on to a child, so a small process started by a large
     one would seem large.
     """
-    return _status_bytes("VmHWM")
-
-
-def _status_bytes(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"/proc/self/status has no {field}; memory is measured on Linux only")
+    peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    assert peak is not None, "Linux tells it of every process"
+    return 1024 * int(peak[1])
 
 
 def _processor() -> str:

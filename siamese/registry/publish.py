@@ -20,6 +20,7 @@ from siamese.registry import latest
 from siamese.registry.model_uri import MODELS, model_uri
 from siamese.serving.scoring_server import SIGNATURE
 from siamese.tracking import defer_interrupts, metrics_version
+from siamese.tracking.queries import tracked
 
 if TYPE_CHECKING:
     import keras
@@ -93,14 +94,11 @@ def promote(run: str, name: str, alias: str) -> tuple[Version, Version | None]:
     Raises:
         ValueError: there is no such run, it is not a finished training, or it has no model.
     """
-    try:
-        promoted = mlflow.get_run(run)
-    except MlflowException:
-        raise ValueError(f"run={run} is no run of {mlflow.get_tracking_uri()}; the ids are in the MLflow UI") from None
-    kind, status = promoted.data.tags.get("kind"), promoted.info.status
-    if kind != "model" or status != "FINISHED":
+    promoted = tracked(run)
+    kind = promoted.tags.get("kind")
+    if kind != "model" or promoted.status != "FINISHED":
         raise ValueError(
-            f"run {run} is of kind {kind} and {status}; only a run of kind model that is FINISHED can be promoted: "
+            f"run {run} is of kind {kind} and {promoted.status}; only a run of kind model that is FINISHED can be promoted: "
             "a trial keeps no model: train its settings again with the command on the page of its sweep"
         )
     uri, client = model_uri(run), mlflow.MlflowClient()
@@ -120,7 +118,7 @@ def promote(run: str, name: str, alias: str) -> tuple[Version, Version | None]:
 def _version(version: ModelVersion) -> Version:
     number, run = str(version.version), str(version.run_id)
     try:
-        data = mlflow.get_run(run).data
-    except MlflowException:
+        found = tracked(run)
+    except ValueError:
         return Version(number, run, {}, ())
-    return Version(number, run, data.metrics, (data.tags.get("data_digest.dev"), metrics_version(data.tags)))
+    return Version(number, run, found.metrics, (found.tags.get("data_digest.dev"), metrics_version(found.tags)))
