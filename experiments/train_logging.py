@@ -97,8 +97,8 @@ def track_levels(network: keras.Model, token_ids: TokenIds, dev: QuestionPairs) 
     tracking.log_figure(level_areas(areas), "levels")
 
 
-def track_cost(detector: Detector, token_ids: TokenIds) -> None:
-    """What the detector costs to keep and to use."""
+def track_cost(detector: Detector, token_ids: TokenIds) -> dict[str, float]:
+    """What the detector costs to keep and to use: the metrics questions_per_second and bytes."""
     detector.network.encode(token_ids)
     started = time.perf_counter()
     detector.network.encode(token_ids)
@@ -106,7 +106,9 @@ def track_cost(detector: Detector, token_ids: TokenIds) -> None:
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder))
         size = sum(file.stat().st_size for file in Path(folder).iterdir())
-    tracking.log_metrics({"questions_per_second": speed, "bytes": size}, "model")
+    cost = {"questions_per_second": speed, "bytes": size}
+    tracking.log_metrics(cost, "model")
+    return cost
 
 
 def show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], seed: int) -> None:

@@ -24,8 +24,10 @@ from siamese.evaluation.report import Report
 from siamese.inference.from_keras import numpy_network
 from siamese.model.network import siamese_network, word_embedding
 from siamese.registry import publish
+from siamese.registry.model_card import Training, model_card
 from siamese.retrieval.nearest_pairs import most_similar
 from siamese.text.vectorizer import Vectorizer
+from siamese.tracking.provenance import git
 from siamese.training.devices import is_chief
 from siamese.training.loop import Epoch, fit
 
@@ -72,7 +74,6 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     build = partial(instantiate, _convert_="all")
     keras.utils.clear_session()  # so that a run leaves nothing in memory for the next one of this process
     strategy = build(cfg.devices)  # several hosts find each other before TensorFlow's first operation
-    keras.utils.set_random_seed(cfg.seed)
     if is_chief(strategy):
         tracking.connect(**config["tracking"])
     else:  # it helps to train; what it tracks goes when its folder goes
@@ -88,6 +89,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         source = _source(json.dumps(config["data"], sort_keys=True))
         splits = build(cfg.subset)(source, cfg.seed)
         train_logging.track_data(splits, source.train)
+        # first, so that a failure among them costs no training
+        baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg)
+        keras.utils.set_random_seed(cfg.seed)
         vectorizer = build(cfg.text)(splits.train.questions)
         vectors = build(cfg.vectors)(vectorizer.vocabulary, vectorizer.size, cfg.seed)
         with strategy.scope():
@@ -133,14 +137,13 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             detector.network.score(token_ids(splits.dev), splits.dev.left, splits.dev.left), reports["dev"]
         )
         train_logging.track_levels(network, token_ids(splits.dev), splits.dev)
-        train_logging.track_cost(detector, token_ids(splits.dev))
-        publish.log_detector(detector, network, _pairs_of(reports)[:EXAMPLE_PAIRS])
+        cost = train_logging.track_cost(detector, token_ids(splits.dev))
+        cost |= {"parameters": network.count_params(), "seconds": sum(epoch.seconds for epoch in history)}
+        settings, how = tracking.flatten(config), _how_to_repeat(job)
+        about = Training(run_id, git("rev-parse", "HEAD"), how, settings, splits, reports, baselines, cost)
+        publish.log_detector(detector, network, _pairs_of(reports)[:EXAMPLE_PAIRS], model_card(detector, about))
     publish.note_newest(run_id)
 
-    baselines = {
-        name: _run_baseline(name, fit_baseline, splits, source.train, cfg)
-        for name, fit_baseline in build(cfg.baselines).items()
-    }
     train_logging.show(reports, baselines, cfg.seed)
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
     return Trained(run_id, reports)
@@ -172,6 +175,11 @@ def _nearest(network: keras.Model, vectorizer: Vectorizer, questions: Sequence[s
     """Positions and similarities of the nearest others of each question, as `evaluate` takes them."""
     light = numpy_network(network)
     return most_similar(light, light.encode(vectorizer.encode(questions)), NEIGHBOURS)
+
+
+def _measure_baselines(splits: PairSplits, drawn_from: QuestionPairs, cfg: DictConfig) -> dict[str, dict[str, float]]:
+    baselines = instantiate(cfg.baselines, _convert_="all")
+    return {name: _run_baseline(name, baseline, splits, drawn_from, cfg) for name, baseline in baselines.items()}
 
 
 def _run_baseline(

@@ -16,7 +16,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 import siamese
 from siamese.detector import Detector
-from siamese.registry import latest
+from siamese.registry import latest, model_card
 from siamese.registry.model_uri import MODELS, model_uri
 from siamese.serving.scoring_server import SIGNATURE
 from siamese.tracking import defer_interrupts, metrics_version
@@ -29,13 +29,14 @@ SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "to
 
 
 @defer_interrupts()
-def log_detector(detector: Detector, network: "keras.Model", example: list[tuple[str, str]]) -> None:
-    """Log the detector as a model that `mlflow.pyfunc` loads and serves.
+def log_detector(detector: Detector, network: "keras.Model", example: list[tuple[str, str]], card: str) -> None:
+    """Log the detector as a model that `mlflow.pyfunc` loads and serves, and its card also as an artifact of the run.
 
     Args:
         detector: the trained detector.
         network: its Keras network, saved beside it.
         example: a few pairs of questions, the input example of the model.
+        card: its model card, Markdown.
     """
     from siamese.inference.from_keras import save_keras  # brings in TensorFlow, which only training has
 
@@ -44,6 +45,8 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder) / "detector")
         save_keras(network, Path(folder) / "detector")
+        (Path(folder) / "detector" / model_card.FILE).write_text(card, encoding="utf-8")
+        mlflow.log_text(card, model_card.FILE)
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package / "serving" / "mlflow_model.py"),

@@ -26,7 +26,7 @@ def tracked_run(
         name: shown in the UI's table.
         kind: tag to filter by: "model", "baseline", "evaluation", "study", "sweep", "trial" or "comparison".
         description: Markdown shown on the run's page.
-        parent: id of the parent run.
+        parent: id of the parent run; without one the run has none, even where another run is under way.
         tags: more tags.
         resume: id of an ended run to resume, instead of a new one.
 
@@ -45,8 +45,10 @@ def tracked_run(
                     mlflow.delete_tag("error")
                 mlflow.set_tags(own)
             else:
-                inside = parent is not None or mlflow.active_run() is not None
-                run = mlflow.start_run(run_name=name, nested=inside, parent_run_id=parent, tags=own)
+                inside = mlflow.active_run() is not None
+                run = mlflow.start_run(run_name=name, nested=inside or bool(parent), parent_run_id=parent, tags=own)
+                if inside and not parent:
+                    mlflow.delete_tag("mlflow.parentRunId")
         status = "FAILED"
         try:
             yield run.info.run_id

@@ -108,7 +108,7 @@ def store(tmp_path_factory, build_network, vectorizer):
         network = build_network(seed=seed)
         detector = Detector.from_network(network, vectorizer, Calibration(0.7, 1.5, 0.1))
         with tracking.tracked_run(f"seed {seed}", "model") as trained:
-            publish.log_detector(detector, network, PAIRS[:2])
+            publish.log_detector(detector, network, PAIRS[:2], "# a card\n")
         detectors[trained] = detector
     champion, newest = detectors
     publish.promote(champion, "duplicate-questions", "champion")

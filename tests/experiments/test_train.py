@@ -89,6 +89,35 @@ def test_the_run_and_its_baselines_are_in_mlflow_with_all_that_is_needed_to_repe
     }
 
 
+def test_the_model_card_has_the_figures_of_the_run(trained):
+    """The card lies in the detector's folder and with the run; baselines are runs of their own, without a parent."""
+    folder, _ = trained
+    (model,) = runs(folder, "tags.kind = 'model'")
+    card = mlflow.artifacts.load_text(f"runs:/{model.info.run_id}/MODEL_CARD.md")
+    [uri] = [f"models:/{each.model_id}" for each in model.outputs.model_outputs]
+    inside = Path(mlflow.artifacts.download_artifacts(uri)) / "artifacts" / "detector" / "MODEL_CARD.md"
+    assert inside.read_text(encoding="utf-8") == card
+    rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in card.splitlines() if line.startswith("| ")}
+    metrics = model.data.metrics
+    for place, split in enumerate(("dev", "test")):
+        names = [name.removeprefix(f"{split}/") for name in metrics if name.startswith(f"{split}/")]
+        measured = [name for name in names if f"{split}/{name}_low" in metrics]
+        assert len(measured) >= 9
+        for name in measured:
+            value, low, high = (metrics[f"{split}/{name}{end}"] for end in ("", "_low", "_high"))
+            assert rows[name][place].strip() == f"{value:.4f} [{low:.4f}, {high:.4f}]"
+        assert f"`{model.data.tags[f'data_digest.{split}']}`" in card
+    columns = [f"{split}/{name}" for split in ("dev", "test") for name in ("accuracy", "roc_auc", "average_precision")]
+    for baseline in runs(folder, "tags.kind = 'baseline'"):
+        assert "mlflow.parentRunId" not in baseline.data.tags
+        told = [cell.strip() for cell in rows[baseline.info.run_name]]
+        assert told == [f"{baseline.data.metrics[column]:.4f}" for column in columns]
+    assert f"from a similarity of {metrics['calibration/threshold']:.6g} on" in card
+    assert f"| {metrics['model/parameters']:,.0f} " in card
+    for text in (model.info.run_id, "| tower "):
+        assert text in card
+
+
 def test_the_tracked_model_loads_in_mlflow_and_agrees_with_the_tracked_predictions(trained):
     folder, _ = trained
     (model,) = runs(folder, "tags.kind = 'model'")

@@ -36,14 +36,14 @@ def runs(tmp_path_factory, build_network, vectorizer):
         for name, area, digest in (("first", 0.7, "a"), ("second", 0.75, "a"), ("other pairs", 0.9, "b")):
             with tracking.tracked_run(name, "model", tags={"data_digest.dev": digest, "metrics_version": "c"}) as run:
                 tracking.log_metrics({"roc_auc": area}, "dev")
-                publish.log_detector(detector, network, EXAMPLE)
+                publish.log_detector(detector, network, EXAMPLE, "# a card\n")
             ids[name] = run
         with tracking.tracked_run("trial 0", "trial") as ids["trial"]:
             pass
         with tracking.tracked_run("empty", "model") as ids["without model"]:
             pass
         with suppress(RuntimeError), tracking.tracked_run("failed", "model") as ids["failed"]:
-            publish.log_detector(detector, network, EXAMPLE)
+            publish.log_detector(detector, network, EXAMPLE, "# a card\n")
             raise RuntimeError
         yield ids
         mlflow.set_tracking_uri(before)
