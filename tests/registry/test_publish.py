@@ -124,11 +124,12 @@ def test_what_is_no_finished_training_with_a_model_is_refused(runs, told, run, m
     assert not mlflow.MlflowClient().search_registered_models("name = 'refused'")
 
 
-def test_the_detector_is_kept_beside_the_network_for_users_of_keras(model_run):
+def test_the_detector_is_kept_beside_its_card_and_the_network_for_users_of_keras(model_run):
     [output] = mlflow.get_run(model_run).outputs.model_outputs
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")) / "artifacts" / "detector"
     names = ["detector.json", "dev_scores.npz", "light.json", "light.npz", "network.keras", "vectorizer.json"]
-    assert sorted(file.name for file in folder.iterdir()) == names
+    assert sorted(file.name for file in folder.iterdir()) == ["MODEL_CARD.md", *names]
+    assert (folder / "MODEL_CARD.md").read_text() == "# a card\n"
 
 
 def test_a_finished_run_is_noted_as_the_newest(store, model_run, detector, questions):
