@@ -152,7 +152,7 @@ def _unfinished(cells: Sequence[Cell], parent: str, take_over: bool = False) -> 
         if child.status == "FINISHED":
             done.add(key)
         elif child.status == "RUNNING" and tracking.process_is_dead(child.tags["process"], elsewhere=take_over):
-            end_as_killed(child.run_id)
+            end_as_killed(child.id)
         elif child.status == "RUNNING":
             busy.add(key)  # a worker that outlived its study finishes its cell
     unfinished = [cell for cell in cells if cell.key not in done]

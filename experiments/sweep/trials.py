@@ -91,7 +91,7 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, parent: str, trai
     ordinal, overrides = str(trial.user_attrs["ordinal"]), as_overrides(trial.params)
     name, tags = f"trial {ordinal}", {"sweep": plan.settings.name, "trial": ordinal, "option": " ".join(overrides)}
     for earlier in child_runs.children(parent, {"trial": ordinal}):  # half-done, or done when nobody could take note
-        child_runs.end_as_killed(earlier.run_id)
+        child_runs.end_as_killed(earlier.id)
 
     def after_epoch(epoch: "Epoch") -> None:
         trial_store.heartbeat(trial)
@@ -103,7 +103,7 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, parent: str, trai
         _, measured = train(overrides, name, parent, tags, trial=True, after_epoch=after_epoch)
         study.tell(trial, _objective(measured, plan.settings.objective))
     except optuna.TrialPruned:
-        child_runs.end_as_pruned(child_runs.children(parent, {"trial": ordinal})[-1].run_id, f"{name}, pruned")
+        child_runs.end_as_pruned(child_runs.children(parent, {"trial": ordinal})[-1].id, f"{name}, pruned")
         study.tell(trial, state=TrialState.PRUNED)
     except Exception as error:  # a diverged loss, memory, a choice that cannot be built: the others go on
         trial.set_user_attr("error", f"{type(error).__name__}: {error}")

@@ -40,7 +40,7 @@ def retrain(plan: Plan, parent: str, winner: FrozenTrial, train: Train) -> dict[
     ordinal = str(winner.user_attrs["ordinal"])
     for child in child_runs.children(parent, {"option": "winner"}):
         if child.tags["trial"] != ordinal:  # it won until the sweep was given more trials
-            child_runs.retag(child.run_id, "option", "former winner")
+            child_runs.retag(child.id, "option", "former winner")
     contestants = {"winner": as_overrides(winner.params), "default": []}
     return {option: _retrain(plan, parent, option, own, ordinal, train) for option, own in contestants.items()}
 
@@ -59,9 +59,9 @@ def _retrain(plan: Plan, parent: str, option: str, overrides: list[str], ordinal
         done = [child for child in before if child.status == "FINISHED"]
         for child in before:
             if child.status == "RUNNING":
-                child_runs.end_as_killed(child.run_id)
+                child_runs.end_as_killed(child.id)
         if done:
-            run, values = done[0].run_id, done[0].metrics
+            run, values = done[0].id, done[0].metrics
         else:
             # what the winner has to beat here is the default
             own = [*overrides, f"seed={seed}", "baselines=none"]

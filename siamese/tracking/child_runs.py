@@ -1,30 +1,13 @@
 """Child runs: find them and correct their final status."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import mlflow
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
+from siamese.tracking.queries import TrackedRun, find_runs
 from siamese.tracking.runs import defer_interrupts
-
-
-@dataclass(frozen=True)
-class Child:
-    """A run that has a parent run.
-
-    Attributes:
-        run_id: in the store.
-        status: RUNNING, FINISHED, FAILED or KILLED.
-        tags: by name.
-        metrics: the latest value of each, by name.
-    """
-
-    run_id: str
-    status: str
-    tags: dict[str, str]
-    metrics: dict[str, float]
 
 
 @defer_interrupts()
@@ -36,16 +19,10 @@ def is_there(run: str) -> bool:
         return False
 
 
-@defer_interrupts()
-def children(parent: str, tags: Mapping[str, str]) -> list[Child]:
+def children(parent: str, tags: Mapping[str, str]) -> list[TrackedRun]:
     """The child runs of `parent` in the current experiment that have all these tags, oldest first."""
-    wanted = "".join(f" and tags.`{name}` = '{value}'" for name, value in tags.items())
-    found = mlflow.search_runs(
-        filter_string=f"tags.`mlflow.parentRunId` = '{parent}'{wanted}",
-        order_by=["attributes.start_time ASC"],
-        output_format="list",
-    )
-    return [Child(each.info.run_id, each.info.status, each.data.tags, each.data.metrics) for each in found]
+    wanted = {"mlflow.parentRunId": parent, **tags}
+    return find_runs(" and ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items()))[::-1]
 
 
 @defer_interrupts()

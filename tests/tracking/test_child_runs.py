@@ -29,11 +29,11 @@ def test_children_of_one_parent_with_all_tags_come_oldest_first(parent, store):
         pass
     child_of(stranger, seed="0", cell="a")
     found = children(parent, {"seed": "0", "cell": "a"})
-    assert [each.run_id for each in found] == [first, last]
+    assert [each.id for each in found] == [first, last]
     assert [each.metrics for each in found] == [{"dev/accuracy": 1.0}, {"dev/accuracy": 3.0}]
     assert {each.status for each in found} == {"FINISHED"}
     assert found[0].tags["seed"] == "0"
-    assert [each.run_id for each in children(parent, {})] == [first, other, last]
+    assert [each.id for each in children(parent, {})] == [first, other, last]
     assert children(parent, {"seed": "2"}) == []
 
 
