@@ -16,11 +16,9 @@ from experiments.demo.server import application
 from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
 from siamese.commands.errors import report_user_errors
-from siamese.commands.output import listen, note
-from siamese.data.files import read_question_table
+from siamese.commands.output import listen
+from siamese.commands.search import read_collection
 from siamese.data.sources import CORPORA
-from siamese.detector import Detector
-from siamese.retrieval.question_index import Collection
 
 ANY = "0.0.0.0"  # every address of this machine
 LOCAL = ("127.0.0.1", "localhost")
@@ -39,23 +37,14 @@ def run(settings: dict[str, Any]) -> None:
     with listen(host, settings["port"]) as listener:
         detector = chosen(settings)
         index = Path(settings["index"] or CORPORA / "en.tsv").expanduser()
-        collection = _collection(detector, index, settings["column"])
+        print(f"reading the questions of {index.name}", file=sys.stderr)
+        collection = read_collection(detector, index, settings["column"])
         # a page of another site could otherwise ask under a name of its own that leads here (DNS rebinding)
         names = ["*"] if host == ANY else [*LOCAL, host]
         app = application(detector, collection, index.name, settings["candidates"], names)
         address = f"http://{LOCAL[0] if host == ANY else host}:{listener.getsockname()[1]}/"
         print(f"open {address} (Ctrl-C ends it)", flush=True)
         Server(Config(app, log_level="warning", lifespan="off", server_header=False)).run([listener])
-
-
-def _collection(detector: Detector, index: Path, column: str | None) -> Collection:
-    if index.is_dir():
-        return Collection.load(index, detector)
-    questions, bad_rows = read_question_table(index, column)
-    if bad_rows:
-        note(f"{len(bad_rows):,} bad rows of {index} were left out; the first: {bad_rows[0]}")
-    print(f"encoding {len(questions):,} questions of {index.name}", file=sys.stderr)
-    return Collection.build(detector, questions)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
-from siamese.commands.output import TABLES, TableWriter, destination, note, require_suffix, shortest
+from siamese.commands.output import TABLES, TableWriter, destination, note, note_bad_rows, require_suffix, shortest
 from siamese.data.files import QuestionRows, read_questions
 from siamese.detector import Detector
 from siamese.retrieval.clusters import Cluster, ClusterBuilder
@@ -40,8 +40,7 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
     require_suffix("output", settings["output"], list(TABLES))
     require_suffix("clusters", settings["clusters"], (".json", ".jsonl"))
     file = read_questions(settings["collection"], settings["column"])
-    if file.bad_rows:
-        note(f"{len(file.bad_rows):,} bad rows were left out; the first: {file.bad_rows[0]}")
+    note_bad_rows(settings["collection"], file.bad_rows)
     detector = chosen(settings)
     texts = DistinctTexts.of(detector, file.texts[0])
     threshold = _threshold(detector, texts, settings["max_pairs"] if settings["threshold"] is None else None)

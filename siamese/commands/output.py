@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from siamese.data.folders import WHOLE_FILE, atomic_file
+
+if TYPE_CHECKING:
+    from siamese.data.pairs import BadRow
 
 TABLES = {".csv": "csv", ".jsonl": "jsonl"}  # format of a table, by the ending of its file
 
@@ -77,6 +80,12 @@ def shortest(values: np.ndarray) -> list[float]:
 def note(text: str) -> None:
     """Tell the user on stderr."""
     print(f"note: {text}", file=sys.stderr)
+
+
+def note_bad_rows(path: str | Path, bad_rows: "Sequence[BadRow]") -> None:
+    """Tell how many rows of a file were left out, if any."""
+    if bad_rows:
+        note(f"{len(bad_rows):,} bad rows of {path} were left out; the first: {bad_rows[0]}")
 
 
 def listen(host: str, port: int, backlog: int | None = None) -> socket.socket:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
-from siamese.commands.output import TABLES, TableWriter, destination, note, require_suffix
+from siamese.commands.output import TABLES, TableWriter, destination, note, note_bad_rows, require_suffix
 from siamese.data.files import read_question_table
 from siamese.data.folders import atomic_path
 from siamese.detector import Detector
@@ -39,10 +39,7 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
     _check(settings)
     detector = chosen(settings)
     kept = Path(settings["index"]).expanduser()
-    if kept.is_dir():
-        collection = Collection.load(kept, detector)
-    else:
-        collection = Collection.build(detector, _read(settings["index"], settings["column"]), settings["approximate"])
+    collection = read_collection(detector, kept, settings["column"], settings["approximate"])
     if settings["delete"]:
         note(f"{collection.delete(settings['delete']):,} questions were taken out")
     if settings["append"] is not None:
@@ -52,6 +49,13 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
         collection.save(folder)
         note(f"{folder} holds {len(collection):,} questions")
     return detector, collection
+
+
+def read_collection(detector: Detector, index: Path, column: str | None, approximate: bool = False) -> Collection:
+    """The collection of a folder, or one built from a file of questions."""
+    if index.is_dir():
+        return Collection.load(index, detector)
+    return Collection.build(detector, _read(index, column), approximate)
 
 
 def write(found: Iterable[list[Row]], columns: Sequence[str], file: TextIO, form: str) -> None:
@@ -93,10 +97,9 @@ def _check(settings: dict[str, Any]) -> None:
     require_suffix("output", settings["output"], list(TABLES))
 
 
-def _read(path: str, column: str | None) -> pa.Table:
+def _read(path: str | Path, column: str | None) -> pa.Table:
     questions, bad_rows = read_question_table(path, column)
-    if bad_rows:
-        note(f"{len(bad_rows):,} bad rows of {path} were left out; the first: {bad_rows[0]}")
+    note_bad_rows(path, bad_rows)
     return questions
 
 

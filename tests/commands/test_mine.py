@@ -110,7 +110,7 @@ def test_a_threshold_that_lets_too_much_through_is_raised_and_said(folder, capsy
 def test_bad_rows_are_told(folder, capsys):
     run("threshold=1", "output=pairs.csv")
     assert (
-        "1 bad rows were left out; the first: faq.csv, row 4, column question: the text is empty"
+        "1 bad rows of faq.csv were left out; the first: faq.csv, row 4, column question: the text is empty"
         in capsys.readouterr().err
     )
 

@@ -202,7 +202,7 @@ def test_the_program_answers_without_tensorflow_mlflow_and_network(faq):
         said, told = process.communicate(timeout=60)
     assert (given["threshold"], given["duplicate"]) == (1.0, False)
     assert said == "brought in:\n"
-    assert told == "encoding 6 questions of faq.csv\ninterrupted\n"
+    assert told == "reading the questions of faq.csv\ninterrupted\n"
     assert process.returncode == 130
 
 
