@@ -263,11 +263,16 @@ def test_the_settings_of_a_command_line():
     }
 
 
-@pytest.mark.parametrize("word", ["tracking.url=x", "tracking=x", "run.id=x"])
-def test_a_misspelt_setting_is_named(word):
-    with pytest.raises(
-        ValueError, match=f"there is no setting {word[:-2]}; the settings are run, pairs, .*tracking.uri"
-    ):
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("tracking.url=x", "did you mean tracking.uri?"),
+        ("tracking=x", "did you mean tracking.uri?"),
+        ("run.id=x", "the settings are run, pairs, .*tracking.uri"),
+    ],
+)
+def test_a_misspelt_setting_is_named(word, hint):
+    with pytest.raises(ValueError, match=f"there is no setting {word[:-2]}; {hint}"):
         command_line("predict", [word])
 
 

@@ -220,8 +220,8 @@ def test_the_program_searches_the_shipped_questions_and_calls_it_by_local_names(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["What now"], "'What now' is no setting; the settings are run, index, column"),
-        (["prot=1"], "there is no setting prot; the settings are run, index, column"),
+        (["What now"], "give settings as key=value; got 'What now'"),
+        (["prot=1"], "there is no setting prot; did you mean port?"),
         (["port=70000"], "cannot listen on 127.0.0.1, port 70000.*; give another port, such as port=5004"),
         (["index=none.csv"], "none.csv"),
         ([f"index={DETECTOR}"], "is no collection"),
