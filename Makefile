@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := PYTHONPATH=. $(BIN)/python
 
-.PHONY: help train test ui serve demo server pictures benchmark lint hooks clean
+.PHONY: help train test quick ui serve demo server pictures benchmark lint hooks clean
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -22,6 +22,9 @@ train: .venv/installed ## Train the default network on the shipped questions and
 
 test: .venv/installed ## Run all tests
 	@$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+quick: .venv/installed ## Run the tests that take no more than a second each, in less than a minute
+	@$(RUN) -m pytest --numprocesses auto -m "not slow" $(ARGS)
 
 ui: .venv/installed ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000; ARGS="port=5001" changes it
 	@$(RUN) -m experiments.ui $(ARGS)

@@ -1,25 +1,16 @@
-"""What many tests share: a handful of questions, and networks small enough to build in a moment."""
+"""What many tests share. TensorFlow and MLflow are imported by the fixtures that need them, and by no others."""
 
-import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401 (before anything that brings TensorFlow in)
+import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
-import keras
-import numpy as np
 import pytest
-import tensorflow as tf
 
 from siamese.data.pairs import QuestionPairs
-from siamese.model import towers
-from siamese.model.layers import PackWords
-from siamese.model.losses import BinaryCrossentropy
-from siamese.model.network import siamese_network, word_embedding
-from siamese.model.similarity import Cosine
 from siamese.text.vectorizer import Vectorizer
-from siamese.text.word_vectors import random
-from siamese.training.loop import fit
-from siamese.training.optimizers import adam, constant
+from tests import programs
 
 INTENTS = (
     ("how do i pay my bill", "where can i pay the bill ?", "what are the ways to pay a bill"),
@@ -27,12 +18,15 @@ INTENTS = (
     ("when does the shop open", "opening hours", "is the shop open today , and until when ?"),
     ("how do i cook rice", "cooking rice", "what is the best way to cook a pot of rice ?"),
 )
-LENGTHS, IDS = (3, 9, 1, 5, 9, 2, 4), 12  # of the padded questions
-TOWER_OPTIONS = {
-    "dense": {"units": [6], "pooling": ["mean", "max"]},
-    "conv1d": {"filters": [5], "kernel_sizes": [1, 2, 3]},
-    "bilstm": {"units": [4]},
-}
+STARTS_PROCESSES = {"run_python", "start_python"}  # the fixtures
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start programs."""
+    for item in items:
+        if STARTS_PROCESSES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("process")
 
 
 @pytest.fixture(scope="session")
@@ -57,84 +51,60 @@ def token_ids(vectorizer, pairs):
 
 
 @pytest.fixture(scope="session")
-def build_network(vectorizer):
-    """A function: name of a tower, what makes a similarity, and a seed -> a network of width 8."""
+def build_network(vectorizer) -> Callable:
+    """`tests.networks.build` with the words of the vectorizer."""
+    from tests import networks
 
-    def build(tower: str = "dense", similarity: Callable = Cosine, seed: int = 0, **options) -> keras.Model:
-        keras.utils.set_random_seed(seed)
-        vectors = random(vectorizer.vocabulary, vectorizer.size, seed, 8)
-        words = word_embedding(vectors.matrix, trainable=True)
-        return siamese_network(getattr(towers, tower)(words, **TOWER_OPTIONS[tower] | options), similarity())
-
-    return build
+    return partial(networks.build, vectorizer)
 
 
 @pytest.fixture(scope="session")
-def train(pairs, token_ids):
-    """A function: a network and a loss -> trained for one epoch of one step, unless told otherwise."""
+def train(pairs, token_ids) -> Callable:
+    """`tests.networks.train` on the pairs."""
+    from tests import networks
 
-    def run(network: keras.Model, loss=None, **changes):
-        settings = {
-            "optimizer": lambda steps: adam(lambda peak, steps: constant(peak, steps, 0.0), steps, 0.01),
-            "pairs": pairs,
-            "token_ids": token_ids,
-            "seed": 0,
-            "evaluate": lambda: {"roc_auc": 0.5},
-            "on_epoch": lambda epoch: None,
-            "epochs": 1,
-            "batch_size": 100,
-            "word_dropout": 0.0,
-            "monitor": "roc_auc",
-            "patience": None,
-        } | changes
-        settings = {"weight": np.ones(len(settings["pairs"]), np.float32)} | settings
-        return fit(network, loss or BinaryCrossentropy(), **settings)
+    return partial(networks.train, pairs, token_ids)
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., subprocess.CompletedProcess]:
+    """`tests.programs.run_python`: arguments of Python, to the end."""
+    return programs.run_python
+
+
+@pytest.fixture(scope="session")
+def run_program(run_python) -> Callable[..., subprocess.CompletedProcess]:
+    """A function: name of a program of experiments/ and its arguments -> the ended process."""
+
+    def run(name: str, *arguments, watched=(), **options) -> subprocess.CompletedProcess:
+        return run_python(*programs.command(name, watched), *arguments, **options)
 
     return run
 
 
-@pytest.fixture(scope="session")
-def padded_questions() -> np.ndarray:
-    """`int32[7, 9]`, padded; words repeat within questions and between them."""
-    generator = np.random.default_rng(0)
-    padded = np.zeros((len(LENGTHS), max(LENGTHS)), np.int32)
-    for row, length in enumerate(LENGTHS):
-        padded[row, :length] = generator.integers(1, IDS, length)
-    return padded
+@pytest.fixture
+def start_python() -> Iterator[Callable[..., subprocess.Popen]]:
+    """`tests.programs.start_python`; what still runs when the test ends is killed."""
+    started = []
+
+    def start(*arguments, **options) -> subprocess.Popen:
+        started.append(programs.start_python(*arguments, **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
 
 
-@pytest.fixture(scope="session")
-def assert_same_as_padded(padded_questions):
-    """A function that compares a layer on packed words with Keras' layers on padded ones."""
+@pytest.fixture
+def start_program(start_python) -> Callable[..., subprocess.Popen]:
+    """A function: name of a program of experiments/ and its arguments -> the process, which is killed in the end."""
 
-    def check(layer, padded_layers, weights, width):
-        """Output and gradients of a packed layer are those of Keras layers over padded questions.
+    def start(name: str, *arguments, watched=(), **options) -> subprocess.Popen:
+        return start_python(*programs.command(name, watched), *arguments, **options)
 
-        Args:
-            layer: vectors, position, question -> `float32[tokens, …]`.
-            padded_layers: `float32[batch, length, width]` -> `float32[batch, length, …]`.
-            weights: gradients of Keras' weights -> those of the layer's weights, in its layout.
-            width: of a word's vector.
-        """
-        table = tf.Variable(np.random.default_rng(1).normal(size=(IDS, width)).astype(np.float32))
-        with tf.GradientTape() as tape:
-            words, position, question = PackWords()(padded_questions)
-            packed = layer(tf.gather(table, words), position, question)
-            slope = np.random.default_rng(2).normal(size=packed.shape).astype(np.float32)
-            total = tf.reduce_sum(packed * slope)
-        own = tape.gradient(total, [table, *layer.trainable_variables])
-        with tf.GradientTape(persistent=True) as tape:
-            padded = tf.boolean_mask(padded_layers(tf.gather(table, padded_questions)), padded_questions != 0)
-            total = tf.reduce_sum(padded * slope)
-        np.testing.assert_allclose(packed, padded, atol=2e-6)
-        expected = [
-            tape.gradient(total, table),
-            *weights(lambda variable: tape.gradient(total, variable.value).numpy()),
-        ]
-        for one, other in zip(own, expected, strict=True):
-            np.testing.assert_allclose(tf.convert_to_tensor(one), tf.convert_to_tensor(other), atol=2e-5)
-
-    return check
+    return start
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Serving: starts a command of the Makefile that serves, and ends it with all that it started."""
+"""Programs: starts them in processes of their own, as a user does. Tests get at it by fixtures."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,63 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 180  # seconds; MLflow's server takes 6 on an idle machine
+LIMIT = 600  # seconds that a program may take; twenty times what the longest takes on an idle machine
+WATCHED = """
+import runpy, sys
+try:
+    runpy.run_module({program!r}, run_name="__main__", alter_sys=True)
+finally:
+    print("brought in:", *{watched!r} & set(sys.modules))
+"""
 
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+
+
+def start_python(
+    *arguments: str | Path, folder: Path | None = None, stdin: int | None = None, **environment: str
+) -> subprocess.Popen:
+    """`python ARGUMENTS` with the project on its path; both outputs are captured as text.
+
+    Args:
+        arguments: as "-c" and code.
+        folder: working directory; by default that of the test.
+        stdin: as for `subprocess.Popen`.
+        environment: variables that differ from those of the tests.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script; children inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def command(name: str, watched: Iterable[str] = ()) -> tuple[str, str]:
+    """Arguments of Python that run `experiments.NAME`.
+
+    If there are packages to watch, the program prints "brought in:" and those that it imported when it ends.
+    """
+    program = f"experiments.{name}"
+    return ("-c", WATCHED.format(program=program, watched=set(watched))) if watched else ("-m", program)
+
+
+def ended(process: subprocess.Popen, stdin: str | None = None, limit: float = LIMIT) -> subprocess.CompletedProcess:
+    """The process when it has read `stdin` and ended; after `limit` seconds it is killed and TimeoutExpired raised."""
+    try:
+        out, err = process.communicate(stdin, timeout=limit)
+    finally:
+        process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def run_python(*arguments: str | Path, stdin: str = "", limit: float = LIMIT, **options) -> subprocess.CompletedProcess:
+    """`start_python`, and wait until it has ended."""
+    return ended(start_python(*arguments, stdin=subprocess.PIPE, **options), stdin, limit)
 
 
 @dataclass(frozen=True)

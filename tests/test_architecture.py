@@ -2,8 +2,6 @@
 
 import ast
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -108,7 +106,7 @@ def test_tests_mirror_the_wings():
             assert folder in wings_imported(test) or started, f"{test.name} tests nothing of siamese/{folder}/"
 
 
-def test_a_cold_predict_imports_nothing_slow():
+def test_a_cold_predict_imports_nothing_slow(run_python):
     program = (
         "import sys\n"
         "from siamese.commands import predict\n"
@@ -117,7 +115,7 @@ def test_a_cold_predict_imports_nothing_slow():
         "slow = {'mlflow', 'matplotlib', 'tensorflow', 'keras', 'pandas', 'hydra', 'scipy', 'faiss', 'onnx'}\n"
         "print(*sorted(slow & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = run_python("-c", program, folder=ROOT)
     verdict, loaded = done.stdout.splitlines()
     assert verdict.startswith(("duplicate", "not duplicate"))
     assert loaded == ""

@@ -1,8 +1,6 @@
 """Detector: a folder of plain files comes back as what was saved, without TensorFlow."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -267,7 +265,7 @@ def test_an_mlflow_model_that_keeps_a_detector_is_read(detector, tmp_path):
     np.testing.assert_array_equal(Detector.load(tmp_path).similarity(QUESTIONS), detector.similarity(QUESTIONS))
 
 
-def test_a_fresh_process_answers_the_same_without_tensorflow(detector, folder):
+def test_a_fresh_process_answers_the_same_without_tensorflow(detector, folder, run_python):
     program = (
         "import sys\n"
         "from siamese.detector import Detector\n"
@@ -276,7 +274,7 @@ def test_a_fresh_process_answers_the_same_without_tensorflow(detector, folder):
         "print(*detector.similarity([('how do i pay my bill', 'rice')]), *detector.is_duplicate([('a', 'a')]))\n"
         "print(*heavy & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", program, folder], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = run_python("-c", program, folder)
     similarity = detector.similarity([("how do i pay my bill", "rice")])[0]
     duplicate = detector.is_duplicate([("a", "a")])[0]
     assert done.stdout == f"{similarity!s} {duplicate}\n\n"

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -31,7 +30,6 @@ from siamese.registry import latest
 from siamese.registry.locate import Located, locate
 from siamese.text.vectorizer import Vectorizer
 
-ROOT = Path(__file__).parents[2]
 ODD = [
     "",
     " ",
@@ -41,11 +39,6 @@ ODD = [
     "ﬁne １２ e\u0301te\u0301 👍🏽",
     "l'eau qu'il  boit\tici",
 ]
-PROGRAM = """
-import runpy, sys
-runpy.run_module("experiments.export", run_name="__main__", alter_sys=True)
-print("brought in:", *sorted({"tensorflow", "keras", "mlflow"} & set(sys.modules)))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -122,14 +115,13 @@ def test_digests_sizes_and_figures_are_those_of_the_files(here, detector, pairs)
         assert 1e-7 < farthest < 0.01
 
 
-def test_the_example_runs_alone_and_gives_the_answers_of_the_detector(here, detector):
+def test_the_example_runs_alone_and_gives_the_answers_of_the_detector(here, detector, run_python):
     export.run(settings("formats=onnx", "threshold=recall@0.5", "prior=0.1"))
     own = detector[0].at("recall@0.5", 0.1)
     for pair in [("How do I pay my BILL?", "cooking zyzzyvas"), ("i lost my card", "my card is lost"), ("", "rice")]:
         similarity = own.similarity([pair])
         verdict = "duplicate" if own.is_duplicate([pair])[0] else "not duplicate"
-        command = [sys.executable, "-I", "out/example.py", *pair]  # -I: the project is not on the path
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        said = run_python("-I", "out/example.py", *pair).stdout  # -I: the project is not on the path
         match = re.fullmatch(r"(.*): similarity (.*), probability (.*)\n", said)
         assert match is not None
         assert match[1] == verdict
@@ -362,14 +354,13 @@ def test_the_readme_says_what_the_folder_holds(here, detector):
     assert "SavedModel" not in (here / "out" / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_program_starts_neither_tensorflow_nor_mlflow_for_onnx(here):
+def test_the_program_starts_neither_tensorflow_nor_mlflow_for_onnx(here, run_program):
     words = ["run=detector", "output=out", "pairs=pairs.csv"]
-    command = [sys.executable, "-c", PROGRAM, *words, "formats=onnx,int8"]
-    said = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=True)
+    heavy = ("tensorflow", "keras", "mlflow")
+    said = run_program("export", *words, "formats=onnx,int8", watched=heavy)
     assert "| network_int8.onnx " in said.stdout
     assert said.stdout.splitlines()[-1] == "brought in:"
     assert said.stderr == ""
-    command = [sys.executable, "-m", "experiments.export", *words, "formats=zip"]
-    failed = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=False)
+    failed = run_program("export", *words, "formats=zip")
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: formats must list onnx")

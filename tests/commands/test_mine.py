@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,6 @@ from siamese.commands.arguments import command_line
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 
-ROOT = Path(__file__).parents[2]
 QUESTIONS = [
     "i lost my card",
     "how do i cook rice",
@@ -23,11 +19,6 @@ QUESTIONS = [
     "cooking rice",
     "i lost my card , what now ?",
 ]
-PROGRAM = """
-import runpy, sys
-runpy.run_module("experiments.mine", run_name="__main__", alter_sys=True)
-print("brought in:", *{"tensorflow", "keras", "mlflow", "hydra", "faiss", "matplotlib"} & set(sys.modules))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -142,15 +133,10 @@ def test_refused_before_anything_is_loaded(words, message):
         run(*words)
 
 
-def test_the_program(folder):
+def test_the_program(folder, run_program):
     """It prints the pairs, says how much it found, and starts neither TensorFlow nor MLflow."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "collection=faq.csv", "run=detector", "threshold=1"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    heavy = ("tensorflow", "keras", "mlflow", "hydra", "faiss", "matplotlib")
+    done = run_program("mine", "collection=faq.csv", "run=detector", "threshold=1", watched=heavy)
     assert done.stdout.splitlines()[1].startswith("2,5,i lost my card,I lost  my card,1.0,")
     assert done.stdout.splitlines()[2:] == ["brought in:"]
     assert done.stderr.splitlines()[1:] == ["5 questions, 4 different: 1 pairs of duplicates in 1 clusters"]

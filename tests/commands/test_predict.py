@@ -4,7 +4,6 @@ import csv
 import datetime
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,17 +19,8 @@ from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores
 from siamese.registry import latest
 
-ROOT = Path(__file__).parents[2]
 PAIR = ("how do i pay my bill", "where can i pay the bill ?")
 HEAVY = ("tensorflow", "keras", "mlflow", "hydra", "omegaconf", "scipy", "sklearn", "pandas", "matplotlib")
-# what `python -m experiments.predict` does
-PLAIN = 'import runpy; runpy.run_module("experiments.predict", run_name="__main__", alter_sys=True)'
-# the same, and then the heavy packages that it brought in
-PROGRAM = f"""
-import runpy, sys
-runpy.run_module("experiments.predict", run_name="__main__", alter_sys=True)
-print("brought in:", *set({HEAVY}) & set(sys.modules))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -45,25 +35,16 @@ def folder(detector, tmp_path):
     return tmp_path
 
 
-def start(folder: Path, program: str, *arguments: str) -> subprocess.Popen:
-    """A process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def ask(folder, run_program):
+    """A function: words -> the lines that a process of its own prints."""
 
+    def run(*words: str) -> list[str]:
+        done = run_program("predict", *words, folder=folder, watched=HEAVY)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.splitlines()
 
-def ask(folder: Path, *arguments: str) -> list[str]:
-    """The lines that a process of its own prints."""
-    process = start(folder, PROGRAM, *arguments)
-    printed, complaints = process.communicate(timeout=60)
-    assert (process.returncode, complaints) == (0, "")
-    return printed.splitlines()
+    return run
 
 
 def rows_of(words: list[str], *questions: str) -> list[dict]:
@@ -81,7 +62,7 @@ def settings(*words: str) -> dict:
 
 
 @pytest.mark.parametrize("way", ["run", "newest"])
-def test_an_answer_needs_neither_tensorflow_nor_mlflow(detector, folder, way):
+def test_an_answer_needs_neither_tensorflow_nor_mlflow(detector, folder, ask, way):
     """From a folder, and as the newest of a store that is not even there."""
     arguments = ["run=detector"]
     if way == "newest":
@@ -91,13 +72,13 @@ def test_an_answer_needs_neither_tensorflow_nor_mlflow(detector, folder, way):
     [probability] = detector.probability(similarity[None])
     verdict = "duplicate" if similarity >= 0.5 else "not duplicate"
     expected = [f"{verdict}: similarity {similarity:.4f}, probability {probability:.1%}", "brought in:"]
-    assert ask(folder, *PAIR, *arguments) == expected
+    assert ask(*PAIR, *arguments) == expected
     assert not (folder / "mlflow.db").exists()
 
 
-def test_a_file_of_pairs_is_printed_as_csv(detector, folder):
+def test_a_file_of_pairs_is_printed_as_csv(detector, folder, ask):
     (folder / "pairs.csv").write_text(f"question1,question2\n{','.join(PAIR)}\n,x\nl'eau,où ?\n", encoding="utf-8")
-    *table, brought_in = ask(folder, "run=detector", "pairs=pairs.csv")
+    *table, brought_in = ask("run=detector", "pairs=pairs.csv")
     assert brought_in == "brought in:"
     rows = list(csv.DictReader(table))
     assert list(rows[0]) == ["question1", "question2", "similarity", "probability", "duplicate", "error"]
@@ -159,9 +140,9 @@ def test_similarities_have_no_more_digits_than_they_know(detector):
     assert row["similarity"] == pytest.approx(detector.similarity([PAIR])[0], abs=1e-8)
 
 
-def test_lines_are_answered_while_the_stream_is_open(folder):
+def test_lines_are_answered_while_the_stream_is_open(folder, start_program):
     """One line in, one answer out; the next line is written only when the answer was read."""
-    process = start(folder, PLAIN, "run=detector", "pairs=-", "format=jsonl")
+    process = start_program("predict", "run=detector", "pairs=-", "format=jsonl", folder=folder, stdin=subprocess.PIPE)
     for line, error in (("rice\tRice", False), ("", True), ('{"question1": "a", "question2": "b", "id": 5}', False)):
         process.stdin.write(line + "\n")
         process.stdin.flush()
@@ -175,9 +156,9 @@ def test_lines_are_answered_while_the_stream_is_open(folder):
     assert (process.returncode, complaints) == (0, "")
 
 
-def test_a_reader_that_stops_early_ends_it_quietly(folder):
+def test_a_reader_that_stops_early_ends_it_quietly(folder, start_program):
     (folder / "pairs.csv").write_text("question1,question2\n" + "a,b\n" * 50_000)
-    process = start(folder, PLAIN, "run=detector", "pairs=pairs.csv")
+    process = start_program("predict", "run=detector", "pairs=pairs.csv", folder=folder)
     assert process.stdout.readline().startswith("question1,")
     process.stdout.close()
     assert process.wait(timeout=60) == -signal.SIGPIPE

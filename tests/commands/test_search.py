@@ -3,9 +3,6 @@
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +13,9 @@ from siamese.commands.arguments import command_line
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 
-ROOT = Path(__file__).parents[2]
 QUESTIONS = {"i lost my card": "cards", "how do i cook rice": "food", "cooking rice": "food", "card gone": ""}
 ASKED = "rice , how ?"
-PROGRAM = """
-import runpy, sys
-runpy.run_module("experiments.search", run_name="__main__", alter_sys=True)
-print("brought in:", *{"tensorflow", "keras", "mlflow", "hydra", "faiss", "scipy", "pandas"} & set(sys.modules))
-"""
+HEAVY = ("tensorflow", "keras", "mlflow", "hydra", "faiss", "scipy", "pandas")
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +41,16 @@ def answered(given: dict, question: str) -> list[dict]:
     return search.answers(*search.run(given), question, given["top"], given["where"], given["candidates"])
 
 
-def program(*words: str, stdin: str = "") -> tuple[list[str], str]:
-    """The lines that a process of its own prints, and what it says on stderr."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "run=detector", *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.splitlines(), done.stderr
+@pytest.fixture
+def program(run_program):
+    """A function: words -> the lines that a process of its own prints, and what it says on stderr."""
+
+    def run(*words: str, stdin: str = "") -> tuple[list[str], str]:
+        done = run_program("search", "run=detector", *words, stdin=stdin, watched=HEAVY)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines(), done.stderr
+
+    return run
 
 
 def test_answers_with_all_columns(detector):
@@ -141,7 +132,7 @@ def test_answers_in_every_form():
     assert [json.loads(line) for line in written("jsonl", [ROWS[:1], ROWS[1:]]).splitlines()] == ROWS
 
 
-def test_the_program_answers_its_words_and_starts_little(folder):
+def test_the_program_answers_its_words_and_starts_little(folder, program):
     lines, notes = program("index=faq.csv", "top=1", "cooking rice", "i lost my card")
     assert notes == ""
     assert lines[1] == ""
@@ -153,19 +144,19 @@ def test_the_program_answers_its_words_and_starts_little(folder):
     assert not (folder / "mlflow.db").exists()
 
 
-def test_the_program_answers_lines_of_standard_input():
+def test_the_program_answers_lines_of_standard_input(program):
     lines, _ = program("index=faq.csv", "top=1", "format=jsonl", stdin=f"{ASKED}\n\n lost card \n")
     assert [json.loads(line)["asked"] for line in lines[:-1]] == [ASKED, "lost card"]
 
 
-def test_the_program_writes_a_file(folder):
+def test_the_program_writes_a_file(folder, program):
     lines, _ = program("index=faq.csv", "top=3", "output=answers.csv", ASKED)
     assert lines == ["brought in:"]
     with Path("answers.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
 
 
-def test_an_index_is_kept_without_a_question():
+def test_an_index_is_kept_without_a_question(program):
     assert program("index=faq.csv", "save=kept") == (["brought in:"], "note: kept holds 4 questions\n")
 
 

@@ -2,13 +2,11 @@
 
 import http.client
 import json
-import os
 import shutil
 import signal
 import socket
 import statistics
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
@@ -34,11 +32,6 @@ PAIRS = [
 ]
 JSON = {"Content-Type": "application/json"}
 # Runs the program as `python -m` does, and tells when it ends what it had brought in.
-PROGRAM = """
-import atexit, runpy, sys
-atexit.register(lambda: print("brought in:", *{"tensorflow", "keras", "hydra"} & set(sys.modules), file=sys.stderr))
-runpy.run_module("experiments.serve", run_name="__main__", alter_sys=True)
-"""
 
 
 def records(*pairs) -> bytes:
@@ -146,7 +139,7 @@ def expected(detector: Detector, pairs) -> list[dict]:
     return [dict(zip(names, row, strict=True)) for row in zip(*(each.tolist() for each in columns), strict=True)]
 
 
-pytestmark = needs_make
+pytestmark = [needs_make, pytest.mark.process, pytest.mark.slow]
 
 
 def test_the_champion_answers_and_not_the_newest(connection, store):
@@ -211,23 +204,22 @@ def test_a_hundred_bad_requests_between_good_ones_lose_none(served, store):
         list(threads.map(client, range(4)))
 
 
-def start(*words: str, command=("-m", "experiments.serve")) -> tuple[subprocess.Popen, tuple[str, int]]:
-    """The program in a process of its own, on a free port: the process and the address that it tells."""
-    process = subprocess.Popen(
-        [sys.executable, *command, f"run={FIXTURE}", "port=0", *words],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    name, command = (process.stdout.readline() for _ in range(2))
-    address = urlsplit(name.split(" on ")[1].split()[0])
-    assert command.startswith(f"curl {address.geturl()}{ROUTE} ")
-    return process, (address.hostname, address.port)
+@pytest.fixture
+def start(start_program):
+    """A function: words -> the program in a process of its own, on a free port, and the address that it tells."""
+
+    def run(*words: str, watched: tuple[str, ...] = ()) -> tuple[subprocess.Popen, tuple[str, int]]:
+        process = start_program("serve", f"run={FIXTURE}", "port=0", *words, watched=watched)
+        name, command = (process.stdout.readline() for _ in range(2))
+        address = urlsplit(name.split(" on ")[1].split()[0])
+        assert command.startswith(f"curl {address.geturl()}{ROUTE} ")
+        return process, (address.hostname, address.port)
+
+    return run
 
 
-def test_neither_tensorflow_nor_a_word_of_the_requests():
-    process, address = start(command=("-c", PROGRAM))
+def test_neither_tensorflow_nor_a_word_of_the_requests(start):
+    process, address = start(watched=("tensorflow", "keras", "hydra"))
     connection = http.client.HTTPConnection(*address, timeout=60)
     assert ask(connection, records(*PAIRS)) == (200, {"predictions": expected(Detector.load(FIXTURE), PAIRS)})
     extra = b'{"dataframe_records": [{"question1": "a", "question2": "b", "id": 7}]}'
@@ -235,7 +227,7 @@ def test_neither_tensorflow_nor_a_word_of_the_requests():
     assert ask(connection, b"")[0] == 400
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (out, err, process.returncode) == ("", "interrupted\nbrought in:\n", 130)
+    assert (out, err, process.returncode) == ("brought in:\n", "interrupted\n", 130)
 
 
 def accepts(address: tuple[str, int]) -> bool:
@@ -246,7 +238,7 @@ def accepts(address: tuple[str, int]) -> bool:
     return True
 
 
-def test_a_request_under_way_is_answered_before_the_end():
+def test_a_request_under_way_is_answered_before_the_end(start):
     process, address = start()
     body = records(PAIRS[0])
     with socket.create_connection(address) as client:
@@ -264,14 +256,10 @@ def test_a_request_under_way_is_answered_before_the_end():
     assert (process.returncode, err) == (-signal.SIGTERM, "")
 
 
-def test_threshold_and_prior_are_those_that_were_asked_for():
-    process, address = start("threshold=precision@0.95", "prior=0.01")
+def test_threshold_and_prior_are_those_that_were_asked_for(start):
+    _, address = start("threshold=precision@0.95", "prior=0.01")
     detector = Detector.load(FIXTURE).at("precision@0.95", 0.01)
-    try:
-        answer = ask(http.client.HTTPConnection(*address, timeout=60), records(*PAIRS))
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+    answer = ask(http.client.HTTPConnection(*address, timeout=60), records(*PAIRS))
     assert answer == (200, {"predictions": expected(detector, PAIRS)})
     assert expected(detector, PAIRS) != expected(Detector.load(FIXTURE), PAIRS)
 
@@ -313,14 +301,8 @@ def test_what_cannot_be_served_is_told_as_it_is(store, words, message):
     assert "champion" not in str(told.value)
 
 
-def test_a_word_that_is_no_setting_is_told_in_a_line(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.serve", "now"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+def test_a_word_that_is_no_setting_is_told_in_a_line(tmp_path, run_program):
+    done = run_program("serve", "now", folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: give settings as key=value; got now\n")
     assert "Traceback" not in done.stderr

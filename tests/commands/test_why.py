@@ -1,7 +1,6 @@
 """Why, as a program: verdict, words and parts on the screen, and a picture."""
 
-import subprocess
-import sys
+from functools import partial
 
 import pytest
 
@@ -12,12 +11,13 @@ from siamese.explanation.word_effects import why
 FIXTURE = "tests/fixtures/detector_format_3"
 
 
-def explain(*words: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "experiments.why", f"run={FIXTURE}", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture
+def explain(run_program):
+    """A function: words -> the ended program."""
+    return partial(run_program, "why", f"run={FIXTURE}")
 
 
-def test_the_program_tells_verdict_words_and_parts(tmp_path):
+def test_the_program_tells_verdict_words_and_parts(tmp_path, explain):
     told = explain("I lost my card", "My card is gone", f"output={tmp_path / 'why.html'}")
     assert told.stderr == ""
     first, *_ = told.stdout.splitlines()
@@ -30,7 +30,7 @@ def test_the_program_tells_verdict_words_and_parts(tmp_path):
     assert (tmp_path / "why.html").read_text(encoding="utf-8") == heat_map.page(found)
 
 
-def test_the_program_draws_a_picture(tmp_path):
+def test_the_program_draws_a_picture(tmp_path, explain):
     assert explain("I lost my card", "My card is gone", f"output={tmp_path / 'why.png'}").returncode == 0
     assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
@@ -43,7 +43,7 @@ def test_the_program_draws_a_picture(tmp_path):
         (["one", "two", "outputs=x.png"], "there is no setting outputs"),
     ],
 )
-def test_mistakes_are_told(words, message):
+def test_mistakes_are_told(words, message, explain):
     told = explain(*words)
     assert told.returncode == 1
     assert message in told.stderr

@@ -176,6 +176,7 @@ def test_memory_and_machine():
     assert found["machine.numpy"] == np.__version__
 
 
+@pytest.mark.slow
 def test_a_fresh_process_answers_and_raises():
     """An error of the process comes back with its own type; its traceback stands in a note."""
     assert fresh_process.call("json:dumps", obj={"a": 1}) == json.dumps({"a": 1})
@@ -243,6 +244,7 @@ def test_clients_ask_at_the_same_time_and_keep_their_connections():
     assert (seen.statuses == 400).sum() == sum(got.count(b"bad") for got in bodies.values())
 
 
+@pytest.mark.slow
 def test_serving_is_measured_and_no_answer_is_lost():
     small = {"vocabulary": 2_000, "width": 8, "clients": [1, 3], "seconds": 0.3, "batch": 20, "bad_requests": 16}
     result = serving.measure(tower="dense_mean", pairs_file=None, repeats=2, **small)
@@ -275,6 +277,7 @@ def test_each_part_takes_just_its_settings():
         assert set(cfg[part]) == set(wanted), part
 
 
+@pytest.mark.slow
 def test_two_parts_end_to_end(tmp_path, monkeypatch):
     """Search and growth, small: printed, tracked a step for each repeat, with the figure and the machine."""
     import mlflow

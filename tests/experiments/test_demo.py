@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import signal
 import socket
@@ -10,8 +9,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,20 +70,18 @@ def client(detector, faq) -> TestClient:
     return TestClient(app, base_url="http://127.0.0.1")
 
 
-@contextmanager
-def demo(*words: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The program in a process of its own, on a free port: its address and the process."""
-    command = [sys.executable, "-c", PROGRAM, f"run={DETECTOR}", "port=0", *words]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
+@pytest.fixture
+def demo(start_python):
+    """A function: words -> the program in a process of its own, on a free port: its address and the process."""
+
+    def run(*words: str) -> tuple[str, subprocess.Popen]:
+        process = start_python("-c", PROGRAM, f"run={DETECTOR}", "port=0", *words)
         line = process.stdout.readline()
         address = re.fullmatch(r"open (http://127\.0\.0\.1:\d+/) \(Ctrl-C ends it\)\n", line)
         assert address, line + process.stderr.read()
-        yield address[1], process
-    finally:
-        process.kill()
-        process.communicate()
+        return address[1], process
+
+    return run
 
 
 @pytest.mark.parametrize(("pair", "same"), [(SAME, True), (DIFFERENT, False)])
@@ -192,29 +187,29 @@ def test_only_the_page_is_served(client):
     )
 
 
-def test_the_program_answers_without_tensorflow_mlflow_and_network(faq):
-    with demo(f"index={faq}", "threshold=1") as (address, process):
-        request = urllib.request.Request(f"{address}compare", json.dumps({"left": SAME[0], "right": SAME[1]}).encode())
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            given = json.load(answer)
-        process.send_signal(signal.SIGINT)
-        said, told = process.communicate(timeout=60)
+def test_the_program_answers_without_tensorflow_mlflow_and_network(faq, demo):
+    address, process = demo(f"index={faq}", "threshold=1")
+    request = urllib.request.Request(f"{address}compare", json.dumps({"left": SAME[0], "right": SAME[1]}).encode())
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        given = json.load(answer)
+    process.send_signal(signal.SIGINT)
+    said, told = process.communicate(timeout=60)
     assert (given["threshold"], given["duplicate"]) == (1.0, False)
     assert said == "brought in:\n"
     assert told == "reading the questions of faq.csv\ninterrupted\n"
     assert process.returncode == 130
 
 
-def test_the_program_searches_the_shipped_questions_and_calls_it_by_local_names():
-    with demo() as (address, _):
-        with urllib.request.urlopen(f"{address}about", timeout=60) as answer:
-            assert json.load(answer)["questions"] == 7_124
-        with urllib.request.urlopen(address.replace("127.0.0.1", "localhost"), timeout=60) as answer:
-            assert answer.status == 200
-        stranger = urllib.request.Request(address, headers={"Host": "attacker.example"})
-        with pytest.raises(urllib.error.HTTPError, match="400"):
-            urllib.request.urlopen(stranger, timeout=60)
+def test_the_program_searches_the_shipped_questions_and_calls_it_by_local_names(demo):
+    address, _ = demo()
+    with urllib.request.urlopen(f"{address}about", timeout=60) as answer:
+        assert json.load(answer)["questions"] == 7_124
+    with urllib.request.urlopen(address.replace("127.0.0.1", "localhost"), timeout=60) as answer:
+        assert answer.status == 200
+    stranger = urllib.request.Request(address, headers={"Host": "attacker.example"})
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(stranger, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -236,15 +231,10 @@ def test_a_mistake_is_named(words, message, monkeypatch):
         main()
 
 
-def test_a_taken_port_is_told_in_a_line_before_anything_is_loaded():
+def test_a_taken_port_is_told_in_a_line_before_anything_is_loaded(run_program):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = subprocess.run(
-            [sys.executable, "-m", "experiments.demo", "run=none", f"port={port}"],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
+        done = run_program("demo", "run=none", f"port={port}")
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: cannot listen on 127.0.0.1, port {port}: ")
     assert "Traceback" not in done.stderr

@@ -21,7 +21,7 @@ from experiments.pictures import browser_page, find_browser
 
 if not find_browser():
     pytest.skip("there is no Chromium: apt-get install chromium", allow_module_level=True)
-pytestmark = needs_make
+pytestmark = [needs_make, pytest.mark.browser, pytest.mark.process, pytest.mark.slow]
 
 expect.set_options(timeout=60_000)  # milliseconds
 PICTURES = ROOT / ".ci" / "artifacts"

@@ -4,10 +4,10 @@ import importlib.util
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -22,8 +22,8 @@ from siamese.commands.config_files import CONF
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.report import evaluate
 from siamese.tracking import queries
+from tests.programs import ended
 
-ROOT = Path(__file__).parents[2]
 TINY = [
     "data.duplicates_per_question=0.3",
     "vectors.width=8",
@@ -39,23 +39,19 @@ cp "$1" submitted.sh
 echo "no such partition: $PARTITION" >&2
 exit 1
 """
+pytestmark = pytest.mark.slow
 
 
-def launch(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-u", "-m", "experiments.study", *GRID, *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def launch(start_program, tmp_path):
+    """A function: settings of the study, changes of the environment -> its process."""
+    return partial(start_program, "study", *GRID, folder=tmp_path, PYTHONUNBUFFERED="1")
 
 
-def ended(process: subprocess.Popen) -> tuple[int, str, str]:
+def outcome(process: subprocess.Popen) -> tuple[int, str, str]:
     """Exit code, standard output and standard error."""
-    out, err = process.communicate(timeout=600)
-    return process.returncode, out, err
+    done = ended(process)
+    return done.returncode, done.stdout, done.stderr
 
 
 def find(folder: Path, kind: str) -> list[queries.TrackedRun]:
@@ -96,15 +92,15 @@ def assert_each_once_and_as_serial(folder: Path, serial: dict[str, tuple], monke
         assert figures(cell) == serial[cell.params["similarity"]]
 
 
-def test_a_killed_worker_of_joblib_costs_only_its_launch(tmp_path, serial, monkeypatch):
-    first = launch(tmp_path, "hydra/launcher=workers", "hydra.launcher.pre_dispatch=1")  # the second cell waits
+def test_a_killed_worker_of_joblib_costs_only_its_launch(launch, tmp_path, serial, monkeypatch):
+    first = launch("hydra/launcher=workers", "hydra.launcher.pre_dispatch=1")  # the second cell waits
     assert first.stdout is not None
     first.stdout.readline()  # the store is made
     while not (victims := find(tmp_path, "model")):
-        assert first.poll() is None, ended(first)
+        assert first.poll() is None, outcome(first)
         time.sleep(0.5)
     os.kill(int(victims[0].tags["process"].split()[1]), signal.SIGKILL)
-    code, _, err = ended(first)
+    code, _, err = outcome(first)
     assert code == 1
     assert "the launcher gave up: TerminatedWorkerError" in err
     assert "Traceback" not in err
@@ -112,7 +108,7 @@ def test_a_killed_worker_of_joblib_costs_only_its_launch(tmp_path, serial, monke
     assert "cells failed (see the tag `error` of each), were killed or did not begin" in err
     assert f"similarity={victims[0].params['similarity']} seed=1" in err
 
-    code, out, err = ended(launch(tmp_path, "hydra/launcher=workers"))
+    code, out, err = outcome(launch("hydra/launcher=workers"))
     assert code == 0, err
     assert "all 2 cells of towers are finished" in out
     assert_each_once_and_as_serial(tmp_path, serial, monkeypatch)
@@ -120,10 +116,8 @@ def test_a_killed_worker_of_joblib_costs_only_its_launch(tmp_path, serial, monke
     assert set(statuses) == {"FINISHED", "KILLED"}
 
 
-def test_submitit_runs_each_cell_as_a_job(tmp_path, serial, monkeypatch):
-    code, _, err = ended(
-        launch(tmp_path, "hydra/launcher=submitit_local", "hydra.launcher.submitit_folder=outputs/jobs")
-    )
+def test_submitit_runs_each_cell_as_a_job(launch, tmp_path, serial, monkeypatch):
+    code, _, err = outcome(launch("hydra/launcher=submitit_local", "hydra.launcher.submitit_folder=outputs/jobs"))
     assert code == 0, err
     assert_each_once_and_as_serial(tmp_path, serial, monkeypatch)
     told = "".join(file.read_text() for file in (tmp_path / "outputs" / "jobs").glob("*.out"))
@@ -131,17 +125,16 @@ def test_submitit_runs_each_cell_as_a_job(tmp_path, serial, monkeypatch):
     assert {each.name.split(".")[0] for each in tmp_path.iterdir()} == {"mlflow", "mlruns", "outputs"}
 
 
-def test_a_queue_of_slurm_that_refuses_is_told_and_gets_what_was_asked_for(tmp_path):
+def test_a_queue_of_slurm_that_refuses_is_told_and_gets_what_was_asked_for(launch, tmp_path):
     for name in ("sbatch", "srun"):
         (tmp_path / name).write_text(QUEUE)
         (tmp_path / name).chmod(0o755)
     process = launch(
-        tmp_path,
         *("hydra/launcher=slurm", "hydra.launcher.partition=night", "hydra.launcher.mem_gb=3"),
         PATH=f"{tmp_path}:{os.environ['PATH']}",
         PARTITION="night",
     )
-    code, _, err = ended(process)
+    code, _, err = outcome(process)
     assert code == 1
     assert "the launcher gave up: FailedJobError" in err
     assert "no such partition: night" in err
@@ -157,15 +150,14 @@ def test_a_queue_of_slurm_that_refuses_is_told_and_gets_what_was_asked_for(tmp_p
     importlib.util.find_spec("ray") is None or importlib.util.find_spec("hydra_plugins.hydra_ray_launcher") is None,
     reason="Ray is optional: conf/hydra/launcher/ray_cluster.yaml says how to install it",
 )
-def test_ray_runs_the_cells_on_a_local_cluster_of_two_workers(tmp_path, serial, monkeypatch):
+def test_ray_runs_the_cells_on_a_local_cluster_of_two_workers(launch, tmp_path, serial, monkeypatch):
     with tempfile.TemporaryDirectory() as home:  # Ray keeps a token and its sessions; a socket's path must be short
         process = launch(
-            tmp_path,
             *("hydra/launcher=ray_cluster", "hydra.launcher.ray.init.num_cpus=2"),
             HOME=home,
             RAY_TMPDIR=home,
         )
-        code, _, err = ended(process)
+        code, _, err = outcome(process)
     assert code == 0, err
     assert_each_once_and_as_serial(tmp_path, serial, monkeypatch)
     assert len({cell.tags["process"] for cell in find(tmp_path, "model")}) == 2

@@ -1,11 +1,9 @@
 """Studies: every cell once, whatever happens on the way; what is missing is told and run at the next launch."""
 
-import os
 import random
 import shlex
 import signal
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from experiments.cli import tree_of
 from experiments.study import studies
 from siamese.commands.config_files import CONF
 
-ROOT = Path(__file__).parents[2]
 TINY = [
     "data.duplicates_per_question=0.3",
     "vectors.width=8",
@@ -30,36 +27,21 @@ KILLS = 5
 TREE = tree_of("config", [], None)
 
 
-def launch(folder: Path, *arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-u", "-m", "experiments.study", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    process = launch(folder, *arguments)
-    out, err = process.communicate(timeout=600)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
 def runs(folder: Path, kind: str):
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
     return mlflow.search_runs(search_all_experiments=True, filter_string=f"tags.kind = '{kind}'", output_format="list")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, run_program):
     """A folder in which a study of one cell that works and one that cannot was launched twice; both outcomes."""
     folder = tmp_path_factory.mktemp("study")
     grid = ["name=towers", "tower=dense", "similarity=cosine,learned", "loss=ranking", "seed=3", *TINY]
-    return folder, run(folder, *grid), run(folder, *grid)
+    first, again = (run_program("study", *grid, folder=folder) for _ in range(2))
+    return folder, first, again
 
 
+@pytest.mark.slow
 def test_a_failed_cell_is_told_and_the_others_go_on(finished):
     folder, first, _ = finished
     assert first.returncode == 1
@@ -71,6 +53,7 @@ def test_a_failed_cell_is_told_and_the_others_go_on(finished):
     assert parent.info.status == "FAILED"
 
 
+@pytest.mark.slow
 def test_launched_again_only_what_is_missing_runs(finished):
     folder, _, again = finished
     assert again.returncode == 1
@@ -79,6 +62,7 @@ def test_launched_again_only_what_is_missing_runs(finished):
     assert statuses == {("cosine", "FINISHED"): 1, ("learned", "FAILED"): 2}
 
 
+@pytest.mark.slow
 def test_a_cell_says_what_it_is_and_how_to_run_it_again(finished):
     folder, *_ = finished
     [parent] = runs(folder, "study")
@@ -96,11 +80,12 @@ def test_a_cell_says_what_it_is_and_how_to_run_it_again(finished):
     assert (again.seed, again.vectors.width, again.training.epochs) == (3, 8, 1)
 
 
-def test_a_study_that_is_killed_again_and_again_ends_with_each_cell_once(tmp_path):
+@pytest.mark.slow
+def test_a_study_that_is_killed_again_and_again_ends_with_each_cell_once(tmp_path, start_program, run_program):
     grid = ["name=towers", "tower=dense", "similarity=cosine,euclidean,learned", "seed=0,1,2", *TINY]
     dice = random.Random(4)
     for _ in range(KILLS):
-        process = launch(tmp_path, *grid)
+        process = start_program("study", *grid, folder=tmp_path, PYTHONUNBUFFERED="1")
         assert process.stdout is not None
         process.stdout.readline()  # the cells are composed, the store is made
         try:
@@ -108,7 +93,7 @@ def test_a_study_that_is_killed_again_and_again_ends_with_each_cell_once(tmp_pat
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
         process.communicate()
-    last = run(tmp_path, *grid)
+    last = run_program("study", *grid, folder=tmp_path)
     assert last.returncode == 0, last.stderr
     cells = runs(tmp_path, "model")
     done = Counter(
@@ -120,8 +105,10 @@ def test_a_study_that_is_killed_again_and_again_ends_with_each_cell_once(tmp_pat
     assert parent.info.status == "FINISHED"
 
 
-def test_an_interrupted_study_ends_at_once_and_is_marked_killed(tmp_path):
-    process = launch(tmp_path, "name=towers", "tower=dense", "similarity=cosine", "seed=0,1,2,3,4,5", *TINY)
+@pytest.mark.slow
+def test_an_interrupted_study_ends_at_once_and_is_marked_killed(tmp_path, start_program):
+    grid = ["name=towers", "tower=dense", "similarity=cosine", "seed=0,1,2,3,4,5", *TINY]
+    process = start_program("study", *grid, folder=tmp_path, PYTHONUNBUFFERED="1")
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("  1 of 6"):
@@ -134,6 +121,7 @@ def test_an_interrupted_study_ends_at_once_and_is_marked_killed(tmp_path):
     assert len(runs(tmp_path, "model")) < 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -146,16 +134,17 @@ def test_an_interrupted_study_ends_at_once_and_is_marked_killed(tmp_path):
         (["name=towers", "optimizer.learning_rate=interval(0.1,1)"], "is a range: use a sweep"),
     ],
 )
-def test_a_mistake_is_told_before_anything_trains(tmp_path, arguments, message):
-    done = run(tmp_path, *arguments)
+def test_a_mistake_is_told_before_anything_trains(tmp_path, run_program, arguments, message):
+    done = run_program("study", *arguments, folder=tmp_path)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_without_a_name_the_studies_are_listed(tmp_path):
-    done = run(tmp_path)
+@pytest.mark.slow
+def test_without_a_name_the_studies_are_listed(tmp_path, run_program):
+    done = run_program("study", folder=tmp_path)
     assert done.returncode == 0
     assert "towers          Which tower and which similarity" in done.stdout
 

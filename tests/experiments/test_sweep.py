@@ -1,9 +1,6 @@
 """Sweeps: what a space may hold, what is refused before a trial runs, and that no trial is lost or run twice."""
 
-import os
 import shutil
-import subprocess
-import sys
 import time
 from multiprocessing import get_context
 from pathlib import Path
@@ -282,6 +279,7 @@ def forkserver():
     return context
 
 
+@pytest.mark.slow
 def test_killed_five_times_a_sweep_ends_as_if_it_had_not_been(forkserver, empty_store, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for each in (whole, killed):
@@ -312,6 +310,7 @@ def test_killed_five_times_a_sweep_ends_as_if_it_had_not_been(forkserver, empty_
     assert {each.info.status for each in ended} == {"FINISHED"}
 
 
+@pytest.mark.slow
 def test_three_processes_share_a_sweep_on_a_fresh_store(forkserver, tmp_path):
     arguments = (str(tmp_path), 6, None, forkserver.Barrier(3))
     workers = [forkserver.Process(target=sweep_process.sweep, args=arguments) for _ in range(3)]
@@ -504,15 +503,10 @@ def test_the_spread_of_one_seed_is_not_told():
 # The program
 
 
-def launch(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", f"experiments.{program}", *arguments]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False)
-
-
-def test_a_sweep_from_the_command_line(tmp_path):
+@pytest.mark.slow
+def test_a_sweep_from_the_command_line(tmp_path, run_program):
     sweep = ["sweep=dense", *SMALL, "training.epochs=2", "sweep.trials=3", "sweep.retrain_seeds=[1]"]
-    done = launch("sweep", *sweep, "sweep.workers=2", folder=tmp_path)
+    done = run_program("sweep", *sweep, "sweep.workers=2", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     (parent,) = tracked(tmp_path, "tags.kind = 'sweep'")
@@ -536,13 +530,14 @@ def test_a_sweep_from_the_command_line(tmp_path):
     assert page in done.stdout
     assert mlflow.MlflowClient().search_registered_models() == []
 
-    again = launch("sweep", *sweep, folder=tmp_path)  # there is nothing left to train
+    again = run_program("sweep", *sweep, folder=tmp_path)  # there is nothing left to train
     assert again.returncode == 0, again.stderr
     assert len(tracked(tmp_path)) == 1 + len(children)
 
 
-def test_hydras_own_grid_trains_each_cell(tmp_path):
-    done = launch(
+@pytest.mark.slow
+def test_hydras_own_grid_trains_each_cell(tmp_path, run_program):
+    done = run_program(
         "train",
         "--multirun",
         *SMALL,

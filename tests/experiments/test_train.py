@@ -1,10 +1,7 @@
 """The main job, as a user runs it: a process of its own, its screen, its exit code and what MLflow holds then."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,25 +9,8 @@ import mlflow
 import pandas as pd
 import pytest
 
-ROOT = Path(__file__).parents[2]
 SMALL = ["data.duplicates_per_question=0.3", "vectors.width=16", "tower.units=[16]", "evaluation.bootstrap_repeats=100"]
-
-
-def launch(program: str, *arguments: str, folder: Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", f"experiments.{program}", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess:
-    process = launch(program, *arguments, folder=folder)
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+pytestmark = pytest.mark.slow
 
 
 def runs(folder: Path, filter_string: str = ""):
@@ -39,10 +19,10 @@ def runs(folder: Path, filter_string: str = ""):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, run_program):
     """A folder in which one small network was trained, with its baselines."""
     folder = tmp_path_factory.mktemp("trained")
-    return folder, run("train", *SMALL, "training.epochs=2", folder=folder)
+    return folder, run_program("train", *SMALL, "training.epochs=2", folder=folder)
 
 
 def artifacts(folder: Path, run_id: str, path: str = "") -> list[str]:
@@ -74,7 +54,9 @@ def test_the_run_and_its_baselines_are_in_mlflow_with_all_that_is_needed_to_repe
     for split in ("dev", "test"):
         for name in [*expected, "expected_calibration_error"]:
             low, value, high = (model.data.metrics[f"{split}/{name}{end}"] for end in ("_low", "", "_high"))
-            assert low <= value <= high or name == "expected_calibration_error"  # biased upwards by resampling
+            assert 0 <= low < high
+            assert value <= high  # the least that resampling, which biases a calibration error upwards, leaves of it
+            assert low <= value or name == "expected_calibration_error"
     assert {"config.yaml", "versions.txt", "figures", "predictions", "test_worst_mistakes.json"} <= set(
         artifacts(folder, model.info.run_id)
     )
@@ -130,9 +112,9 @@ def test_the_tracked_model_loads_in_mlflow_and_agrees_with_the_tracked_predictio
     assert (scored["duplicate"] == table["verdict"].head(50)).all()
 
 
-def test_same_seed_and_config_give_the_same_metrics_to_the_bit(trained):
+def test_same_seed_and_config_give_the_same_metrics_to_the_bit(trained, run_program):
     folder, _ = trained
-    again = run("train", *SMALL, "training.epochs=2", folder=folder)
+    again = run_program("train", *SMALL, "training.epochs=2", folder=folder)
     assert again.returncode == 0, again.stderr
     first, second = (each.data.metrics for each in runs(folder, "tags.kind = 'model'"))
     timed = {"epoch/pairs_per_second", "training/seconds", "model/questions_per_second"}
@@ -141,18 +123,18 @@ def test_same_seed_and_config_give_the_same_metrics_to_the_bit(trained):
     assert len(runs(folder, "tags.kind = 'baseline'")) == 4
 
 
-def test_predict_answers_with_the_newest_run(trained):
+def test_predict_answers_with_the_newest_run(trained, run_program):
     folder, _ = trained
-    done = run("predict", "How do I reset my password?", "How do I reset my password?", folder=folder)
+    done = run_program("predict", "How do I reset my password?", "How do I reset my password?", folder=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("duplicate  similarity 1.0000")
     assert done.stderr == ""
 
 
-def test_predict_scores_a_file_in_order_and_explains_bad_rows(trained):
+def test_predict_scores_a_file_in_order_and_explains_bad_rows(trained, run_program):
     folder, _ = trained
     (folder / "pairs.csv").write_text("question1,question2\na card,my card\n,x\nl'eau,où ?\n", encoding="utf-8")
-    done = run("predict", "pairs=pairs.csv", "output=scored.jsonl", folder=folder)
+    done = run_program("predict", "pairs=pairs.csv", "output=scored.jsonl", folder=folder)
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (folder / "scored.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["question1"] for row in rows] == ["a card", "", "l'eau"]
@@ -160,12 +142,12 @@ def test_predict_scores_a_file_in_order_and_explains_bad_rows(trained):
     assert all(0 <= row["similarity"] <= 1 for row in (rows[0], rows[2]))
 
 
-def test_evaluate_scores_another_file_as_an_evaluation_of_the_run(trained):
+def test_evaluate_scores_another_file_as_an_evaluation_of_the_run(trained, run_program):
     folder, _ = trained
     rows = [f"where is item {i},find item {i},1\nwhere is item {i},stop item {i},0\n" for i in range(30)]
     (folder / "other.csv").write_text("question1,question2,is_duplicate\n" + "".join(rows))
     newest = runs(folder, "tags.kind = 'model'")[0].info.run_id
-    done = run(
+    done = run_program(
         "evaluate",
         f"run={newest}",
         "data=pairs_file",
@@ -175,10 +157,13 @@ def test_evaluate_scores_another_file_as_an_evaluation_of_the_run(trained):
         folder=folder,
     )
     assert done.returncode == 0, done.stderr
-    assert len(pd.read_csv(folder / "out.csv")) == 60
+    table = pd.read_csv(folder / "out.csv")
+    assert len(table) == 60
     (evaluation,) = runs(folder, "tags.kind = 'evaluation'")
     assert evaluation.data.tags["mlflow.parentRunId"] == newest
-    assert evaluation.data.metrics["all/accuracy"] >= 0
+    assert evaluation.data.metrics["all/accuracy"] == pytest.approx(
+        (table["verdict"] == (table["label"] >= 0.5)).mean()
+    )
     trained_threshold = mlflow.get_run(newest).data.metrics["calibration/threshold"]
     assert evaluation.data.metrics["calibration/threshold"] == trained_threshold
     assert "all_roc" in {Path(path).stem for path in artifacts(folder, evaluation.info.run_id, "figures")}
@@ -196,16 +181,16 @@ def test_evaluate_scores_another_file_as_an_evaluation_of_the_run(trained):
         ("evaluate", ["run=no-such-run"], "run=no-such-run is no run"),
     ],
 )
-def test_a_mistake_is_explained_without_a_traceback(program, arguments, message, tmp_path):
-    done = run(program, *arguments, folder=tmp_path)
+def test_a_mistake_is_explained_without_a_traceback(program, arguments, message, tmp_path, run_program):
+    done = run_program(program, *arguments, folder=tmp_path)
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_failing_run_is_marked_failed_and_keeps_its_parameters(tmp_path):
+def test_a_failing_run_is_marked_failed_and_keeps_its_parameters(tmp_path, run_program):
     (tmp_path / "bad.csv").write_text("question1,question2,is_duplicate\na,b,7\n")
-    done = run("train", "data=pairs_file", "data.train=bad.csv", folder=tmp_path)
+    done = run_program("train", "data=pairs_file", "data.train=bad.csv", folder=tmp_path)
     assert done.returncode == 1
     assert "bad.csv, row 2, column is_duplicate" in done.stderr
     (failed,) = runs(tmp_path)
@@ -214,8 +199,8 @@ def test_a_failing_run_is_marked_failed_and_keeps_its_parameters(tmp_path):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_marked_killed(signum, tmp_path):
-    process = launch("train", "training.epochs=1000", "training.patience=null", *SMALL, folder=tmp_path)
+def test_an_interrupted_run_is_marked_killed(signum, tmp_path, start_program):
+    process = start_program("train", "training.epochs=1000", "training.patience=null", *SMALL, folder=tmp_path)
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch 1:"):

@@ -3,10 +3,7 @@
 What it saw is kept as pictures in .ci/artifacts.
 """
 
-import os
 import re
-import subprocess
-import sys
 
 import mlflow
 import pytest
@@ -21,7 +18,7 @@ from experiments.pictures import browser_page, find_browser, open_charts, open_t
 
 if not find_browser():
     pytest.skip("there is no Chromium: apt-get install chromium", allow_module_level=True)
-pytestmark = needs_make
+pytestmark = [needs_make, pytest.mark.browser, pytest.mark.process, pytest.mark.slow]
 
 expect.set_options(timeout=60_000)  # milliseconds
 PICTURES = ROOT / ".ci" / "artifacts"
@@ -32,11 +29,11 @@ QUICK = ["training.epochs=2", "baselines=none"]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> str:
+def store(tmp_path_factory, run_program) -> str:
     """A store that holds a study of four small networks, trained here."""
     folder = tmp_path_factory.mktemp("store")
-    command = [sys.executable, "-m", "experiments.study", *STUDY, *SMALL, *QUICK]
-    subprocess.run(command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
+    done = run_program("study", *STUDY, *SMALL, *QUICK, folder=folder)
+    assert done.returncode == 0, done.stderr
     return f"sqlite:///{folder}/mlflow.db"
 
 

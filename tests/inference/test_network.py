@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -164,7 +162,7 @@ def test_a_round_trip_keeps_every_bit(bilstm, folder):
     assert json.loads((folder / "light.json").read_text())["format_version"] == 1
 
 
-def test_loading_and_encoding_bring_in_neither_keras_nor_tensorflow(folder):
+def test_loading_and_encoding_bring_in_neither_keras_nor_tensorflow(folder, run_python):
     program = (
         "import sys, pathlib, numpy as np\n"
         "from siamese.inference.network import NumpyNetwork\n"
@@ -173,8 +171,8 @@ def test_loading_and_encoding_bring_in_neither_keras_nor_tensorflow(folder):
         "light.encode(TokenIds(np.array([1, 2], np.int32), np.array([0, 2])))\n"
         "print(*{'keras', 'tensorflow', 'mlflow', 'pandas', 'scipy'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", program, folder], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "\n"
+    done = run_python("-c", program, folder)
+    assert (done.stdout, done.stderr) == ("\n", "")
 
 
 @pytest.mark.parametrize("name", ["light.json", "light.npz"])

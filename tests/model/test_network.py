@@ -1,10 +1,5 @@
 """The network as a whole: symmetric, trainable to the last weight, repeatable, and the same in another process."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -118,7 +113,10 @@ def test_the_same_seed_gives_bit_equal_weights(tower, build_network, train):
         assert np.array_equal(one, other) == (tower != "dense")
 
 
-def test_a_saved_network_scores_the_same_to_the_bit_in_a_fresh_process(tmp_path, build_network, train, vectorizer):
+@pytest.mark.slow
+def test_a_saved_network_scores_the_same_to_the_bit_in_a_fresh_process(
+    tmp_path, build_network, train, vectorizer, run_python
+):
     """Keras loads each tower and each similarity; trained for a step, so that no weight is where it started."""
     token_ids = vectorizer.encode([question for pair in QUESTIONS for question in pair])
     left, right = (token_ids.padded(np.arange(side, len(token_ids), 2)) for side in (0, 1))
@@ -133,15 +131,7 @@ def test_a_saved_network_scores_the_same_to_the_bit_in_a_fresh_process(tmp_path,
         folders[-1].mkdir()
         save_keras(network, folders[-1])
         expected.append(network.predict_on_batch([ids[0], ids[1]]))
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", FRESH_PROCESS, str(tmp_path / "ids.npy"), *map(str, folders)],
-        cwd=root,
-        env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_python("-c", FRESH_PROCESS, tmp_path / "ids.npy", *folders)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == [scores.tobytes().hex() for scores in expected]
     assert done.stderr == ""  # and nothing chatters

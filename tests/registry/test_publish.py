@@ -1,7 +1,5 @@
 """Publish: a detector is kept with its run; the alias moves to the model of a run, and to nothing else."""
 
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -153,7 +151,8 @@ def test_mlflow_itself_loads_and_asks_the_model(model_run, detector, questions):
     assert model.input_example.to_numpy().tolist() == [list(pair) for pair in questions]
 
 
-def test_serving_needs_no_tensorflow(model_run):
+@pytest.mark.slow
+def test_serving_needs_no_tensorflow(model_run, run_python):
     [output] = mlflow.get_run(model_run).outputs.model_outputs
     folder = mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")
     program = (
@@ -162,5 +161,5 @@ def test_serving_needs_no_tensorflow(model_run):
         "print(len(model.predict(pd.DataFrame([['a', 'b']], columns=['question1', 'question2']))))\n"
         "print(*{'tensorflow', 'keras'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", program, folder], capture_output=True, text=True, check=True)
+    done = run_python("-c", program, folder)
     assert done.stdout == "1\n\n"

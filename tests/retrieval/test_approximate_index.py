@@ -1,6 +1,5 @@
 """ApproximateIndex: its recall against exact search, vectors that come and go, and the file that keeps it."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -140,8 +139,8 @@ def test_without_the_library(monkeypatch):
         ApproximateIndex.build(GOOD)
 
 
-def test_imports_the_library_only_when_it_is_used():
+def test_imports_the_library_only_when_it_is_used(run_python):
     program = (
         "import sys, siamese.retrieval.approximate_index; print({'tensorflow', 'mlflow', 'faiss'} & set(sys.modules))"
     )
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"
+    assert run_python("-c", program).stdout == "set()\n"

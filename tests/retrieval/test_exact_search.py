@@ -1,8 +1,5 @@
 """Search: exact against every inner product, ties and edges by hand."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -151,7 +148,7 @@ def test_refused(queries, vectors, k, message):
         exact_top(queries, vectors, k)
 
 
-def test_imports_nothing_heavy():
+def test_imports_nothing_heavy(run_python):
     heavy = "{'tensorflow', 'keras', 'mlflow', 'faiss'}"
     program = f"import sys, siamese.retrieval.exact_search; print({heavy} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"
+    assert run_python("-c", program).stdout == "set()\n"

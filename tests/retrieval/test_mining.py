@@ -1,7 +1,5 @@
 """Mining: against the similarity of every pair, for each similarity; repeats, and thresholds that can be afforded."""
 
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
@@ -123,7 +121,7 @@ def test_refused(detector, questions):
         affordable_threshold(detector.network, np.ones((3, 8), np.float32), 0.5, 0)
 
 
-def test_imports_nothing_heavy():
+def test_imports_nothing_heavy(run_python):
     heavy = "{'tensorflow', 'keras', 'mlflow', 'faiss', 'hydra'}"
     program = f"import sys, siamese.retrieval.mining, siamese.retrieval.clusters; print({heavy} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"
+    assert run_python("-c", program).stdout == "set()\n"

@@ -1,8 +1,6 @@
 """Collection: answers against the similarity of every question, additions, deletions, and the folder that keeps it."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pyarrow as pa
@@ -178,7 +176,7 @@ def test_refused(collection, detector, questions):
         collection.search(ASKED, top=0)
 
 
-def test_imports_nothing_heavy():
+def test_imports_nothing_heavy(run_python):
     heavy = "{'tensorflow', 'keras', 'mlflow', 'faiss', 'hydra', 'scipy'}"
     program = f"import sys, siamese.retrieval.question_index; print({heavy} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"
+    assert run_python("-c", program).stdout == "set()\n"

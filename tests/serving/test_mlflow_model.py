@@ -25,6 +25,7 @@ from siamese.serving.scoring_server import SIGNATURE
 PAIRS = [("how do i pay my bill", "where can i pay the bill ?"), ("i lost my card", "how do i cook rice")]
 URI = "models:/served@champion"
 PATIENCE = 120  # seconds
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,7 @@ def new_database(programs):
         shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 def test_two_first_users_of_a_fresh_store_at_once(tmp_path):
     """Processes of their own, both waiting for the same moment; without a lock the database is ruined for good."""
     uri, start = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "start"
@@ -137,6 +138,7 @@ def work_at_once(uris: dict[str, str], artifacts: Path, folder: Path, runs: int)
     assert {worker.name: worker.exitcode for worker in workers} == dict.fromkeys(uris, 0)
 
 
+@pytest.mark.slow
 def test_first_users_at_once_make_one_store_together(new_database, tmp_path):
     uri = new_database("fresh")
     artifacts = tmp_path / "artifacts"
@@ -148,6 +150,7 @@ def test_first_users_at_once_make_one_store_together(new_database, tmp_path):
     assert sorted(run.info.run_name for run in found) == [f"worker{number} 0" for number in range(WORKERS)]
 
 
+@pytest.mark.slow
 @needs_make
 def test_workers_at_once_lose_nothing_and_double_nothing(new_database, tmp_path):
     """Four write to the database, one to the server that `make server` starts; all read the same afterwards."""
@@ -184,6 +187,7 @@ def assert_whole(client: mlflow.MlflowClient, workers: list[str], artifacts: Pat
     assert len({run.data.tags["process"] for run in found.values()}) == len(workers)
 
 
+@pytest.mark.slow
 def test_a_store_that_is_not_there_is_told_without_its_password(new_database):
     uri = new_database("other").replace("mlflow@/other", "mlflow:secret@/nothing")
     with pytest.raises(ValueError, match=r"cannot open the tracking store .*\*\*\*@/nothing.* does not exist") as told:
@@ -191,6 +195,7 @@ def test_a_store_that_is_not_there_is_told_without_its_password(new_database):
     assert "secret" not in str(told.value)
 
 
+@pytest.mark.slow
 def test_an_experiment_keeps_its_artifacts_in_one_place(new_database, tmp_path):
     uri = new_database("places")
     connect(uri, "tests", str(tmp_path / "first"))

@@ -217,6 +217,7 @@ def compared() -> dict[str, tuple[Trained, Trained]]:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", ["dense adam", "bilstm sgd", "dense few"])
 def test_two_devices_learn_what_one_does(training, compared):
     """Losses, dev metrics and weights; by sgd too, because Adam would not notice gradients of another scale."""
@@ -228,6 +229,7 @@ def test_two_devices_learn_what_one_does(training, compared):
         np.testing.assert_allclose(other, mine, atol=NOISE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", ["dense adam", "bilstm sgd", "dense few"])
 def test_both_devices_end_with_the_same_weights_to_the_bit(training, compared):
     one, two = compared[training]
@@ -235,18 +237,21 @@ def test_both_devices_end_with_the_same_weights_to_the_bit(training, compared):
     assert two.copies_agree
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", ["dense adam", "bilstm sgd"])
 def test_two_devices_make_as_many_steps_as_one(training, compared):
     """A batch is shared, not doubled: 157 pairs in batches of 32 are 5 steps, in 3 epochs 15."""
     assert [each.steps for each in compared[training]] == [15, 15]
 
 
+@pytest.mark.slow
 def test_what_is_compared_has_learned(compared):
     one, _ = compared["dense adam"]
     assert one.losses[-1] < one.losses[0] - 0.1
     assert one.roc_auc[-1] > 0.7
 
 
+@pytest.mark.slow
 def test_two_hosts_agree_on_everything_and_learn_what_one_does():
     """The first host's dev metrics count on both, so both keep its best epoch, the second."""
     with socket.socket() as one, socket.socket() as other:
