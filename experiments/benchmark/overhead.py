@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -20,12 +21,9 @@ from experiments.benchmark.pairs import write_file
 from experiments.benchmark.result import Line, Result
 from siamese import tracking
 from siamese.commands.config_files import CONF
-from siamese.data.splits import question_components
 from siamese.evaluation.timing import in_turn, ratios
 from siamese.model.network import siamese_network, word_embedding
-from siamese.registry import latest
-from siamese.training.batches import PairBatches
-from siamese.training.loop import training_step
+from siamese.training.loop import passes
 
 
 def measure(
@@ -105,13 +103,12 @@ def measure(
     return Result([Line("tracked run", figures)], notes)
 
 
-class _Run:
+class _Run(NamedTuple):
     """Seconds of a run: wall time in all, training of each epoch, and evaluation between epochs."""
 
-    def __init__(self, wall: float, epochs: list[float], between: list[float]):
-        self.wall = wall
-        self.epochs = epochs
-        self.between = between
+    wall: float
+    epochs: list[float]
+    between: list[float]
 
 
 def _compose(overrides: Sequence[str], folder: Path, epochs: int) -> DictConfig:
@@ -131,12 +128,10 @@ def _tracked(cfg: DictConfig) -> _Run:
     """The program as the user runs it. The store tells when each epoch was logged, and how long it trained."""
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
-        training_run.run(cfg)
+        run_id = training_run.run(cfg).run_id
     wall = time.perf_counter() - started
-    noted = latest.find(cfg.tracking.uri)
-    assert noted is not None, "a training run that finishes notes its detector"
-    [pairs] = tracking.metric_history(noted[0], "data/train_pairs")
-    speed = tracking.metric_history(noted[0], "epoch/pairs_per_second")
+    [pairs] = tracking.metric_history(run_id, "data/train_pairs")
+    speed = tracking.metric_history(run_id, "epoch/pairs_per_second")
     epochs = [pairs.value / each.value for each in speed]
     return _Run(wall, epochs, (np.diff([each.seconds for each in speed]) - epochs[1:]).tolist())
 
@@ -152,21 +147,8 @@ def _bare(cfg: DictConfig) -> _Run:
     network = siamese_network(
         build(cfg.tower)(word_embedding(vectors.matrix, vectors.trainable)), build(cfg.similarity)()
     )
-    batches = PairBatches(
-        pairs,
-        vectorizer.encode(pairs.questions),
-        question_components(pairs, only_duplicates=True),
-        build(cfg.weighting)(pairs),
-        cfg.training.batch_size,
-        cfg.seed,
-    )
-    steps = cfg.training.epochs * len(batches)
-    optimizer = build(cfg.optimizer)(build(cfg.schedule), steps)
-    step = training_step(network, build(cfg.loss), optimizer, cfg.training.word_dropout)
-    seconds = []
-    for number in range(1, cfg.training.epochs + 1):
-        begun = time.perf_counter()
-        losses = [step(batch) for batch in batches.epoch(number)]
-        float(losses[-1])
-        seconds.append(time.perf_counter() - begun)
+    optimizer, weight = partial(build(cfg.optimizer), build(cfg.schedule)), build(cfg.weighting)(pairs)
+    settings = (cfg.seed, cfg.training.epochs, cfg.training.batch_size, cfg.training.word_dropout)
+    trained = passes(network, build(cfg.loss), optimizer, pairs, vectorizer.encode(pairs.questions), weight, *settings)
+    seconds = [each.seconds for each in trained]
     return _Run(time.perf_counter() - started, seconds, [])
