@@ -25,11 +25,13 @@ def run(cfg: "DictConfig") -> "Report":
     from siamese.data.folders import atomic_file
     from siamese.detector import Detector
     from siamese.evaluation.report import report, summary
+    from siamese.inference.runtime import import_plugins
     from siamese.registry.locate import locate
     from siamese.tracking.child_runs import is_there
 
     tracking.connect(**config["tracking"])
     found = locate(cfg.run, cfg.tracking.uri, cfg.tracking.experiment)
+    import_plugins(cfg.plugins)
     detector = Detector.load(found.folder)
     splits = instantiate(cfg.data, _convert_="all")()
     pairs = choose(splits, cfg.split)

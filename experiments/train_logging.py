@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from siamese import tracking
@@ -16,24 +15,19 @@ from siamese.evaluation import metrics
 from siamese.evaluation.calibration import SENTENCE_WIDTH, Calibration, verdict_sentence
 from siamese.evaluation.figures import learning_curves, level_areas
 from siamese.evaluation.report import Report, summary
-from siamese.inference.from_keras import numpy_network
 from siamese.model.levels import level_towers
 from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine
 from siamese.text.vectorizer import TokenIds
 from siamese.training.loop import Epoch, best_epoch
+from siamese.training.pipeline import Built
 
 SAMPLE_VERDICTS = 6
 
 
-def held_out(splits: PairSplits) -> dict[str, QuestionPairs]:
-    """Dev and, where there is one, test."""
-    return {name: pairs for name, pairs in splits.parts().items() if name != "train"}
-
-
 def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
     """The pairs, and how much of dev and test was seen in training."""
-    overlap = {name: question_overlap(splits.train, pairs) for name, pairs in held_out(splits).items()}
+    overlap = {name: question_overlap(splits.train, pairs) for name, pairs in splits.held_out().items()}
     tracking.log_data(splits, overlap, drawn_from)
     counts = ", ".join(f"{name} {len(pairs):,}" for name, pairs in splits.parts().items())
     print(f"{splits.name}: {counts} pairs, {splits.train.duplicate.mean():.0%} of train are duplicates", flush=True)
@@ -87,11 +81,15 @@ def track_identity(itself: np.ndarray, report: Report) -> None:
     tracking.log_metrics({"identical_scores_highest": float(highest.mean())}, "dev")
 
 
-def track_levels(network: keras.Model, token_ids: TokenIds, dev: QuestionPairs) -> None:
+def track_levels(built: Built, token_ids: TokenIds, dev: QuestionPairs) -> None:
     """How well the cosine at each level of the tower tells duplicates, from the word embedding to the output."""
+    towers = level_towers(built.network.get_layer("tower"))
+    if not towers:
+        print("note: the tower does not end its levels as those of this project do, so that they cannot be compared")
+        return
     areas = {}
-    for name, tower in level_towers(network.get_layer("tower")).items():
-        cosine = numpy_network(siamese_network(tower, Cosine())).score(token_ids, dev.left, dev.right)
+    for name, tower in towers.items():
+        cosine = built.runtime(siamese_network(tower, Cosine())).score(token_ids, dev.left, dev.right)
         areas[name] = metrics.values(metrics.pair_metrics(dev.duplicate, cosine, cosine, 0.5), len(dev))["roc_auc"]
     tracking.log_metrics(areas, "level")
     tracking.log_figure(level_areas(areas), "levels")

@@ -6,8 +6,8 @@ import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
-from dataclasses import dataclass, field
-from functools import cache, lru_cache, partial
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 
 import keras
 import numpy as np
@@ -21,15 +21,14 @@ from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
 from siamese.evaluation.baselines import PairScorer
 from siamese.evaluation.report import Report
-from siamese.inference.from_keras import numpy_network
-from siamese.model.network import siamese_network, word_embedding
 from siamese.registry import publish
 from siamese.registry.model_card import Training, model_card
 from siamese.retrieval.nearest_pairs import most_similar
-from siamese.text.vectorizer import Vectorizer
 from siamese.tracking.provenance import git
+from siamese.training import pipeline
 from siamese.training.devices import is_chief
-from siamese.training.loop import Epoch, fit
+from siamese.training.loop import Epoch
+from siamese.training.pipeline import Built
 
 NEIGHBOURS = 100  # of each question, that retrieval is measured on
 EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
@@ -91,57 +90,49 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         train_logging.track_data(splits, source.train)
         # first, so that a failure among them costs no training
         baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg)
-        keras.utils.set_random_seed(cfg.seed)
-        vectorizer = build(cfg.text)(splits.train.questions)
-        vectors = build(cfg.vectors)(vectorizer.vocabulary, vectorizer.size, cfg.seed)
-        with strategy.scope():
-            tower = build(cfg.tower)(word_embedding(vectors.matrix, vectors.trainable))
-            network = siamese_network(tower, build(cfg.similarity)())
-        tracking.log_metrics(
-            {"parameters": network.count_params(), "token_ids": vectorizer.size, "vectors_found": vectors.found},
-            "model",
-        )
-        print(f"{name}: {network.count_params():,} parameters, {vectorizer.size:,} token ids", flush=True)
-
-        token_ids = cache(lambda pairs: vectorizer.encode(pairs.questions))  # once, not once an epoch
-        # by the light network, so that what is reported is what the detector will answer, to the bit
-        evaluate = partial(
-            build(cfg.evaluation),
-            lambda pairs: numpy_network(network).score(token_ids(pairs), pairs.left, pairs.right),
-            seed=cfg.seed,
-        )
-        history = fit(
-            network,
-            build(cfg.loss),
-            partial(build(cfg.optimizer), build(cfg.schedule)),
-            splits.train,
-            token_ids(splits.train),
-            build(cfg.weighting)(splits.train),
+        built = pipeline.build(
+            splits.train.questions,
             cfg.seed,
-            lambda: evaluate({"dev": splits.dev}, bootstrap_repeats=0, retrieval=False)[1]["dev"].metrics,
-            partial(train_logging.track_epoch, after_epoch),
+            strategy,
+            text=build(cfg.text),
+            vectors=build(cfg.vectors),
+            tower=build(cfg.tower),
+            similarity=build(cfg.similarity),
+        )
+        parameters, ids = built.network.count_params(), built.vectorizer.size
+        tracking.log_metrics(
+            {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}, "model"
+        )
+        print(f"{name}: {parameters:,} parameters, {ids:,} token ids", flush=True)
+        if built.note:
+            print(built.note, flush=True)
+
+        trained = pipeline.train_built(
+            built,
+            replace(splits, test=None) if job.trial else splits,
+            cfg.seed,
+            loss=build(cfg.loss),
+            weighting=build(cfg.weighting),
+            optimizer=partial(build(cfg.optimizer), build(cfg.schedule)),
+            evaluate=partial(build(cfg.evaluation), nearest=partial(_nearest, built)),
+            on_epoch=partial(train_logging.track_epoch, after_epoch),
             **config["training"],
         )
-        train_logging.track_history(history, config["training"]["monitor"])
-
-        calibration, reports = evaluate(
-            {"dev": splits.dev} if job.trial else train_logging.held_out(splits),
-            nearest=partial(_nearest, network, vectorizer),
-        )
-        train_logging.track_reports(reports, calibration)
+        reports = trained.reports
+        train_logging.track_history(trained.history, config["training"]["monitor"])
+        train_logging.track_reports(reports, trained.calibration)
         if job.trial:
             return Trained(run_id, reports)
-        detector = Detector.from_network(network, vectorizer, calibration, reports["dev"].scores())
+        detector = Detector(trained.network, trained.vectorizer, trained.calibration, reports["dev"].scores())
         print(detector.threshold_note(), flush=True)
-        train_logging.track_identity(
-            detector.network.score(token_ids(splits.dev), splits.dev.left, splits.dev.left), reports["dev"]
-        )
-        train_logging.track_levels(network, token_ids(splits.dev), splits.dev)
-        cost = train_logging.track_cost(detector, token_ids(splits.dev))
-        cost |= {"parameters": network.count_params(), "seconds": sum(epoch.seconds for epoch in history)}
+        dev_ids = detector.vectorizer.encode(splits.dev.questions)
+        train_logging.track_identity(detector.network.score(dev_ids, splits.dev.left, splits.dev.left), reports["dev"])
+        train_logging.track_levels(built, dev_ids, splits.dev)
+        cost = train_logging.track_cost(detector, dev_ids)
+        cost |= {"parameters": parameters, "seconds": sum(epoch.seconds for epoch in trained.history)}
         settings, how = tracking.flatten(config), _how_to_repeat(job)
         about = Training(run_id, git("rev-parse", "HEAD"), how, settings, splits, reports, baselines, cost)
-        publish.log_detector(detector, network, _pairs_of(reports)[:EXAMPLE_PAIRS], model_card(detector, about))
+        publish.log_detector(detector, built.network, _pairs_of(reports)[:EXAMPLE_PAIRS], model_card(detector, about))
     publish.note_newest(run_id)
 
     train_logging.show(reports, baselines, cfg.seed)
@@ -171,10 +162,10 @@ def _pairs_of(reports: dict[str, Report]) -> list[tuple[str, str]]:
     return list(zip(table["question1"], table["question2"], strict=True))
 
 
-def _nearest(network: keras.Model, vectorizer: Vectorizer, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(built: Built, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Positions and similarities of the nearest others of each question, as `evaluate` takes them."""
-    light = numpy_network(network)
-    return most_similar(light, light.encode(vectorizer.encode(questions)), NEIGHBOURS)
+    network = built.runtime(built.network)
+    return most_similar(network, network.encode(built.vectorizer.encode(questions)), NEIGHBOURS)
 
 
 def _measure_baselines(splits: PairSplits, drawn_from: QuestionPairs, cfg: DictConfig) -> dict[str, dict[str, float]]:
@@ -200,8 +191,6 @@ def _run_baseline(
         tracking.log_data(splits, {}, drawn_from)
         tracking.set_tags(tags)
         score = fit_baseline(splits.train)
-        calibration, reports = instantiate(cfg.evaluation, _convert_="all")(
-            score, train_logging.held_out(splits), seed=cfg.seed
-        )
+        calibration, reports = instantiate(cfg.evaluation, _convert_="all")(score, splits.held_out(), seed=cfg.seed)
         train_logging.track_reports(reports, calibration)
     return {f"{split}/{metric}": value for split, report in reports.items() for metric, value in report.metrics.items()}

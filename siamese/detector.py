@@ -3,7 +3,8 @@
 A folder of plain files: `light.json` and `light.npz` (the network that answers), `vectorizer.json`,
 `detector.json` (format version, threshold, temperature, offset) and `dev_scores.npz` (what dev's pairs scored,
 so that a threshold can be chosen for another criterion later). Training adds `network.keras` for those who go on
-in Keras; it is never read here. Nothing in the folder is code, and loading runs none.
+in Keras. A network with layers that NumPy does not know answers through Keras: then `detector.json` says so, and
+`network.keras` takes the place of the first two. Nothing in the folder is code, and loading runs none.
 """
 
 import json
@@ -20,14 +21,17 @@ from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores, parse_criterion
 from siamese.inference.network import NumpyNetwork
+from siamese.inference.runtime import FILES, Runtime, load_network
 from siamese.text.vectorizer import Vectorizer
 
 if TYPE_CHECKING:
     import keras
 
+    from siamese.data.pairs import PairSplits
+    from siamese.evaluation.report import Report
+
 FORMAT_VERSION = 3
 OLDEST_FORMAT = 2  # without dev scores: its threshold cannot be chosen anew
-FILES = ("detector.json", "vectorizer.json", "light.json", "light.npz")
 DEV_SCORES = "dev_scores.npz"
 NAME_ON_DISK = {"criterion": "purpose"}  # of a field of Calibration; the name in detector.json since format 3
 
@@ -50,7 +54,7 @@ class Detector:
     """
 
     def __init__(
-        self, network: NumpyNetwork, vectorizer: Vectorizer, calibration: Calibration, dev: DevScores | None = None
+        self, network: Runtime, vectorizer: Vectorizer, calibration: Calibration, dev: DevScores | None = None
     ):
         self.network = network
         self.vectorizer = vectorizer
@@ -61,10 +65,36 @@ class Detector:
     def from_network(
         cls, network: "keras.Model", vectorizer: Vectorizer, calibration: Calibration, dev: DevScores | None = None
     ) -> "Detector":
-        """The detector that a trained Keras network makes, with a copy of its weights."""
-        from siamese.inference.from_keras import numpy_network  # brings in TensorFlow, which only training has
+        """The detector that a trained Keras network makes.
 
-        return cls(numpy_network(network), vectorizer, calibration, dev)
+        It has a copy of the weights, unless it answers through Keras: then the network is its own from now on.
+        """
+        import siamese.model.quiet_tensorflow  # noqa: F401
+        from siamese.inference.keras_network import choose_runtime
+
+        runtime, _ = choose_runtime(network)
+        return cls(runtime(network), vectorizer, calibration, dev)
+
+    @classmethod
+    def train(cls, splits: "PairSplits", **choices: Any) -> "Detector":
+        """Train a network on the training pairs, and choose its epoch, threshold and calibration on dev.
+
+        Test is not read; `evaluate` measures on it. Nothing is tracked: for that there is `experiments.train`, which
+        runs the same pipeline. A note is warned of where the network has to answer through Keras.
+
+        Args:
+            splits: from `pair_file`, `corpus` and the other functions of `siamese.data.sources`.
+            choices: seed, epochs, batch_size, tower, similarity, loss and whatever else `siamese.training.pipeline`
+                takes; what is left out is as in conf/config.yaml.
+
+        Raises:
+            ValueError: a choice is out of its range.
+        """
+        import siamese.model.quiet_tensorflow  # noqa: F401
+        from siamese.training.pipeline import train
+
+        trained = train(replace(splits, test=None), **choices)
+        return cls(trained.network, trained.vectorizer, trained.calibration, trained.reports["dev"].scores())
 
     def encode(self, questions: Sequence[str]) -> np.ndarray:
         """Embeddings `float32[questions, dimension]` of texts.
@@ -84,6 +114,18 @@ class Detector:
     def score(self, pairs: QuestionPairs) -> np.ndarray:
         """Similarities `float32[pairs]` of a table of pairs."""
         return self.network.score(self.vectorizer.encode(pairs.questions), pairs.left, pairs.right)
+
+    def evaluate(self, pairs: QuestionPairs, seed: int = 0, bootstrap_repeats: int = 1000) -> "Report":
+        """Metrics with 95 % intervals, and the verdict on each pair, at the detector's threshold.
+
+        Args:
+            pairs: labelled ones, that neither training nor the choice of the threshold has seen.
+            seed: of the bootstrap.
+            bootstrap_repeats: resamples for the intervals; 0 for no intervals.
+        """
+        from siamese.evaluation.report import report  # brings in pandas
+
+        return report(pairs, self.score(pairs), self.calibration, seed, bootstrap_repeats)
 
     def probability(self, similarity: np.ndarray) -> np.ndarray:
         """Calibrated probabilities `float64[pairs]` of "duplicate" that belong to similarities.
@@ -150,15 +192,16 @@ class Detector:
             f"{chosen.recall:.4f} ({len(self.dev):,} dev pairs, false alarms: {alarms.sum():,} of {len(alarms):,})"
         )
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write the folder, whole or not at all; a detector that is there already is replaced.
 
         Raises:
             ValueError: the folder holds something else.
         """
         calibration = {NAME_ON_DISK.get(name, name): value for name, value in asdict(self.calibration).items()}
-        state: dict[str, Any] = {"format_version": FORMAT_VERSION, "calibration": calibration, "dev": None}
-        with atomic_folder(folder, lambda old: (old / "detector.json").is_file()) as new:
+        state: dict[str, Any] = {"format_version": FORMAT_VERSION, "runtime": self.network.name}
+        state |= {"calibration": calibration, "dev": None}
+        with atomic_folder(Path(folder).expanduser(), lambda old: (old / "detector.json").is_file()) as new:
             self.network.save(new)
             (new / "vectorizer.json").write_text(self.vectorizer.to_json(), encoding="utf-8")
             if self.dev is not None:
@@ -178,16 +221,16 @@ class Detector:
                 URI see `siamese.registry.locate.load`.
 
         Raises:
-            ValueError: the folder is not there, is no detector, is of another format, or its files do not fit
-                together.
+            ValueError: the folder is not there, is no detector, is of another format, its files do not fit together,
+                or it has layers of a module that is not imported.
         """
         folder = Path(source).expanduser()
         if not folder.is_dir():
             raise ValueError(f"{folder} is no folder; for a run or a registry URI use siamese.registry.locate.load")
         folder = detector_folder(folder)
-        calibration, dev = _read_choice(folder)
+        runtime, calibration, dev = _read_state(folder)
         vectorizer = Vectorizer.from_json((folder / "vectorizer.json").read_text(encoding="utf-8"))
-        network = NumpyNetwork.load(folder)
+        network = load_network(runtime, folder)
         if vectorizer.size != network.vocabulary:
             raise ValueError(
                 f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, "
@@ -202,11 +245,10 @@ def detector_folder(folder: Path) -> Path:
     return inside if inside.is_dir() else folder
 
 
-def _read_choice(folder: Path) -> tuple[Calibration, DevScores | None]:
-    """Calibration and dev scores of a detector's folder, if its format can be read and no file is missing."""
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if "detector.json" in missing:
-        raise ValueError(f"{folder} is not a saved detector: it has no {', '.join(missing)}")
+def _read_state(folder: Path) -> tuple[str, Calibration, DevScores | None]:
+    """Runtime, calibration and dev scores of a detector's folder, if its format can be read and no file is missing."""
+    if not (folder / "detector.json").is_file():
+        raise ValueError(f"{folder} is not a saved detector: it has no detector.json")
     try:
         state = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
         version = state["format_version"]
@@ -216,13 +258,16 @@ def _read_choice(folder: Path) -> tuple[Calibration, DevScores | None]:
             raise ValueError(
                 f"{folder} has format {version}, this program reads formats {OLDEST_FORMAT} to {FORMAT_VERSION}; {remedy}"
             )
+        runtime = state.get("runtime", NumpyNetwork.name)
+        files = ("vectorizer.json", *FILES[runtime])
         in_memory = {on_disk: name for name, on_disk in NAME_ON_DISK.items()}
         calibration = Calibration(**{in_memory.get(name, name): value for name, value in state["calibration"].items()})
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as problem:
         raise ValueError(f"{folder / 'detector.json'} holds no calibration: {problem!r}") from None
+    missing = [name for name in files if not (folder / name).is_file()]
     if missing:
         raise ValueError(f"{folder} is not a saved detector: it has no {', '.join(missing)}")
-    return calibration, _read_dev_scores(folder, state.get("dev"))
+    return runtime, calibration, _read_dev_scores(folder, state.get("dev"))
 
 
 def _read_dev_scores(folder: Path, counts: dict[str, Any] | None) -> DevScores | None:

@@ -17,9 +17,9 @@ from siamese.training.loop import fit
 from siamese.training.optimizers import adam, constant
 
 TOWER_OPTIONS = {
-    "dense": {"units": [6], "pooling": ["mean", "max"]},
-    "conv1d": {"filters": [5], "kernel_sizes": [1, 2, 3]},
-    "bilstm": {"units": [4]},
+    "dense": {"units": [6], "pooling": ["mean", "max"], "skip": False},
+    "conv1d": {"filters": [5], "kernel_sizes": [1, 2, 3], "pooling": ["max"], "skip": False},
+    "bilstm": {"units": [4], "pooling": ["max"], "skip": False},
 }
 
 

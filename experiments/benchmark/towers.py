@@ -35,7 +35,7 @@ class MeasuredTower:
         own: dict[str, Any] = {"units": [self.units]}
         if self.kind == "conv1d":
             own = {"filters": [self.units], "kernel_sizes": self.kernel_sizes}
-        return getattr(towers, self.kind)(words, pooling=[self.pooling], **own)
+        return getattr(towers, self.kind)(words, pooling=[self.pooling], skip=False, **own)
 
     def network(self, vocabulary: int, width: int, seed: int) -> keras.Model:
         """The tower in a network with cosine similarity, its weights random."""

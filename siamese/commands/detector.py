@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from siamese.detector import Detector
+from siamese.inference.runtime import import_plugins
 from siamese.registry.locate import from_settings
 
 
@@ -11,12 +12,13 @@ def chosen(settings: dict[str, Any], show_threshold: bool = False) -> Detector:
     """The detector of `run`, with its threshold for `threshold` and `prior` if one of them is given.
 
     Args:
-        settings: with run, threshold, prior, tracking.uri and tracking.experiment, as `command_line` gives them.
+        settings: with run, plugins, threshold, prior, tracking.uri and tracking.experiment, as `command_line` gives them.
         show_threshold: whether to print on stderr what a threshold other than the trained one was chosen for.
 
     Raises:
-        ValueError: there is no such detector, or it cannot serve this criterion.
+        ValueError: there is no such detector, it cannot serve this criterion, or a plugin cannot be imported.
     """
+    import_plugins(settings["plugins"])
     criterion = settings["threshold"], share(settings["prior"])
     detector = Detector.load(from_settings(settings).folder).at(*criterion)
     if show_threshold and criterion != (None, None):

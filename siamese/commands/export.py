@@ -30,10 +30,13 @@ from siamese.export.measuring import measure
 from siamese.export.readme import readme, table
 from siamese.export.sample import draw
 from siamese.export.writing import PRECISION, write_onnx, write_saved_models, write_tokenizer
+from siamese.inference.network import NumpyNetwork
+from siamese.inference.runtime import import_plugins
 from siamese.registry.locate import from_settings
 
 FORMATS = (*PRECISION, "saved_model")
 SHIPPED = "corpus"
+COMPARED = {"numpy": "the light network", "keras": "the detector"}  # what answers, by runtime
 
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
@@ -48,13 +51,17 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
     prior = share(settings["prior"])
     with atomic_folder(Path(settings["output"]), folder.is_export) as new:
         found = from_settings(settings)
+        import_plugins(settings["plugins"])
         trained = Detector.load(found.folder)
+        _check_formats(formats, trained)
         detector = trained.at(settings["threshold"], prior)
         sample = draw(trained, *labelled_pairs(settings, found.run_id), settings["sample_size"])
 
         text = write_tokenizer(detector.vectorizer, sample, new)
-        expected = {"the light network": sample.outputs(detector.network)}
-        exported = write_onnx(detector.network, formats, new)
+        exported, expected = [], {COMPARED[detector.network.name]: sample.outputs(detector.network)}
+        if isinstance(detector.network, NumpyNetwork):
+            exported = write_onnx(detector.network, formats, new)
+            shutil.copyfile(example.__file__, new / "example.py")
         if "saved_model" in formats:
             saved, expected["Keras"] = write_saved_models(found.folder, sample, new)
             exported += saved
@@ -66,13 +73,15 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
             "dimension": detector.network.dimension,
             "token_ids": detector.network.vocabulary,
             "similarity": detector.network.description["similarity"],
+            "formula": detector.network.comparison.formula.format(
+                **detector.network.description["similarity"]["config"]
+            ),
             "opset": onnx_graph.OPSET,
             "measured_on": sample.described(),
             "compared_with": list(expected),
             "models": measure(exported, expected, sample, new),
-            "versions": _versions("saved_model" in formats),
+            "versions": _versions(formats),
         }
-        shutil.copyfile(example.__file__, new / "example.py")
         (new / "README.md").write_text(readme(head), encoding="utf-8")
         folder.write_head(new, head)
     return head
@@ -98,15 +107,27 @@ def labelled_pairs(settings: dict[str, Any], run_id: str | None) -> tuple[str, Q
 
 def _formats(given: str | None) -> list[str]:
     formats = (given or "").split(",")
-    if "onnx" not in formats or not set(formats) <= set(FORMATS):
+    if not set(formats) & {"onnx", "saved_model"} or not set(formats) <= set(FORMATS):
         raise ValueError(
             f"formats must list onnx and any of {', '.join(FORMATS[1:])}, with commas between; got {given}"
         )
     return [each for each in FORMATS if each in formats]
 
 
-def _versions(with_keras: bool) -> dict[str, str]:
-    names = ["onnx", "onnxruntime", "tokenizers", "numpy", *(["keras", "tensorflow"] if with_keras else [])]
+def _check_formats(formats: list[str], detector: Detector) -> None:
+    """Raise ValueError unless ONNX is among the formats of a detector that NumPy runs, and of no other one."""
+    by_numpy = isinstance(detector.network, NumpyNetwork)
+    if by_numpy and "onnx" not in formats:
+        raise ValueError(f"formats must list onnx, which the others are compared with; got {','.join(formats)}")
+    if not by_numpy and formats != ["saved_model"]:
+        raise ValueError(
+            "this detector has layers that only Keras knows, so there is no ONNX model of it; give formats=saved_model"
+        )
+
+
+def _versions(formats: list[str]) -> dict[str, str]:
+    names = ["onnx", "onnxruntime"] if "onnx" in formats else []
+    names += ["tokenizers", "numpy", *(["keras", "tensorflow"] if "saved_model" in formats else [])]
     return {name: importlib.metadata.version(name) for name in names}
 
 

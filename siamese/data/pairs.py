@@ -141,6 +141,10 @@ class PairSplits:
         parts = {"train": self.train, "dev": self.dev}
         return parts if self.test is None else {**parts, "test": self.test}
 
+    def held_out(self) -> dict[str, QuestionPairs]:
+        """Dev and, where there is one, test."""
+        return {name: pairs for name, pairs in self.parts().items() if name != "train"}
+
 
 def question_key(question: str) -> str:
     """The key under which two texts are the same question: Unicode form, case and spacing do not count.

@@ -20,14 +20,14 @@ CORPORA = Path(__file__).parent / "corpora"
 
 
 def corpus(
-    languages: Sequence[str],
-    split: str,
-    dev: float,
-    test: float | None,
-    duplicates_per_question: float,
-    duplicate_share: float,
-    hard_negative_share: float,
-    seed: int,
+    languages: Sequence[str] = ("en",),
+    split: str = "intent",
+    dev: float = 0.1,
+    test: float | None = 0.1,
+    duplicates_per_question: float = 2.5,
+    duplicate_share: float = 0.37,
+    hard_negative_share: float = 0.5,
+    seed: int = 0,
 ) -> PairSplits:
     """Pairs from the question corpora that ship with the project.
 
@@ -66,17 +66,17 @@ def corpus(
 
 def intent_file(
     path: str,
-    text: str,
-    intent: str,
-    topic: str | None,
-    split: str,
-    dev: float,
-    test: float | None,
-    duplicates_per_question: float,
-    duplicate_share: float,
-    hard_negative_share: float,
-    on_bad_row: str,
-    seed: int,
+    text: str = "text",
+    intent: str = "intent",
+    topic: str | None = None,
+    split: str = "intent",
+    dev: float = 0.1,
+    test: float | None = 0.1,
+    duplicates_per_question: float = 2.5,
+    duplicate_share: float = 0.37,
+    hard_negative_share: float = 0.5,
+    on_bad_row: str = "error",
+    seed: int = 0,
 ) -> PairSplits:
     """Pairs from a file of questions with intents.
 
@@ -103,14 +103,14 @@ def intent_file(
 
 def pair_file(
     train: str,
-    left: str,
-    right: str,
-    label: str,
-    dev: str | float,
-    test: str | float | None,
-    split: str,
-    on_bad_row: str,
-    seed: int,
+    left: str = "question1",
+    right: str = "question2",
+    label: str = "is_duplicate",
+    dev: str | float = 0.1,
+    test: str | float | None = 0.1,
+    split: str = "question",
+    on_bad_row: str = "error",
+    seed: int = 0,
     label_scale: float = 1.0,
 ) -> PairSplits:
     """Labeled pairs from one file that is split, or from separate files for dev and test.

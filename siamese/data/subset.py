@@ -7,7 +7,7 @@ import numpy as np
 from siamese.data.pairs import PairSplits
 
 
-def sample(splits: PairSplits, seed: int, pairs: int | None) -> PairSplits:
+def sample(splits: PairSplits, seed: int, pairs: int | None = None) -> PairSplits:
     """Draw training pairs at random; dev and test stay whole.
 
     Samples of one seed are nested: a smaller one is part of every larger one, so a learning curve shows the effect of

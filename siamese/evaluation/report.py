@@ -79,9 +79,9 @@ def report(
 def evaluate(
     score: Callable[[QuestionPairs], np.ndarray],
     parts: dict[str, QuestionPairs],
-    threshold: str | float,
-    seed: int,
-    bootstrap_repeats: int,
+    threshold: str | float = "best_accuracy",
+    seed: int = 0,
+    bootstrap_repeats: int = 1000,
     retrieval: bool = False,
     nearest: Nearest | None = None,
 ) -> tuple[Calibration, dict[str, Report]]:

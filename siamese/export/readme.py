@@ -3,8 +3,6 @@
 from typing import Any
 
 from siamese.evaluation.tables import markdown
-from siamese.inference.parts import part_of_kind
-from siamese.inference.similarities import Similarity
 
 COLUMNS = ("file", "MB", "difference", "ROC AUC", "ROC AUC lost, 95 % interval", "speed")
 BUCKETS = """   A word that is not in the vocabulary has the id {first_bucket} + CRC-32 of its UTF-8 bytes modulo {oov_buckets}
@@ -12,8 +10,19 @@ BUCKETS = """   A word that is not in the vocabulary has the id {first_bucket} +
    normalizer, split it with its pre-tokenizer, and look each word up. `encode` gives these words {unknown}.
 """
 NO_BUCKETS = "   `encode` gives the ids; unknown tokens have the id {unknown}.\n"
+EXAMPLE = """ Two questions through `example.py`:
+
+    pip install onnxruntime=={onnxruntime} tokenizers=={tokenizers}
+    python example.py "How do I reset my PIN?" "I forgot my PIN"
+"""
+NO_EXAMPLE = " It has layers that only Keras knows, so there is no ONNX model of it.\n"
+ONNX = """The ONNX models use standard operators of opset {opset}. All compute in float32; in `*_float16` and `*_int8` the
+weights are stored smaller.
+"""
+AGAINST_ONNX = """; "ROC AUC lost" is against `network.onnx` on the same pairs, with the interval of a paired bootstrap;
+"speed" is against the float32 ONNX model, in processor time of one thread."""
 SAVED_MODEL = """
-`tower/` and `network/` are TensorFlow SavedModels whose signature `serving_default` has the same inputs and outputs:
+`tower/` and `network/` are TensorFlow SavedModels whose signature `serving_default` has these inputs and outputs:
 
     network = tensorflow.saved_model.load("network")
     network.signatures["serving_default"](left=left, right=right)["similarity"]
@@ -26,15 +35,12 @@ def readme(head: dict[str, Any]) -> str:
     Args:
         head: the content of export.json, see siamese/commands/export.py.
     """
-    text, verdict, data, similarity = (head[name] for name in ("text", "verdict", "measured_on", "similarity"))
-    formula = part_of_kind(Similarity, similarity["layer"], "similarity").formula.format(**similarity["config"])
+    text, verdict, data = (head[name] for name in ("text", "verdict", "measured_on"))
+    has_onnx = "onnx" in head["versions"]
+    tower, network = ("tower*.onnx", "network*.onnx") if has_onnx else ("tower/", "network/")
     return f"""# Do two questions ask the same thing?
 
-A trained detector, exported from {head["source"]}. Two questions through `example.py`:
-
-    pip install onnxruntime=={head["versions"]["onnxruntime"]} tokenizers=={head["versions"]["tokenizers"]}
-    python example.py "How do I reset my PIN?" "I forgot my PIN"
-
+A trained detector, exported from {head["source"]}.{EXAMPLE.format(**head["versions"]) if has_onnx else NO_EXAMPLE}
 ## From text to token ids
 
 1. `tokenizer.json` is read by every binding of Hugging Face's tokenizers (Rust, Python, Node and others).
@@ -47,14 +53,12 @@ A trained detector, exported from {head["source"]}. Two questions through `examp
 
 | file | input | output |
 |---|---|---|
-| `tower*.onnx` | `questions` int32[batch, length] | `embedding` float32[batch, {head["dimension"]}] |
-| `network*.onnx` | `left` int32[batch, left_length], `right` int32[batch, right_length] | `similarity` float32[batch] |
+| `{tower}` | `questions` int32[batch, length] | `embedding` float32[batch, {head["dimension"]}] |
+| `{network}` | `left` int32[batch, left_length], `right` int32[batch, right_length] | `similarity` float32[batch] |
 
 Batch and lengths are free, from 1 on. Ids lie in [0, {head["token_ids"]}). The similarity of two embeddings u, v is
-{formula}. It lies in [0, 1] and does not depend on their order.
-The ONNX models use standard operators of opset {head["opset"]}. All compute in float32; in `*_float16` and `*_int8` the
-weights are stored smaller.
-{SAVED_MODEL if "tensorflow" in head["versions"] else ""}
+{head["formula"]}. It lies in [0, 1] and does not depend on their order.
+{ONNX.format(**head) if has_onnx else ""}{SAVED_MODEL if "tensorflow" in head["versions"] else ""}
 ## Verdict
 
 "Duplicate" from similarity {verdict["threshold"]:.6g} on (chosen for: {verdict["criterion"] or "not noted"}). The probability of
@@ -69,8 +73,7 @@ On {data["pairs"]:,} pairs, {data["duplicates"]:,} of them duplicates: {data["na
 {table(head)}
 
 "difference" is the largest one from {" and from ".join(head["compared_with"])}, of embeddings above 1 as a share of the
-largest number; "ROC AUC lost" is against `network.onnx` on the same pairs, with the interval of a paired bootstrap;
-"speed" is against the float32 ONNX model, in processor time of one thread.
+largest number{AGAINST_ONNX if has_onnx else "."}
 
 `export.json` holds all this for programs, with the SHA-256 of each file.
 """

@@ -9,7 +9,7 @@ from siamese.data.pairs import QuestionPairs
 from siamese.detector import Detector
 from siamese.export import runners
 from siamese.export.agreement import TOLERANCE
-from siamese.inference.network import NumpyNetwork
+from siamese.inference.runtime import Runtime
 from siamese.text.vectorizer import TokenIds
 
 OWN_DEV = "The network was not trained on them, but its epoch and its threshold were chosen on them."
@@ -42,7 +42,7 @@ class Sample:
         rows = [np.arange(len(self.token_ids))] if part == "tower" else [self.pairs.left, self.pairs.right]
         return runners.batches(self.token_ids, *(each[:most] for each in rows))
 
-    def outputs(self, network: NumpyNetwork) -> dict[str, np.ndarray]:
+    def outputs(self, network: Runtime) -> dict[str, np.ndarray]:
         """The outputs of the network: embeddings of the questions, similarities of the pairs."""
         embeddings = network.encode(self.token_ids)
         similarity = network.similarity(embeddings[self.pairs.left], embeddings[self.pairs.right])

@@ -7,30 +7,16 @@ import numpy as np
 import tensorflow as tf
 
 from siamese.export.runners import INPUTS, OUTPUT, Runner
-from siamese.model import similarity, towers  # noqa: F401 (importing them registers their layers)
 
 SIGNATURE = "serving_default"
 
 
-def load_keras(detector: Path) -> keras.Model:
-    """The Keras network in a detector's folder.
-
-    Raises:
-        ValueError: there is none.
-    """
-    file = detector / "network.keras"
-    if not file.is_file():
-        raise ValueError(
-            f"{detector} has no network.keras, which only training writes; export a run instead, "
-            "or leave saved_model out: formats=onnx,float16,int8"
-        )
-    return keras.saving.load_model(file)
-
-
 def part(network: keras.Model, name: str) -> keras.Model:
     """The "tower" of a network, or the whole "network"; its output is named as in ONNX."""
-    model = network.get_layer("tower") if name == "tower" else network
-    return keras.Model(model.inputs, {OUTPUT[name]: model.outputs[0]})
+    if name == "network":
+        return keras.Model(network.inputs, {OUTPUT[name]: network.outputs[0]})
+    questions = keras.Input((None,), dtype="int32", name=INPUTS[name][0])
+    return keras.Model(questions, {OUTPUT[name]: network.get_layer("tower")(questions)})
 
 
 def save(network: keras.Model, name: str, folder: Path) -> None:

@@ -70,8 +70,9 @@ def write_saved_models(detector: Path, sample: Sample, folder: Path) -> tuple[li
     """
     import siamese.model.quiet_tensorflow  # noqa: F401
     from siamese.export import saved_model
+    from siamese.inference.keras_network import load_keras
 
-    network = saved_model.load_keras(detector)
+    network = load_keras(detector)
     exported, expected = [], {}
     for part in runners.INPUTS:
         saved_model.save(network, part, folder / part)

@@ -34,7 +34,7 @@ def numpy_network(network: keras.Model) -> NumpyNetwork:
         UnknownLayerError: a layer is of a class that no registered part computes, or has settings that it does not compute.
     """
     description, weights = _describe(network)
-    return NumpyNetwork(description, {name: _array(weight) for name, weight in weights.items()})
+    return NumpyNetwork(description, {name: weight_array(weight) for name, weight in weights.items()})
 
 
 def save_keras(network: keras.Model, folder: Path) -> None:
@@ -46,7 +46,7 @@ def save_keras(network: keras.Model, folder: Path) -> None:
 def _describe(network: keras.Model) -> tuple[dict[str, Any], dict[str, keras.Variable]]:
     """The description, and the weights by the names of their arrays."""
     steps, weights = _tower(network.get_layer("tower"))
-    part, config, more = _read(Similarity, network.get_layer("similarity"))
+    part, config, more = read_part(Similarity, network.get_layer("similarity"))
     return {"tower": steps, "similarity": {"layer": part.__name__, "config": config}}, weights | more
 
 
@@ -77,7 +77,7 @@ def _tower(tower: keras.Model) -> tuple[list[dict[str, Any]], dict[str, keras.Va
         if type(layer) is keras.layers.Dropout and inputs:
             stands_for[layer.name] = inputs[0]
             continue
-        part, config, own = _read(Layer, layer)
+        part, config, own = read_part(Layer, layer)
         if not inputs and not issubclass(part, Embedding):
             raise UnknownLayerError(f"the layer {layer.name} reads no vectors of words")
         if issubclass(part, QuestionLayer):
@@ -106,7 +106,7 @@ def _check_positions(
         )
 
 
-def _read(base: type[P], layer: keras.layers.Layer) -> tuple[type[P], dict[str, Any], dict[str, keras.Variable]]:
+def read_part(base: type[P], layer: keras.layers.Layer) -> tuple[type[P], dict[str, Any], dict[str, keras.Variable]]:
     """What computes a Keras layer in NumPy, its settings, and its weights by the names of their arrays."""
     path = _import_path(layer)
     part = next((each for each in registered(base).values() if path in each.keras_classes), None)
@@ -133,7 +133,8 @@ def _import_path(layer: object) -> str:
     return f"{'keras.layers' if public else kind.__module__}.{kind.__qualname__}"
 
 
-def _array(weight: keras.Variable) -> np.ndarray:
+def weight_array(weight: keras.Variable) -> np.ndarray:
+    """A weight as `float32[...]`, copied once."""
     return np.array(weight.value.read_value(), np.float32)  # `convert_to_numpy` would copy it twice more
 
 

@@ -46,6 +46,8 @@ class NumpyNetwork:
         ValueError: a layer is unknown, or an array is missing, superfluous or of the wrong shape.
     """
 
+    name = "numpy"
+
     def __init__(self, description: dict[str, Any], arrays: Arrays):
         self.description, self.arrays = description, arrays
         unused = dict(arrays)

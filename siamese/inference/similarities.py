@@ -21,7 +21,7 @@ class Similarity(Part):
         unit: whether an embedding is scaled to length 1 to become a point.
     """
 
-    formula: ClassVar[str] = "what `network*.onnx` computes"
+    formula: ClassVar[str] = "what the whole network computes"
     unit: ClassVar[bool] = False
 
     def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -120,7 +120,7 @@ class Learned(Similarity):
 
     keras_classes = ("siamese.model.similarity.Learned",)
     settings = ("units",)
-    formula = "made by layers of its own, which only `network*.onnx` has"
+    formula = "made by layers of its own, which only the whole network has"
     unit = True
 
     def __init__(self, take: Take, dimension: int, /, units: Sequence[int]):

@@ -18,13 +18,17 @@ def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
 
     Returns:
         "0_word_embedding", "1", "2", … and "output", each `int32[batch, length]` -> `float32[batch, dimension]`;
-        all of them share the weights of `tower`.
+        all of them share the weights of `tower`. Nothing for a tower that is not made of packed words, levels
+        (`siamese.model.towers.drop` ends each) and pooling.
     """
-    packing = next(layer for layer in tower.layers if isinstance(layer, PackWords))
-    pooling = next(layer.pooling for layer in tower.layers if isinstance(layer, Pool))
-    mixes_words = any(getattr(layer, "mixes_words", False) for layer in tower.layers)
+    layers = getattr(tower, "layers", [])
+    packing = next((layer for layer in layers if isinstance(layer, PackWords)), None)
+    pooling = next((layer.pooling for layer in layers if isinstance(layer, Pool)), None)
+    ends = [layer for layer in layers if layer.name == "word_embedding" or layer.name.startswith("level_")]
+    if packing is None or pooling is None or len(ends) < 2:
+        return {}
+    mixes_words = any(getattr(layer, "mixes_words", False) for layer in layers)
     _, position, question = packing.output
-    ends = [layer for layer in tower.layers if layer.name == "word_embedding" or layer.name.startswith("level_")]
     towers = {}
     for number, layer in enumerate(ends):
         each_token_has_its_own = mixes_words and number > 0

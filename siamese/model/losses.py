@@ -11,7 +11,7 @@ Losses that ignore the matrix cause no computation of it. `check(similarity)` ra
 a similarity.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import keras
 from keras import ops
@@ -19,6 +19,7 @@ from keras import ops
 CLIP = 1e-7  # similarities are kept this far from 0 and 1 before a logarithm
 
 
+@runtime_checkable
 class Loss(Protocol):
     """The interface of a loss."""
 
@@ -27,6 +28,12 @@ class Loss(Protocol):
 
     def check(self, similarity: keras.layers.Layer) -> None:
         """Raise ValueError if the loss cannot train the similarity."""
+
+
+def check_loss(loss: Loss, similarity: keras.layers.Layer) -> None:
+    """Raise ValueError if a loss cannot train a similarity; one that is a function alone is not asked."""
+    if isinstance(loss, Loss):
+        loss.check(similarity)
 
 
 class BinaryCrossentropy:
@@ -113,7 +120,7 @@ class Ranking:
 
     def check(self, similarity: keras.layers.Layer) -> None:
         """Raise if the matrix is not computed by the similarity itself."""
-        if not similarity.matrix_is_similarity:
+        if not getattr(similarity, "matrix_is_similarity", False):
             raise ValueError(
                 f"loss=ranking cannot train similarity={type(similarity).__name__.lower()}: it compares all questions of "
                 "a batch by the cosine of their embeddings, which leaves the similarity's own layers untrained. "

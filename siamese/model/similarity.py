@@ -48,7 +48,7 @@ class Euclidean(keras.layers.Layer):
 
     matrix_is_similarity = True
 
-    def __init__(self, scale: float = 1.0, **kwargs):
+    def __init__(self, scale: float = 0.05, **kwargs):
         super().__init__(**kwargs)
         if not scale > 0:
             raise ValueError(f"similarity.scale must be above 0, got {scale}")
@@ -102,7 +102,7 @@ class Learned(keras.layers.Layer):
 
     matrix_is_similarity = False
 
-    def __init__(self, units: Sequence[int] = (256, 256), dropout: float = 0.0, **kwargs):
+    def __init__(self, units: Sequence[int] = (256, 256), dropout: float = 0.2, **kwargs):
         super().__init__(**kwargs)
         self.units = list(units)
         self.dropout = dropout

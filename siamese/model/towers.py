@@ -16,10 +16,10 @@ from siamese.model.lstm import BidirectionalLSTM
 def dense(
     word_embedding: keras.layers.Layer,
     units: Sequence[int] = (300,),
-    pooling: Sequence[str] = ("mean", "max"),
+    pooling: Sequence[str] = ("mean",),
     dropout: float = 0.0,
     normalization: str = "none",
-    skip: bool = False,
+    skip: bool = True,
 ) -> keras.Model:
     """Bag of words: ReLU layers over each word, then pooling over the words.
 
@@ -47,10 +47,10 @@ def conv1d(
     word_embedding: keras.layers.Layer,
     filters: Sequence[int] = (200,),
     kernel_sizes: Sequence[int] = (1, 2, 3),
-    pooling: Sequence[str] = ("max",),
+    pooling: Sequence[str] = ("mean",),
     dropout: float = 0.0,
     normalization: str = "none",
-    skip: bool = False,
+    skip: bool = True,
 ) -> keras.Model:
     """Convolutions of several widths, concatenated, then pooling over positions (Kim 2014).
 
@@ -74,10 +74,10 @@ def conv1d(
 def bilstm(
     word_embedding: keras.layers.Layer,
     units: Sequence[int] = (128,),
-    pooling: Sequence[str] = ("max",),
+    pooling: Sequence[str] = ("mean",),
     dropout: float = 0.0,
     normalization: str = "none",
-    skip: bool = False,
+    skip: bool = True,
 ) -> keras.Model:
     """Bidirectional LSTM, then pooling over time (Conneau et al. 2017, InferSent).
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import keras
 
 SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "tokenizers")
+KERAS_PACKAGES = ("keras", "tensorflow")  # that a detector needs too if it answers through Keras
 
 
 @defer_interrupts()
@@ -40,6 +41,7 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
     """
     from siamese.inference.from_keras import save_keras  # brings in TensorFlow, which only training has
 
+    packages = (*SERVING_PACKAGES, *KERAS_PACKAGES) if detector.network.name == "keras" else SERVING_PACKAGES
     frame = pd.DataFrame(example, columns=["question1", "question2"])
     package = Path(siamese.__file__).parent
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +56,7 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
             code_paths=[str(package)],
             signature=SIGNATURE,
             input_example=frame,
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in SERVING_PACKAGES],
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in packages],
         )
 
 

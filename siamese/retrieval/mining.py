@@ -15,7 +15,7 @@ import numpy as np
 
 from siamese.data.texts import Texts, factorize
 from siamese.detector import Detector
-from siamese.inference.network import NumpyNetwork
+from siamese.inference.runtime import Runtime
 from siamese.retrieval import embedding_space
 from siamese.retrieval.nearest_pairs import nearest_pairs
 from siamese.retrieval.radius_pairs import pairs_within
@@ -52,7 +52,7 @@ class DistinctTexts:
 
 
 def duplicates(
-    network: NumpyNetwork, texts: DistinctTexts, threshold: float, top_k: int, exact_max_questions: int
+    network: Runtime, texts: DistinctTexts, threshold: float, top_k: int, exact_max_questions: int
 ) -> Iterator[ScoredPairs]:
     """The pairs of rows whose similarity reaches the threshold, as they are found; `left` and `right` are rows.
 
@@ -76,7 +76,7 @@ def duplicates(
         yield replace(found, left=texts.first[found.left], right=texts.first[found.right])
 
 
-def _repeats(network: NumpyNetwork, texts: DistinctTexts, threshold: float) -> ScoredPairs:
+def _repeats(network: Runtime, texts: DistinctTexts, threshold: float) -> ScoredPairs:
     right = np.flatnonzero(texts.first[texts.number] != np.arange(len(texts.number)))
     text = texts.number[right]
     similarity = _similarity(network, texts.embeddings, text, text)
@@ -85,7 +85,7 @@ def _repeats(network: NumpyNetwork, texts: DistinctTexts, threshold: float) -> S
 
 
 def _near_duplicates(
-    network: NumpyNetwork, embeddings: np.ndarray, threshold: float, top_k: int, exact_max_questions: int
+    network: Runtime, embeddings: np.ndarray, threshold: float, top_k: int, exact_max_questions: int
 ) -> Iterator[ScoredPairs]:
     """Pairs of distinct texts, by their positions."""
 
@@ -102,7 +102,7 @@ def _near_duplicates(
     return nearest_pairs(embedding_space.principal(similarity, embeddings), top_k, exact, score, threshold)
 
 
-def affordable_threshold(network: NumpyNetwork, embeddings: np.ndarray, threshold: float, max_pairs: int) -> float:
+def affordable_threshold(network: Runtime, embeddings: np.ndarray, threshold: float, max_pairs: int) -> float:
     """The threshold, raised if needed until about `max_pairs` pairs of texts reach it.
 
     A threshold chosen where a third of the pairs are duplicates is far too low for all pairs of a collection. The
@@ -142,7 +142,7 @@ def affordable_threshold(network: NumpyNetwork, embeddings: np.ndarray, threshol
     return max(threshold, float(np.nextafter(too_much, np.float32(2))))
 
 
-def _similarity(network: NumpyNetwork, embeddings: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def _similarity(network: Runtime, embeddings: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Similarities `float32[pairs]` of pairs of positions, `int64[pairs]` each."""
     similarity = np.empty(len(left), np.float32)
     for start in range(0, len(left), PAIRS_AT_ONCE):

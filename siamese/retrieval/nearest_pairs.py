@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from siamese.inference.network import NumpyNetwork
+from siamese.inference.runtime import Runtime
 from siamese.inference.threads import cores, side_by_side
 from siamese.retrieval import embedding_space
 from siamese.retrieval.approximate_index import ApproximateIndex
@@ -55,7 +55,7 @@ def nearest_pairs(points: np.ndarray, top_k: int, exact: bool, score: Score, thr
             yield from each(score_some, starts[first : first + PARTS_AT_ONCE])
 
 
-def most_similar(network: NumpyNetwork, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def most_similar(network: Runtime, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest other questions of each question, most similar first, as `retrieval_metrics` takes them.
 
     Args:

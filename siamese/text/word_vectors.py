@@ -28,7 +28,7 @@ class WordVectors:
     found: float
 
 
-def random(vocabulary: Sequence[str], size: int, seed: int, width: int) -> WordVectors:
+def random(vocabulary: Sequence[str], size: int, seed: int, width: int = 300) -> WordVectors:
     """Random vectors.
 
     Args:

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import question_components
-from siamese.model.losses import Loss
+from siamese.model.losses import Loss, check_loss
+from siamese.model.similarity import Cosine
 from siamese.text.vectorizer import UNKNOWN, TokenIds
 from siamese.training.batches import PairBatch, PairBatches
 from siamese.training.devices import broadcast_from_chief, encode_sharded, has_several_hosts, require_same_on_all_hosts
@@ -60,18 +61,18 @@ def fit(
     evaluate: Callable[[], dict[str, float]],
     on_epoch: Callable[[Epoch], None],
     *,
-    epochs: int,
-    batch_size: int,
-    word_dropout: float,
-    monitor: str,
-    patience: int | None,
+    epochs: int = 4,
+    batch_size: int = 256,
+    word_dropout: float = 0.2,
+    monitor: str = "roc_auc",
+    patience: int | None = 2,
 ) -> list[Epoch]:
     """Train until the last epoch or until dev stops improving; keep the weights of the best epoch.
 
     Args:
         network: from `siamese_network`, made in the scope of one of the strategies of `siamese.training.devices` if
             not on one device; changed in place.
-        loss: from `siamese.model.losses`.
+        loss: from `siamese.model.losses`, or a function that is called as they are.
         optimizer: number of training steps -> optimizer.
         pairs, token_ids: the training pairs and the ids of their questions.
         weight: `float32[pairs]`, weights of the pairs.
@@ -97,7 +98,7 @@ def fit(
         raise ValueError(f"training.word_dropout must lie in [0, 1), got {word_dropout}")
     if patience is not None and patience < 1:
         raise ValueError(f"training.patience must be at least 1, or null for no early stopping; got {patience}")
-    loss.check(network.get_layer("similarity"))
+    check_loss(loss, network.get_layer("similarity"))
     strategy = network.distribute_strategy
     if has_several_hosts(strategy):
         same = {"pairs": pairs.digest(), "parameters": network.count_params(), "seed": seed}
@@ -176,6 +177,8 @@ def training_step(
     Network, optimizer and this step must be created under one `tf.distribute` strategy.
     """
     tower, similarity = network.get_layer("tower"), network.get_layer("similarity")
+    # a similarity of the user's own may compare pairs alone: then all with all are compared by their cosine
+    matrix = getattr(similarity, "matrix", Cosine().matrix)
     variables = network.trainable_variables
     optimizer.build(variables)
     strategy = network.distribute_strategy
@@ -190,7 +193,7 @@ def training_step(
             u, v = tf.gather(embeddings, left), tf.gather(embeddings, right)  # float32[batch, dimension]
             negative = tf.gather(group, left)[:, None] != tf.gather(group, right)[None, :]  # bool[batch, batch]
             # without use in the loss the matrix is pruned from the graph
-            each = loss(label, similarity(u, v, training=True), similarity.matrix(u, v), negative)
+            each = loss(label, similarity(u, v, training=True), matrix(u, v), negative)
             total = tf.reduce_sum(each * weight) / tf.maximum(tf.reduce_sum(weight), 1e-9)
             part = total / strategy.num_replicas_in_sync  # the optimizer sums the gradients of all devices
         optimizer.apply(tape.gradient(part, variables), variables)

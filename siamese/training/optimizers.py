@@ -62,22 +62,22 @@ class Scheduled(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * ops.minimum((step + 1.0) / self.warmup, 1.0) * self.decay(progress)
 
 
-def constant(peak: float, steps: int, warmup_share: float) -> Scheduled:
+def constant(peak: float, steps: int, warmup_share: float = 0.05) -> Scheduled:
     """Warm-up, then constant at `peak`."""
     return Scheduled(peak, steps, warmup_share, lambda progress: 1.0)
 
 
-def linear(peak: float, steps: int, warmup_share: float) -> Scheduled:
+def linear(peak: float, steps: int, warmup_share: float = 0.05) -> Scheduled:
     """Warm-up, then linear decay to 0."""
     return Scheduled(peak, steps, warmup_share, lambda progress: 1.0 - progress)
 
 
-def cosine(peak: float, steps: int, warmup_share: float) -> Scheduled:
+def cosine(peak: float, steps: int, warmup_share: float = 0.05) -> Scheduled:
     """Warm-up, then cosine decay to 0 (Loshchilov & Hutter 2017)."""
     return Scheduled(peak, steps, warmup_share, lambda progress: 0.5 * (1.0 + ops.cos(math.pi * progress)))
 
 
-def adam(schedule: Callable, steps: int, learning_rate: float) -> keras.optimizers.Optimizer:
+def adam(schedule: Callable, steps: int, learning_rate: float = 0.002) -> keras.optimizers.Optimizer:
     """Lazy Adam; `schedule` is one of the functions above without its arguments `peak` and `steps`."""
     return LazyAdam(schedule(learning_rate, steps))
 

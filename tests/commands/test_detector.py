@@ -6,7 +6,7 @@ from siamese.commands.detector import chosen
 from siamese.detector import Detector
 
 FIXTURE = "tests/fixtures/detector_format_3"
-SETTINGS = {"run": FIXTURE, "threshold": None, "prior": None, "tracking.uri": "sqlite:///mlflow.db",
+SETTINGS = {"run": FIXTURE, "plugins": None, "threshold": None, "prior": None, "tracking.uri": "sqlite:///mlflow.db",
             "tracking.experiment": "duplicate-questions"}  # fmt: skip
 
 

@@ -315,10 +315,15 @@ def test_an_error_leaves_the_older_export_as_it_was(here):
     assert leftovers(here) == ["out"]
 
 
-@pytest.mark.parametrize("formats", ["", "int8", "onnx,tflite", "onnx,", "saved_model"])
+@pytest.mark.parametrize("formats", ["", "int8", "onnx,tflite", "onnx,", "saved_model,int16"])
 def test_unknown_formats_are_refused(here, formats):
     with pytest.raises(ValueError, match="formats must list onnx and any of float16, int8, saved_model"):
         export.run(settings(f"formats={formats}"))
+
+
+def test_a_detector_that_numpy_runs_is_not_exported_without_onnx(here):
+    with pytest.raises(ValueError, match="formats must list onnx, which the others are compared with; got saved_model"):
+        export.run(settings("formats=saved_model"))
 
 
 def test_what_is_no_detector_and_what_lacks_keras_is_refused(here):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
 
-FIXED = {"cosine": Cosine, "euclidean": Euclidean, "manhattan": Manhattan}
+FIXED = {"cosine": Cosine, "euclidean": lambda: Euclidean(1.0), "manhattan": Manhattan}
 SCALES = (1e-8, 1e-3, 1.0, 1e3)
 U = np.array([[3.0, 4.0], [1.0, 0.0], [0.0, 0.0]], np.float32)
 V = np.array([[3.0, 0.0], [-1.0, 0.0], [3.0, 4.0]], np.float32)
@@ -84,7 +84,7 @@ def test_cosine_by_hand():
 
 def test_euclidean_by_hand():
     """Distances 4, 2 and 5: 1/5, 1/3 and 1/6."""
-    np.testing.assert_allclose(Euclidean()(U, V), [1 / 5, 1 / 3, 1 / 6], atol=1e-6)
+    np.testing.assert_allclose(Euclidean(1.0)(U, V), [1 / 5, 1 / 3, 1 / 6], atol=1e-6)
 
 
 def test_manhattan_by_hand():

@@ -33,6 +33,8 @@ def build(name: str, layers=(6,), **options) -> keras.Model:
     """A tower whose every weight is random: biases of 0 would hide what padding does."""
     matrix = np.random.default_rng(0).normal(size=(IDS, WIDTH))
     sizes = {"filters" if name == "conv1d" else "units": list(layers)}
+    pooling = ["mean", "max"] if name == "dense" else ["max"]
+    options = {"pooling": pooling, "skip": False} | options
     tower = getattr(towers, name)(word_embedding(matrix, trainable=True), **sizes, **options)
     generator = np.random.default_rng(1)
     tower.set_weights([generator.normal(size=weight.shape) for weight in tower.get_weights()])

@@ -100,7 +100,11 @@ class Setting:
         matrix = random(vectorizer.vocabulary, vectorizer.size, 0, 8).matrix
         with strategy.scope():
             words = word_embedding(matrix, trainable=True)
-            made = towers.dense(words, units=[6]) if tower == "dense" else towers.bilstm(words, units=[4])
+            options = {
+                "dense": {"units": [6], "pooling": ["mean", "max"]},
+                "bilstm": {"units": [4], "pooling": ["max"]},
+            }
+            made = getattr(towers, tower)(words, **options[tower], skip=False)
             self.network = siamese_network(made, Cosine())
         self.optimizers = []
 

@@ -1,0 +1,258 @@
+"""KerasNetwork: a trained network that answers through Keras, where it has layers that NumPy does not know.
+
+Slower than `NumpyNetwork`, with the same interface. Importing this brings in TensorFlow. One file holds the network,
+`network.keras`. Loading it runs no code of the file: layers come from Keras, from this project, or from modules that
+the user has imported; a module is never imported because the file names it.
+"""
+
+import json
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import siamese.model.similarity
+import siamese.model.towers  # noqa: F401 (importing them registers their layers)
+from siamese.inference.from_keras import UnknownLayerError, check, numpy_network, read_part, save_keras, weight_array
+from siamese.inference.parts import bind, take_array
+from siamese.inference.runtime import Runtime
+from siamese.inference.similarities import Similarity
+from siamese.text.vectorizer import TokenIds
+
+FILE = "network.keras"
+BATCH_TOKENS = 16_384
+PAIRS_AT_ONCE = 1_024
+PADDING_TOLERANCE = 1e-4
+ROUNDING = 1e-5  # that a similarity may leave [0, 1] by
+
+
+class KerasNetwork:
+    """A tower and a similarity in Keras.
+
+    Args:
+        network: from `siamese_network`; kept, not copied.
+
+    Attributes:
+        vocabulary: number of token ids.
+        dimension: width of an embedding.
+        comparison: tells the radius of a similarity that NumPy knows; the similarities themselves come from Keras.
+        description: {"similarity": {"layer", "config"}}, as in a `NumpyNetwork`.
+        arrays: the weights, by their number.
+
+    Raises:
+        ValueError: the tower has no embedding table.
+    """
+
+    name = "keras"
+
+    def __init__(self, network: keras.Model):
+        self._network = network
+        tower, similarity = network.get_layer("tower"), network.get_layer("similarity")
+        tables = [each.shape[0] for each in tower.weights if each.path.rsplit("/", 1)[-1] == "embeddings"]
+        if not tables:
+            raise ValueError("the tower has no embedding table; call the word_embedding that it is given")
+        self.vocabulary, self.dimension = tables[0], tower(np.ones((1, 1), np.int32)).shape[-1]
+        described, self.comparison = _comparison(similarity, self.dimension)
+        self.description: dict[str, Any] = {"similarity": described}
+        embedding = tf.TensorSpec([None, self.dimension], tf.float32)
+        self._encode = _compiled(tower, tf.TensorSpec([None, None], tf.int32))
+        self._similarity = _compiled(similarity, embedding, embedding)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The weights by their number in the network: names that Keras gives depend on what else a process built."""
+        return {f"{number:06d}": weight.numpy() for number, weight in enumerate(self._network.weights)}
+
+    def encode(self, token_ids: TokenIds) -> np.ndarray:
+        """Embeddings `float32[questions, dimension]`, in the order of `token_ids`.
+
+        Questions of one length are encoded together, so that no padding is computed, whatever the tower makes of it.
+
+        Raises:
+            ValueError: a token id lies outside the network's vocabulary.
+        """
+        ids = token_ids.values
+        if len(ids) and not (ids.min() >= 0 and ids.max() < self.vocabulary):
+            raise ValueError(
+                f"token ids must lie in [0, {self.vocabulary}), got {ids.min()} to {ids.max()}; "
+                "encode the texts with the vectorizer that the network was trained with"
+            )
+        embeddings = np.empty((len(token_ids), self.dimension), np.float32)
+        for rows in _same_length(token_ids.lengths):
+            embeddings[rows] = self._encode(token_ids.padded(rows))
+        return embeddings
+
+    def token_shares(self, token_ids: np.ndarray) -> None:
+        """None: an embedding of layers that are not known is no sum over the tokens."""
+
+    def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Similarities `float32[pairs]` in [0, 1] of embeddings, `float32[pairs, dimension]` each.
+
+        Raises:
+            ValueError: the similarity gives numbers outside [0, 1].
+        """
+        similarity = np.empty(len(left), np.float32)
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            similarity[part] = self._similarity(left[part], right[part])
+        outside = ~((similarity >= -ROUNDING) & (similarity <= 1 + ROUNDING))
+        if outside.any():
+            kind = self.description["similarity"]["layer"]
+            raise ValueError(f"the similarity {kind} gave {similarity[outside][0]}; it must lie in [0, 1]")
+        return similarity.clip(0, 1)
+
+    def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Similarities `float32[pairs]` of the questions `left[i]` and `right[i]`, each question encoded once.
+
+        Args:
+            token_ids: of the questions.
+            left, right: `int[pairs]`, positions among them.
+        """
+        embeddings = self.encode(token_ids)
+        similarity = np.empty(len(left), np.float32)
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            similarity[part] = self.similarity(embeddings[left[part]], embeddings[right[part]])
+        return similarity
+
+    def save(self, folder: Path) -> None:
+        """Write `network.keras` into an existing folder."""
+        save_keras(self._network, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> "KerasNetwork":
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: as `load_keras` does.
+        """
+        return cls(load_keras(folder))
+
+
+def choose_runtime(network: keras.Model) -> tuple[Callable[[keras.Model], Runtime], str]:
+    """What makes the runtime of a network: NumPy if it knows all layers, otherwise Keras.
+
+    Returns:
+        A function from this network, or one with the same layers, to its runtime; and a note for the user, "" for NumPy.
+
+    Raises:
+        ValueError: the network cannot be saved and loaded again, or its embeddings depend on padding.
+    """
+    try:
+        check(network)
+    except UnknownLayerError as problem:
+        _check_saving(network)
+        _check_padding(network.get_layer("tower"))
+        note = (
+            f"note: {problem}. The network answers through Keras instead of NumPy: a program starts in seconds, not in "
+            "0.3 s, and a pair takes about 20 ms, not 1 ms"
+        )
+        # it reads the weights where they are, so that one for all epochs is enough
+        runtime: Callable[[keras.Model], Runtime] = cache(KerasNetwork)
+        return runtime, note
+    return numpy_network, ""
+
+
+def load_keras(folder: Path) -> keras.Model:
+    """The Keras network of a detector's folder.
+
+    Raises:
+        ValueError: there is none, it cannot be read, or it has layers of modules that are not imported.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        raise ValueError(
+            f"{folder} has no {FILE}, which only training writes; export a run instead, "
+            "or leave saved_model out: formats=onnx,float16,int8"
+        )
+    try:
+        with zipfile.ZipFile(file) as archive:
+            config = json.loads(archive.read("config.json"))
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as problem:
+        raise ValueError(f"{file} is no network that Keras saved: {problem!r}") from None
+    missing = [each for each in _own_classes(config) if keras.saving.get_registered_object(each[0]) is None]
+    if missing:
+        names, modules = (list(dict.fromkeys(part)) for part in zip(*missing, strict=True))
+        raise ValueError(
+            f"{file} has the layers {', '.join(names)} of a package that is not imported; "
+            f"give plugins={','.join(modules)} (in Python: import it before Detector.load)"
+        )
+    try:
+        return keras.saving.load_model(file, compile=False, safe_mode=True)
+    except (TypeError, KeyError, OSError) as problem:
+        raise ValueError(f"{file} cannot be loaded: {problem}") from None
+
+
+def _check_saving(network: keras.Model) -> None:
+    """Raise where `load_keras` could not make the network again, in this process or in another one."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            config = keras.saving.serialize_keras_object(network)
+            unregistered = [name for name, _ in _own_classes(config) if ">" not in name]
+            if not unregistered:
+                keras.saving.deserialize_keras_object(config, safe_mode=True)
+    except (ValueError, TypeError, KeyError, NotImplementedError) as problem:
+        raise ValueError(f"the network cannot be saved and loaded again: {problem}") from None
+    if unregistered:
+        raise ValueError(
+            f"the layer class {unregistered[0]} is not registered, so a saved network cannot be loaded again; put "
+            '@keras.saving.register_keras_serializable("PACKAGE") above it'
+        )
+
+
+def _check_padding(tower: keras.Model) -> None:
+    """Raise where zeros behind a question change its embedding: batches are padded in training, but not here."""
+    alone, padded = (np.array(tower(np.array([question], np.int32))) for question in ([1, 1], [1, 1, 0, 0, 0]))
+    difference = np.abs(alone - padded).max()
+    if not difference <= PADDING_TOLERANCE:
+        raise ValueError(
+            f"zeros behind a question change its embedding by {difference:.2g}; the tower must leave out the places "
+            "where the token id is 0, for example by mask=keras.ops.not_equal(questions, 0)"
+        )
+
+
+def _comparison(similarity: keras.layers.Layer, dimension: int) -> tuple[dict[str, Any], Similarity]:
+    """{"layer", "config"} of a similarity, and its part; one of the user's own has a registered name and no radius."""
+    try:
+        part, config, weights = read_part(Similarity, similarity)
+    except UnknownLayerError:
+        return {"layer": keras.saving.get_registered_name(type(similarity)), "config": {}}, Similarity(
+            take_array, dimension
+        )
+    arrays = {name: weight_array(weight) for name, weight in weights.items()}
+    kind = part.__name__
+    return {"layer": kind, "config": config}, bind(Similarity, kind, config, dimension, arrays, similarity.name)
+
+
+def _own_classes(config: Any) -> Iterator[tuple[str, str]]:
+    """Registered name and module of each class, or function, in a saved config that is not part of Keras."""
+    if isinstance(config, dict):
+        module, name = config.get("module"), config.get("registered_name")
+        if module and name and "class_name" in config and module.partition(".")[0] not in ("keras", "builtins"):
+            yield name if config["class_name"] != "function" else config["config"], module
+        for value in config.values():
+            yield from _own_classes(value)
+    elif isinstance(config, list | tuple):
+        for value in config:
+            yield from _own_classes(value)
+
+
+def _compiled(layer: keras.layers.Layer, *signature: tf.TensorSpec) -> Callable[..., np.ndarray]:
+    """A layer as a function of arrays, traced once."""
+    traced = tf.function(lambda *inputs: layer(*inputs, training=False), input_signature=signature)
+    return lambda *inputs: traced(*map(tf.constant, inputs)).numpy()
+
+
+def _same_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """All questions, in parts of one length each and of about BATCH_TOKENS tokens."""
+    order = np.argsort(lengths, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
+        if len(rows):
+            size = max(1, BATCH_TOKENS // int(lengths[rows[0]]))
+            yield from (rows[start : start + size] for start in range(0, len(rows), size))

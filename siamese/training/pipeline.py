@@ -1,0 +1,176 @@
+"""Pipeline: from labelled pairs to a trained, calibrated network. `Detector.train` and experiments/train.py run it.
+
+The defaults of every argument, here and in what is called, are those of conf/config.yaml.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.weighting import uniform
+from siamese.evaluation import report
+from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.report import Report
+from siamese.inference.keras_network import choose_runtime
+from siamese.inference.runtime import Runtime
+from siamese.model.losses import BinaryCrossentropy, Loss, Ranking, WeightedSum
+from siamese.model.network import siamese_network, word_embedding
+from siamese.model.similarity import Cosine
+from siamese.model.towers import dense
+from siamese.text.vectorizer import Vectorizer
+from siamese.text.word_vectors import WordVectors, random
+from siamese.training.devices import single
+from siamese.training.loop import Epoch, fit
+from siamese.training.optimizers import adam, cosine
+
+LOSS = WeightedSum(BinaryCrossentropy(), Ranking())
+OPTIMIZER = partial(adam, cosine)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network that can be trained, with what turns texts into its token ids.
+
+    Attributes:
+        vectorizer: texts -> token ids.
+        vectors_found: share of the vocabulary whose word vectors came pretrained, in [0, 1].
+        network: tower and similarity in Keras, with their first weights.
+        runtime: the network -> what answers with its weights, NumPy or Keras.
+        note: for the user, why it is Keras; "" for NumPy.
+    """
+
+    vectorizer: Vectorizer
+    vectors_found: float
+    network: keras.Model
+    runtime: Callable[[keras.Model], Runtime]
+    note: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, and what was measured.
+
+    Attributes:
+        network: answers with the weights of the best epoch.
+        vectorizer: texts -> its token ids.
+        calibration: chosen on dev.
+        reports: of dev and, where there is one, of test.
+        history: of all epochs.
+    """
+
+    network: Runtime
+    vectorizer: Vectorizer
+    calibration: Calibration
+    reports: dict[str, Report]
+    history: list[Epoch]
+
+
+def build(
+    questions: Sequence[str],
+    seed: int = 0,
+    strategy: tf.distribute.Strategy | None = None,
+    *,
+    text: Callable[[Sequence[str]], Vectorizer] = Vectorizer.fit,
+    vectors: Callable[[Sequence[str], int, int], WordVectors] = random,
+    tower: Callable[[keras.layers.Layer], keras.Model] = dense,
+    similarity: Callable[[], keras.layers.Layer] = Cosine,
+) -> Built:
+    """The network before its first step of training.
+
+    Args:
+        questions: the training questions, each once; the vocabulary is learned from them.
+        seed: of the first weights.
+        strategy: from `siamese.training.devices`; None for one device.
+        text: questions -> vectorizer.
+        vectors: vocabulary, number of token ids and seed -> the first word vectors.
+        tower: word embedding -> a model of `int32[batch, length]` -> `float32[batch, dimension]`, 0 being padding.
+        similarity: makes a layer, `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
+
+    Raises:
+        ValueError: an argument is out of its range, or the network could not be saved.
+    """
+    keras.utils.set_random_seed(seed)
+    vectorizer = text(questions)
+    table = vectors(vectorizer.vocabulary, vectorizer.size, seed)
+    with (strategy or single()).scope():
+        network = siamese_network(tower(word_embedding(table.matrix, table.trainable)), similarity())
+    return Built(vectorizer, table.found, network, *choose_runtime(network))
+
+
+def train_built(
+    built: Built,
+    splits: PairSplits,
+    seed: int = 0,
+    *,
+    loss: Loss = LOSS,
+    weighting: Callable[[QuestionPairs], np.ndarray] = uniform,
+    optimizer: Callable[[int], keras.optimizers.Optimizer] = OPTIMIZER,
+    evaluate: Callable[..., tuple[Calibration, dict[str, Report]]] = report.evaluate,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    **training: Any,
+) -> Trained:
+    """Train a network, keep its best epoch by dev, calibrate it on dev and measure it on dev and test.
+
+    Args:
+        built: is changed in place.
+        splits: its training pairs are learned from; a test part is read once, at the end.
+        seed: of the order of the batches and of the bootstrap.
+        loss: label, similarity, matrix and negative -> `float32[batch]`, see `siamese.model.losses`.
+        weighting: training pairs -> `float32[pairs]`, how much each counts.
+        optimizer: number of training steps -> optimizer.
+        evaluate: as `siamese.evaluation.report.evaluate`.
+        on_epoch: called after each epoch.
+        training: epochs, batch_size, word_dropout, monitor and patience, as `fit` takes them.
+
+    Raises:
+        ValueError: as `fit` and `evaluate` do.
+    """
+    token_ids = cache(lambda pairs: built.vectorizer.encode(pairs.questions))  # once, not once an epoch
+
+    def score(pairs: QuestionPairs) -> np.ndarray:
+        # by what will answer, so that what is reported is what the detector gives, to the bit
+        return built.runtime(built.network).score(token_ids(pairs), pairs.left, pairs.right)
+
+    def dev_metrics() -> dict[str, float]:
+        _, reports = evaluate(score, {"dev": splits.dev}, seed=seed, bootstrap_repeats=0, retrieval=False)
+        return reports["dev"].metrics
+
+    train = splits.train
+    weight = weighting(train)
+    history = fit(
+        built.network, loss, optimizer, train, token_ids(train), weight, seed, dev_metrics, on_epoch, **training
+    )
+    calibration, reports = evaluate(score, splits.held_out(), seed=seed)
+    return Trained(built.runtime(built.network), built.vectorizer, calibration, reports, history)
+
+
+def train(
+    splits: PairSplits,
+    seed: int = 0,
+    *,
+    text: Callable[[Sequence[str]], Vectorizer] = Vectorizer.fit,
+    vectors: Callable[[Sequence[str], int, int], WordVectors] = random,
+    tower: Callable[[keras.layers.Layer], keras.Model] = dense,
+    similarity: Callable[[], keras.layers.Layer] = Cosine,
+    **choices: Any,
+) -> Trained:
+    """`build` and `train_built` with one call, on one device; a note of the network becomes a warning.
+
+    Args:
+        splits: as in `train_built`.
+        seed: of all that is drawn.
+        text, vectors, tower, similarity: as in `build`.
+        choices: loss, epochs and the others, as in `train_built`.
+    """
+    questions = splits.train.questions
+    built = build(questions, seed, text=text, vectors=vectors, tower=tower, similarity=similarity)
+    if built.note:
+        warnings.warn(built.note, stacklevel=3)
+    return train_built(built, splits, seed, **choices)
