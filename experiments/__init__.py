@@ -2,7 +2,6 @@
 
 import logging
 import os
-import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -11,4 +10,3 @@ os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 for chatty in ("mlflow", "alembic", "absl", "matplotlib"):
     logging.getLogger(chatty).setLevel(logging.ERROR)
-warnings.filterwarnings("ignore", category=FutureWarning)

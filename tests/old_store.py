@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.programs import run_python
 
 ROOT = Path(__file__).parents[1]
 OLD_STORE = ROOT / "tests" / "fixtures" / "old_store"
@@ -56,15 +56,7 @@ def environment(project: str) -> dict[str, str]:
 
 def run(folder: Path, *words: str) -> str:
     """Run `python -m …` in a folder; gives what it printed."""
-    result = subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=folder,
-        env=environment(str(ROOT)),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    result = run_python("-m", *words, folder=folder, MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

@@ -24,6 +24,7 @@ def test_threshold_and_prior_are_heeded_and_told(capsys):
     assert capsys.readouterr().err == wanted.threshold_note() + "\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

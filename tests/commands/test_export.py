@@ -73,6 +73,7 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name not in ("detector", "pairs.csv"))
 
 
+@pytest.mark.slow
 def test_everything_is_there_and_equals_keras(here, detector, pairs):
     head = export.run(settings())
     own, exact = detector[0], [name for name, model in head["models"].items() if model["precision"] == "float32"]
@@ -115,6 +116,7 @@ def test_digests_sizes_and_figures_are_those_of_the_files(here, detector, pairs)
         assert 1e-7 < farthest < 0.01
 
 
+@pytest.mark.slow
 def test_the_example_runs_alone_and_gives_the_answers_of_the_detector(here, detector, run_python):
     export.run(settings("formats=onnx", "threshold=recall@0.5", "prior=0.1"))
     own = detector[0].at("recall@0.5", 0.1)
@@ -340,6 +342,7 @@ def test_what_is_no_detector_and_what_lacks_keras_is_refused(here):
     assert leftovers(here) == ["empty"]
 
 
+@pytest.mark.slow
 def test_the_readme_says_what_the_folder_holds(here, detector):
     head = export.run(settings())
     text = (here / "out" / "README.md").read_text(encoding="utf-8")
@@ -359,6 +362,7 @@ def test_the_readme_says_what_the_folder_holds(here, detector):
     assert "SavedModel" not in (here / "out" / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_program_starts_neither_tensorflow_nor_mlflow_for_onnx(here, run_program):
     words = ["run=detector", "output=out", "pairs=pairs.csv"]
     heavy = ("tensorflow", "keras", "mlflow")

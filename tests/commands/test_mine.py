@@ -133,6 +133,7 @@ def test_refused_before_anything_is_loaded(words, message):
         run(*words)
 
 
+@pytest.mark.slow
 def test_the_program(folder, run_program):
     """It prints the pairs, says how much it found, and starts neither TensorFlow nor MLflow."""
     heavy = ("tensorflow", "keras", "mlflow", "hydra", "faiss", "matplotlib")

@@ -61,6 +61,7 @@ def settings(*words: str) -> dict:
     return command_line("predict", words)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["run", "newest"])
 def test_an_answer_needs_neither_tensorflow_nor_mlflow(detector, folder, ask, way):
     """From a folder, and as the newest of a store that is not even there."""

@@ -30,11 +30,13 @@ def test_the_program_tells_verdict_words_and_parts(tmp_path, explain):
     assert (tmp_path / "why.html").read_text(encoding="utf-8") == heat_map.page(found)
 
 
+@pytest.mark.slow
 def test_the_program_draws_a_picture(tmp_path, explain):
     assert explain("I lost my card", "My card is gone", f"output={tmp_path / 'why.png'}").returncode == 0
     assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -40,6 +40,7 @@ def swap(pairs: QuestionPairs) -> QuestionPairs:
     return QuestionPairs(pairs.questions, pairs.right, pairs.left, pairs.label)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pairs", ["dev", "strange"])
 def test_range_and_symmetry(scorer, splits, pairs):
     pairs = STRANGE if pairs == "strange" else splits.dev
@@ -86,6 +87,7 @@ def test_they_beat_chance(name, scorer, splits):
     assert (auc == 0.5) if name == "majority" else (auc > 0.55)
 
 
+@pytest.mark.slow
 def test_fitting_twice_gives_the_same_scores(name, scorer, splits):
     np.testing.assert_allclose(BASELINES[name](splits.train)(splits.dev), scorer(splits.dev), atol=1e-9)
 

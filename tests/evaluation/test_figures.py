@@ -23,6 +23,7 @@ def texts(axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ALWAYS | {"roc", "precision_recall"}))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_each_figure_renders(name, dtype):
@@ -34,6 +35,7 @@ def test_each_figure_renders(name, dtype):
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figures[name].axes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [np.zeros(6, bool), np.ones(6, bool)], ids=["no duplicate", "duplicates alone"])
 @pytest.mark.parametrize("threshold", [0.0, 2.0])
 def test_one_class_has_no_curves_but_all_else(label, threshold):
@@ -42,6 +44,7 @@ def test_one_class_has_no_curves_but_all_else(label, threshold):
     assert all(png(figure).startswith(b"\x89PNG") for figure in figures.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [0.0, 2.0], ids=["all verdicts positive", "none"])
 def test_one_sided_verdicts(threshold):
     label = np.array([True, False] * 3)

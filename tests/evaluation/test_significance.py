@@ -118,6 +118,7 @@ def test_a_resampled_metric_does_not_depend_on_how_many_are_measured_at_once():
     np.testing.assert_allclose(resampled(metric, weight), metric(weight.astype(float)))
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say():
     """Two options with 3 seeds each, equally good; seeds and pairs matter alike. 95 % of 400 is 380 ± 4.4.
 

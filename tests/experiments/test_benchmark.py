@@ -82,6 +82,7 @@ def test_a_result_as_a_table_and_as_metrics():
     assert result.spreads()["dense_max/pairs_per_second/high"] == 300
 
 
+@pytest.mark.slow
 def test_made_questions_are_as_long_as_quoras(made, made_ids):
     lengths = made_ids.lengths
     assert lengths.mean() == pytest.approx(13, abs=0.5)
@@ -143,6 +144,7 @@ def test_the_limit_of_dense_in_pairs_per_second():
     assert 140e9 / flops_per_pair(measured("dense_max"), 300, 26) == pytest.approx(10_000, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dense_max", "dense_mean", "conv1d", "bilstm_128"])
 def test_both_scripts_train_as_many_weights(name):
     """Ours and the usual script differ in how, not in what."""

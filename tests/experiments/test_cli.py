@@ -3,7 +3,6 @@
 import random
 import re
 import shlex
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -34,18 +33,7 @@ FILES = ["Kérdések (1), l'été & co = ~.csv", "tickets (1).csv", '"quoted"', 
 EXPRESSION = re.compile(r"\s*([+-]?[\d._]*(e[+-]?\d+)?|null|true|false|nan|inf|\[.*\]|\{.*\})\s*|.*\$\{.*", re.I | re.S)
 
 
-def start(program: str, *words: str, folder: Path = ROOT) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", WATCHED.format(program=program, words=list(words)), *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
-
-
-WATCHED = """import runpy, sys
-sys.argv = ["{program}", *{words!r}]
-try:
-    runpy.run_module("experiments.{program}", run_name="__main__")
-finally:
-    print(sorted({{"tensorflow", "keras", "mlflow", "matplotlib", "pandas"}} & set(sys.modules)))
-"""
+HEAVY = ("tensorflow", "keras", "mlflow", "matplotlib", "pandas")
 
 
 def composed(words: list[str], primary: str = "config", folder: Path | None = None):
@@ -125,12 +113,12 @@ def test_a_mistake_is_told_in_a_line_with_the_nearest_setting(words, message):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_help_shows_choices_and_settings_at_once(program):
+def test_help_shows_choices_and_settings_at_once(program, run_program):
     began = time.perf_counter()
-    done = start(program, "--help")
+    done = run_program(program, "--help", watched=HEAVY)
     seconds = time.perf_counter() - began
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.splitlines()[-1] == "brought in:"
     assert seconds < 10  # one on a quiet machine
     assert f"experiments.{program}" in done.stdout or f"make {program}" in done.stdout
     primary, _ = PROGRAMS[program]
@@ -163,18 +151,16 @@ def test_help_of_an_option_shows_its_settings(capsys, monkeypatch):
         ("benchmark", ["serch.repeats=2"], "error: there is no setting serch.repeats; did you mean search.repeats?"),
     ],
 )
-def test_a_mistake_ends_the_program_before_anything_starts_slowly(program, words, message, tmp_path):
-    done = start(program, *words, folder=tmp_path)
+def test_a_mistake_ends_the_program_before_anything_starts_slowly(program, words, message, tmp_path, run_program):
+    done = run_program(program, *words, folder=tmp_path, watched=HEAVY)
     assert done.returncode == 1
     assert done.stderr.startswith(message)
     assert len(done.stderr.splitlines()) == 1
-    assert done.stdout.splitlines()[-1] == "[]"
+    assert done.stdout.splitlines()[-1] == "brought in:"
 
 
-def test_hydra_full_error_shows_the_traceback(tmp_path):
-    command = [sys.executable, "-m", "experiments.train", "trainig.epochs=3"]
-    environment = {"PYTHONPATH": str(ROOT), "HYDRA_FULL_ERROR": "1"}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+def test_hydra_full_error_shows_the_traceback(tmp_path, run_program):
+    done = run_program("train", "trainig.epochs=3", folder=tmp_path, HYDRA_FULL_ERROR="1")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "ConfigCompositionException" in done.stderr
@@ -230,7 +216,7 @@ def test_the_cells_of_a_study_and_the_way_to_run_them_again_know_the_own_folder(
 
 
 @pytest.mark.slow
-def test_a_file_with_every_trap_in_its_name_trains_and_predicts(tmp_path):
+def test_a_file_with_every_trap_in_its_name_trains_and_predicts(tmp_path, run_program):
     name = "Kérdések (1), l'été & co = ~.csv"
     dice = random.Random(0)
     rows = [f"where is item {i},find item {i if i % 2 else dice.randint(100, 200)},{i % 2}\n" for i in range(80)]
@@ -242,23 +228,20 @@ def test_a_file_with_every_trap_in_its_name_trains_and_predicts(tmp_path):
         "baselines=none",
         "evaluation.bootstrap_repeats=100",
     ]
-    own = {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     for words in (
         ["train", "data=pairs_file", f"data.train=~/{name}", "data.dev=0.3", *small],
         ["evaluate", "data=pairs_file", f"data.train={name}", "split=all", f"predictions=~/out {name}"],
         ["predict", f"pairs={name}", f"output=~/{name}.jsonl"],
     ):
-        command = [sys.executable, "-m", f"experiments.{words[0]}", *words[1:]]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=own)
+        done = run_program(*words, folder=tmp_path, HOME=str(tmp_path))
         assert done.returncode == 0, done.stderr
     assert len((tmp_path / f"{name}.jsonl").read_text().splitlines()) == 80
     assert (tmp_path / f"out {name}").is_file()
 
 
 @pytest.mark.slow
-def test_multirun_sends_its_jobs_to_workers(tmp_path):
+def test_multirun_sends_its_jobs_to_workers(tmp_path, run_program):
     small = ["data.duplicates_per_question=0.3", "vectors.width=8", "training.epochs=1", "baselines=none"]
-    command = [sys.executable, "-m", "experiments.train", "--multirun", "hydra/launcher=workers", "seed=0,1", *small]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
+    done = run_program("train", "--multirun", "hydra/launcher=workers", "seed=0,1", *small, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("make ui") == 2

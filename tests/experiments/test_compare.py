@@ -125,6 +125,7 @@ def study(store, track) -> str:
     return parent
 
 
+@pytest.mark.slow
 def test_a_study_ends_in_a_conclusion_that_is_kept_in_its_own_run(store, study, tmp_path, capsys):
     page = page_of(store, "study=towers", f"output={tmp_path}/out")
     conclusion = page.whole.split("|")[0]
@@ -150,11 +151,13 @@ def test_a_study_ends_in_a_conclusion_that_is_kept_in_its_own_run(store, study, 
         page_of(store, "study=towers", f"output={tmp_path}/thesis")
 
 
+@pytest.mark.slow
 def test_a_study_that_ran_a_moment_ago_is_compared_by_its_run(store, study):
     compare.compare_study(study)
     assert "**`good tower`** is best on dev" in tracked(study).tags["mlflow.note.content"]
 
 
+@pytest.mark.slow
 def test_the_table_ranks_networks_by_dev_and_baselines_stand_below(store, study):
     table = [line for line in page_of(store, "study=towers").summary.splitlines() if line.startswith("|")]
     assert [line.split("|")[1].strip() for line in table] == [
@@ -171,6 +174,7 @@ def test_the_table_ranks_networks_by_dev_and_baselines_stand_below(store, study)
     assert cells[5:9] == ["1,000", "20", "50,000", "2"]
 
 
+@pytest.mark.slow
 def test_equal_options_are_called_equal(store, track):
     for option in ("one tower", "two tower"):
         for seed in range(3):
@@ -183,6 +187,7 @@ def test_equal_options_are_called_equal(store, track):
     assert "comparison.md" in artifacts(comparison.id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
@@ -247,6 +252,7 @@ def test_what_a_kind_settles_is_not_told_beside_it(store, track):
     }
 
 
+@pytest.mark.slow
 def test_data_without_a_test_part_is_tested_on_dev_and_says_so(store, track):
     digests = {name: digest for name, digest in DIGESTS.items() if name != "test"}
     track("good tower", 0, 1.0, digests=digests)
@@ -258,6 +264,7 @@ def test_data_without_a_test_part_is_tested_on_dev_and_says_so(store, track):
     assert "test ROC AUC" not in page.summary
 
 
+@pytest.mark.slow
 def test_options_are_compared_at_equal_numbers_of_training_pairs(store, track):
     for size, noise in ((1000, 9.0), (5000, 1.0)):
         digests = DIGESTS | {"train": f"{size} of all"}
@@ -274,6 +281,7 @@ def test_options_are_compared_at_equal_numbers_of_training_pairs(store, track):
     assert "| subset.pairs=5000 | subset.pairs=1000 " not in page.whole
 
 
+@pytest.mark.slow
 def test_any_two_runs_can_be_compared_even_two_seeds_of_one_config(store, track):
     runs = [track("a tower", 0, 1.0), track("a tower", 1, 4.0)]
     track("another tower", 0, 1.0)
@@ -283,6 +291,7 @@ def test_any_two_runs_can_be_compared_even_two_seeds_of_one_config(store, track)
     assert "another tower" not in page.summary
 
 
+@pytest.mark.slow
 def test_against_chooses_what_is_tested(store, track):
     for option, noise in (("a tower", 1.0), ("b tower", 1.5), ("c tower", 2.0)):
         track(option, 0, noise)
@@ -360,6 +369,7 @@ def rows() -> dict[str, readme_results.Row]:
     return {row.name.split("`")[1]: row for row in readme_results.rows()}
 
 
+@pytest.mark.slow
 def test_rows_are_the_default_and_the_experiments_that_are_no_studies(rows):
     assert rows["dense"].name == "`dense`, the default"
     assert rows["corpus_conv1d"].name == "`corpus_conv1d`: tower=conv1d"
@@ -367,6 +377,7 @@ def test_rows_are_the_default_and_the_experiments_that_are_no_studies(rows):
     assert rows["corpus_conv1d"].params["tower"] == "conv1d"
 
 
+@pytest.mark.slow
 def test_the_results_of_the_readme_come_from_runs_of_just_these_configs(store, track, rows, tmp_path):
     file = tmp_path / "README.md"
     file.write_text(README)
@@ -392,6 +403,7 @@ def test_the_results_of_the_readme_come_from_runs_of_just_these_configs(store, t
     assert file.read_text() == text
 
 
+@pytest.mark.slow
 def test_a_section_whose_runs_are_not_in_the_store_stays(store, track, rows, tmp_path, capsys):
     file = tmp_path / "README.md"
     kept = (
@@ -441,6 +453,7 @@ def test_the_issue_spells_it_readme(store, word, file, monkeypatch):
     assert rebuilt == [Path(file)]
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_a_comparison_of_made_runs(folder):
     """Two options of three seeds; the program runs in a process of its own, which would fail loudly."""
     before = mlflow.get_tracking_uri()

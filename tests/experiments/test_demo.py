@@ -187,6 +187,7 @@ def test_only_the_page_is_served(client):
     )
 
 
+@pytest.mark.slow
 def test_the_program_answers_without_tensorflow_mlflow_and_network(faq, demo):
     address, process = demo(f"index={faq}", "threshold=1")
     request = urllib.request.Request(f"{address}compare", json.dumps({"left": SAME[0], "right": SAME[1]}).encode())
@@ -201,6 +202,7 @@ def test_the_program_answers_without_tensorflow_mlflow_and_network(faq, demo):
     assert process.returncode == 130
 
 
+@pytest.mark.slow
 def test_the_program_searches_the_shipped_questions_and_calls_it_by_local_names(demo):
     address, _ = demo()
     with urllib.request.urlopen(f"{address}about", timeout=60) as answer:
@@ -231,6 +233,7 @@ def test_a_mistake_is_named(words, message, monkeypatch):
         main()
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_told_in_a_line_before_anything_is_loaded(run_program):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -149,6 +149,7 @@ def test_without_a_name_the_studies_are_listed(tmp_path, run_program):
     assert "towers          Which tower and which similarity" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", studies(TREE))
 def test_every_cell_of_every_study_composes(name):
     with initialize_config_dir(str(CONF), version_base="1.3"):

@@ -123,6 +123,7 @@ def test_a_grid_has_every_combination_once():
 # The plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -153,6 +154,7 @@ def test_a_grid_refuses_more_trials_than_it_has_cells():
         samplers.grid(space.parse({"units": "choice([8], [16], [32])"}), seed=0, ordinal=3)
 
 
+@pytest.mark.slow
 def test_what_the_command_line_sets_is_left_out_of_the_space(conf):
     assert "tower.units" in planned().space
     fixed = planned("tower.units=[20]")
@@ -160,6 +162,7 @@ def test_what_the_command_line_sets_is_left_out_of_the_space(conf):
     assert fixed.config().tower.units == [20]
 
 
+@pytest.mark.slow
 def test_the_first_trial_is_the_default_where_the_space_has_it(conf, folder):
     plan = planned()
     assert plan.start["tower.units"] == "[300]"
@@ -175,11 +178,13 @@ def test_the_first_trial_is_the_default_where_the_space_has_it(conf, folder):
     assert planned("+sweep.space={tower.dropout: 'interval(0.1, 0.2)'}").start == {}
 
 
+@pytest.mark.slow
 def test_small_is_better_for_an_error(conf):
     assert planned("sweep.objective=dev/log_loss").direction == "minimize"
     assert planned("sweep.objective=dev/f1").direction == "maximize"
 
 
+@pytest.mark.slow
 def test_what_changes_the_trials_changes_the_identity_and_their_number_does_not(conf):
     identity = planned().identity
     assert planned("sweep.trials=7", "sweep.workers=3").identity == identity
@@ -199,6 +204,7 @@ def test_every_sweep_says_how_to_run_it_and_what_to_expect(name):
     assert " s on two cores; expect a dev ROC AUC of " in expectation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", sorted((CONF / "sweep").glob("*/*.yaml")), ids=lambda file: file.stem)
 def test_every_sampler_and_pruner_says_what_it_is_and_builds(conf, file):
     assert file.read_text().startswith("# ")
@@ -209,6 +215,7 @@ def test_every_sampler_and_pruner_says_what_it_is_and_builds(conf, file):
     assert isinstance(built["pruner"], optuna.pruners.BasePruner)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_space_fits_its_tower_and_budgets_are_equal(conf, name):
     plan = planned(f"sweep={name}")
@@ -228,6 +235,7 @@ def test_every_space_fits_its_tower_and_budgets_are_equal(conf, name):
         instantiate(cfg.loss, _convert_="all").check(network.get_layer("similarity"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -327,6 +335,7 @@ def test_three_processes_share_a_sweep_on_a_fresh_store(forkserver, tmp_path):
     assert {each.data.tags["mlflow.parentRunId"] for each in runs} == {parent.info.run_id}
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_is_told_and_the_others_go_on(folder, capsys):
     plan = sweep_process.plan(5, pruner=optuna.pruners.NopPruner())
 
@@ -353,6 +362,7 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(folder, capsys):
     assert len(own.trials) == 5
 
 
+@pytest.mark.slow
 def test_a_pruned_trial_is_finished_and_says_that_it_was_pruned(folder):
     plan = sweep_process.plan(
         3,
@@ -372,6 +382,7 @@ def test_a_pruned_trial_is_finished_and_says_that_it_was_pruned(folder):
     assert "error" not in run.data.tags
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_the_trial_to_the_next_start(folder):
     plan = sweep_process.plan(2)
     own, parent = sweep_process.opened(plan)
@@ -441,6 +452,7 @@ def cells(page: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line[:1] == "|"]
 
 
+@pytest.mark.slow
 def test_the_winner_and_the_default_are_trained_again_and_what_was_finished_is_kept(folder, capsys):
     plan = sweep_process.plan(2)
     own, parent = sweep_process.opened(plan)

@@ -83,6 +83,7 @@ def test_embeddings_are_those_of_keras(build, tower, number):
     np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", TOWERS)
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_similarities_are_those_of_keras_and_symmetric(build, tower, similarity):
@@ -122,6 +123,7 @@ def test_similarities_of_near_distant_and_zero_embeddings(build, similarity):
     assert np.ptp(expected) > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", TOWERS)
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_neither_padding_nor_neighbours_change_anything(build, tower, precision):
@@ -163,6 +165,7 @@ def test_a_question_without_words_gets_zeros(build, tower):
     np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", TOWERS)
 @pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
 def test_models_are_plain_onnx_with_named_inputs_and_free_sizes(build, tower, precision):

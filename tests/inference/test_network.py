@@ -59,6 +59,7 @@ def folder(bilstm, tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tower", "options"), TOWERS)
 @pytest.mark.parametrize("pooling", [["mean"], ["max"], ["max", "mean"]], ids="+".join)
 @pytest.mark.parametrize("normalization", ["none", "layer"])
@@ -96,6 +97,7 @@ def test_similarities_are_those_of_keras(build_network, similarity):
         assert (itself == 1).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tower", "options"), TOWERS)
 def test_sharing_out_the_work_changes_nothing(build_network, monkeypatch, tower, options):
     """Neither threads to the bit, nor chunks, blocks and the other questions of a batch beyond rounding."""
@@ -113,6 +115,7 @@ def test_sharing_out_the_work_changes_nothing(build_network, monkeypatch, tower,
         np.testing.assert_array_equal(light.encode(questions, threads=threads), split)
 
 
+@pytest.mark.slow
 def test_more_pairs_than_are_compared_at_once(bilstm, token_ids, pairs, monkeypatch):
     light, _ = bilstm
     whole = light.score(token_ids, pairs.left, pairs.right)
@@ -344,6 +347,7 @@ def test_a_layer_behind_the_pooling_is_computed(build_network):
     np.testing.assert_allclose(light.encode(questions), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_keras_file_comes_back_as_the_same_network(bilstm, tmp_path):
     light, network = bilstm
     save_keras(network, tmp_path)

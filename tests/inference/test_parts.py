@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +58,17 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def ask(folder: Path, program: str = ASK) -> subprocess.CompletedProcess:
-    path = {"PYTHONPATH": f"{ROOT}:{folder}"}
-    return subprocess.run([sys.executable, "-c", program, folder], env=path, capture_output=True, text=True)
+@pytest.fixture
+def ask(run_python):
+    """A function: folder, program -> the ended process, whose path has the folder."""
+
+    def run(folder: Path, program: str = ASK) -> subprocess.CompletedProcess:
+        return run_python("-c", program, folder, PYTHONPATH=f"{ROOT}:{folder}")
+
+    return run
 
 
-def test_a_package_registers_its_own_similarity(folder):
+def test_a_package_registers_its_own_similarity(folder, ask):
     """exp(-max |u - v| / 2) of (1, 4) and (1, 2) is exp(-1)."""
     assert ask(folder, f"import mine\n{ASK}").stdout == "0.3679\n"
     error = ask(folder).stderr

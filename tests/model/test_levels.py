@@ -25,6 +25,7 @@ def built(name: str, **options) -> keras.Model:
     return getattr(towers, name)(word_embedding(matrix, True), pooling=["mean"], **OPTIONS[name] | options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("normalization", ["none", "layer"])
 def test_side_by_side_the_levels_are_the_output_of_a_tower_that_pools_them_all(name, normalization, padded_questions):
@@ -36,12 +37,14 @@ def test_side_by_side_the_levels_are_the_output_of_a_tower_that_pools_them_all(n
     np.testing.assert_array_equal(np.concatenate(embeddings[:-1], axis=1), embeddings[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_last_level_is_the_output_of_a_tower_that_pools_it_alone(name, padded_questions):
     levels = level_towers(built(name, skip=False))
     np.testing.assert_array_equal(levels["2"](padded_questions), levels["output"](padded_questions))
 
 
+@pytest.mark.slow
 def test_the_first_level_is_the_mean_of_the_word_vectors(padded_questions):
     tower = built("bilstm")
     matrix = tower.get_layer("word_embedding").embeddings.numpy()
@@ -49,6 +52,7 @@ def test_the_first_level_is_the_mean_of_the_word_vectors(padded_questions):
     np.testing.assert_allclose(level_towers(tower)["0_word_embedding"](padded_questions), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_level_runs_without_keras(name, vectorizer, token_ids, build_network):
     for level in level_towers(build_network(name, skip=True).get_layer("tower")).values():

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from siamese.model.lstm import BidirectionalLSTM, time_major
@@ -20,6 +21,7 @@ def own_order(gates):
     return np.concatenate([i, f, o, g], axis=-1)
 
 
+@pytest.mark.slow
 def test_it_is_two_keras_lstms(padded_questions, assert_same_as_padded):
     """The backward one reads each question from its last word: `reverse_sequence` keeps the padding behind."""
     layer, pair = BidirectionalLSTM(UNITS), [keras.layers.LSTM(UNITS, return_sequences=True) for _ in range(2)]

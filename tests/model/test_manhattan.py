@@ -46,6 +46,7 @@ def slope_of(left, right) -> tf.Tensor:
     return tf.constant(np.random.default_rng(2).normal(size=(len(left), len(right))).astype(np.float32))
 
 
+@pytest.mark.slow
 def test_by_hand():
     """|1 - 1| + |2 - 5| = 3 and |1 - 4| + |2 - 0| = 5; sign(u - v) is (0, -1) and (-1, 1)."""
     left, right = tf.constant([[1.0, 2.0]]), tf.constant([[1.0, 5.0], [4.0, 0.0]])
@@ -55,6 +56,7 @@ def test_by_hand():
     assert by_right.numpy().tolist() == [[0, 10], [1, -1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(MODES))
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_values_and_gradients_are_those_of_the_plain_formula(size, mode):
@@ -84,6 +86,7 @@ def test_slopes_by_the_same_embeddings_add_up():
     np.testing.assert_allclose(tape.gradient(distances, both, slope), by_left + by_right, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_symmetric_and_repeatable_to_the_bit():
     """In the slopes too: they change their places when left and right do."""
     left, right = embeddings(64, 600, 0), embeddings(64, 600, 1)
@@ -98,6 +101,7 @@ def test_symmetric_and_repeatable_to_the_bit():
     np.testing.assert_array_equal(first[2], swapped[1])
 
 
+@pytest.mark.slow
 def test_differences_are_never_in_memory_all_at_once():
     """1024 · 1024 · 300 of them would be 1,200 MiB."""
     left, right = embeddings(1024, 300, 0), embeddings(1024, 300, 1)

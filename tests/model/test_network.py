@@ -35,6 +35,7 @@ for folder in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("similarity", list(SIMILARITIES))
 @pytest.mark.parametrize("tower", TOWERS)
 def test_symmetric_whatever_the_batch(tower, similarity, build_network, vectorizer, token_ids, pairs):
@@ -50,6 +51,7 @@ def test_symmetric_whatever_the_batch(tower, similarity, build_network, vectoriz
     assert together.max() <= 1 + 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", TOWERS)
 def test_the_keras_model_gives_what_the_light_network_gives(tower, build_network, token_ids, pairs):
     network = build_network(tower, Euclidean)
@@ -76,6 +78,7 @@ def test_the_embedding_starts_from_the_given_matrix(trainable):
     assert str(matrix[0, 0])[:6] not in str(layer.get_config())  # the matrix is no part of the configuration
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("similarity", ["cosine", "learned"])
 @pytest.mark.parametrize(
     ("tower", "options"),
@@ -100,6 +103,7 @@ def test_one_step_moves_every_weight(tower, options, similarity, build_network, 
     assert all(np.isfinite(weight).all() for weight in network.get_weights())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", TOWERS)
 def test_the_same_seed_gives_bit_equal_weights(tower, build_network, train):
     """With dropout of weights and of words: nothing but the seed decides; and another seed decides otherwise."""

@@ -129,6 +129,7 @@ def test_learned_retrieves_by_cosine():
     np.testing.assert_array_equal(similarity.matrix(u, u), Cosine().matrix(u, u))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("as_matrix", [False, True], ids=["call", "matrix"])
 def test_gradients_are_finite(similarity, as_matrix, scale):

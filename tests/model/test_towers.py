@@ -59,6 +59,7 @@ def tower(name, request) -> keras.Model:
     return build(name, **OPTIONS[request.param])
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing(tower):
     """The same question at its own length, a little longer and much longer."""
     short, longer, long = (embed(tower, [QUESTION], length)[0] for length in (5, 9, 17))
@@ -73,6 +74,7 @@ def test_padding_to_the_width_of_the_words_changes_nothing(tower):
     np.testing.assert_allclose(embed(tower, [QUESTION], WIDTH)[0], embed(tower, [QUESTION], 5)[0], atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_neighbours_in_the_batch_change_nothing(tower):
     alone = embed(tower, [QUESTION], 9)[0]
     among = embed(tower, [*OTHERS, QUESTION, *OTHERS], 9)
@@ -95,6 +97,7 @@ def test_it_says_what_it_takes_and_gives(tower):
     assert (tower.output.dtype, len(tower.output.shape)) == ("float32", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "dimension"),
     [
@@ -114,6 +117,7 @@ def test_dimension(name, options, dimension):
     assert embed(build(name, **options), [QUESTION], 5).shape == (1, dimension)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [[1], [2], [5], [1, 2, 3, 4]], ids=str)
 def test_padding_changes_nothing_for_any_kernel(sizes):
     """Even widths reach further to one side; a width of 5 sees beyond a short question on both."""
@@ -145,6 +149,7 @@ def test_dropout_works_in_training_alone(name):
     assert np.abs(noisy[0] - noisy[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pooling", [[], ["sum"], ["mean", "median"]], ids=str)
 def test_bad_pooling_is_refused(name, pooling):
     with pytest.raises(ValueError, match=r"tower\.pooling must list one or both of mean, max; got"):
