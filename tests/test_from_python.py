@@ -2,8 +2,6 @@
 
 import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -65,7 +63,7 @@ def test_the_defaults_of_the_pipeline_are_those_of_the_config():
     ]
 
 
-def test_names_are_imported_when_they_are_used():
+def test_names_are_imported_when_they_are_used(run_python):
     program = (
         "import sys, siamese\n"
         "print('numpy' in sys.modules)\n"
@@ -73,7 +71,7 @@ def test_names_are_imported_when_they_are_used():
         "Detector.load('tests/fixtures/detector_format_3').similarity([('a', 'b')])\n"
         "print(*sorted({'tensorflow', 'keras', 'pandas', 'mlflow', 'hydra'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    done = run_python("-c", program, folder=ROOT)
     assert done.stdout == "False\n\n"
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -17,7 +17,7 @@ from siamese.commands.arguments import command_line
 from siamese.commands.detector import chosen
 from siamese.serving.scoring_server import ROUTE, scoring_app
 
-pytestmark = [pytest.mark.slow, pytest.mark.process]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 PARTS = """
@@ -58,13 +58,6 @@ SMALL = ["training.epochs=1", "data.duplicates_per_question=0.3", "vectors.width
 PAIR = ("How do I reset my password?", "I forgot my password, what now?")
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess:
-    """A program of experiments/, where the user's package can be imported."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)])}
-    command = [sys.executable, "-m", *words]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600, check=False)
-
-
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     """The user's folder, with a package and a config folder."""
@@ -80,10 +73,16 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(home) -> subprocess.CompletedProcess:
+def run(home, run_program):
+    """A function: a program of experiments/ and its arguments -> it, ended, where the package can be imported."""
+    return partial(run_program, folder=home, PYTHONPATH=os.pathsep.join([str(ROOT), str(home)]))
+
+
+@pytest.fixture(scope="module")
+def trained(run) -> subprocess.CompletedProcess:
     """A training with a tower, a similarity and a loss of the user's own."""
     own = ["--config-dir", "ownconf", "tower=own_gru", "similarity=laplace", "loss=absolute", "baselines=none"]
-    done = run(home, "experiments.train", *own, *SMALL, "evaluation.retrieval=true")
+    done = run("train", *own, *SMALL, "evaluation.retrieval=true")
     assert done.returncode == 0, done.stderr
     return done
 
@@ -108,21 +107,21 @@ def test_keras_is_told_before_the_first_epoch_and_missing_levels_after_it(traine
     assert trained.stderr == ""
 
 
-def test_predict_names_the_plugin_that_it_needs_and_answers_with_it(home, trained):
-    without = run(home, "experiments.predict", *PAIR)
+def test_predict_names_the_plugin_that_it_needs_and_answers_with_it(run, trained):
+    without = run("predict", *PAIR)
     assert without.returncode == 1
     error = without.stderr.splitlines()[0]
     assert error.startswith("error: ")
     assert "has the layers ownpackage>Laplace" in error
     assert "give plugins=ownpackage.parts " in error
-    answered = run(home, "experiments.predict", "plugins=ownpackage.parts", *PAIR)
+    answered = run("predict", "plugins=ownpackage.parts", *PAIR)
     assert answered.stdout.startswith(("duplicate: similarity", "not duplicate: similarity")), answered.stderr
     assert answered.stderr == ""
 
 
-def test_evaluate_gives_the_metrics_of_the_training(home, trained):
+def test_evaluate_gives_the_metrics_of_the_training(run, home, trained):
     words = ["data.duplicates_per_question=0.3", "bootstrap_repeats=10", "predictions=test.csv"]
-    done = run(home, "experiments.evaluate", "plugins=ownpackage.parts", *words)
+    done = run("evaluate", "plugins=ownpackage.parts", *words)
     assert done.returncode == 0, done.stderr
     mlflow.set_tracking_uri(f"sqlite:///{home}/mlflow.db")
     found = mlflow.search_runs(search_all_experiments=True, output_format="list")
@@ -175,7 +174,7 @@ def test_mlflow_loads_the_model_with_the_packages_that_it_needs(here):
     assert {"keras", "tensorflow", "numpy"} <= names
 
 
-def test_an_own_tower_of_known_layers_needs_no_plugin_and_no_tensorflow(here, tmp_path):
+def test_an_own_tower_of_known_layers_needs_no_plugin_and_no_tensorflow(run, run_python, here, tmp_path):
     own = [
         "--config-dir",
         str(here / "ownconf"),
@@ -183,7 +182,7 @@ def test_an_own_tower_of_known_layers_needs_no_plugin_and_no_tensorflow(here, tm
         "baselines=none",
         f"tracking.uri=sqlite:///{tmp_path}/m.db",
     ]
-    done = run(here, "experiments.train", *own, *SMALL)
+    done = run("train", *own, *SMALL)
     assert done.returncode == 0, done.stderr
     assert "Keras" not in done.stdout
     program = (
@@ -191,5 +190,5 @@ def test_an_own_tower_of_known_layers_needs_no_plugin_and_no_tensorflow(here, tm
         f"sys.argv = ['predict', 'tracking.uri=sqlite:///{tmp_path}/m.db', 'a b', 'a c']; predict.main()\n"
         "print('tensorflow' in sys.modules, 'ownpackage' in sys.modules)"
     )
-    answered = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    answered = run_python("-c", program, folder=ROOT)
     assert answered.stdout.splitlines()[-1] == "False False", answered.stderr

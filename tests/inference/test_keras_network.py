@@ -1,7 +1,6 @@
 """KerasNetwork: the interface of NumpyNetwork, for networks whose layers NumPy does not know."""
 
 import json
-import subprocess
 import sys
 import zipfile
 
@@ -173,9 +172,9 @@ def test_weights_tell_detectors_apart(saved, vectorizer):
     assert digest(Detector.from_network(other, vectorizer, CALIBRATION)) != digest(saved[0])
 
 
-def test_layers_that_are_not_imported_are_named_and_their_module_is_not_imported(saved):
+def test_layers_that_are_not_imported_are_named_and_their_module_is_not_imported(saved, run_python):
     program = f"from siamese import Detector; Detector.load({str(saved[1])!r})"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = run_python("-c", program)
     message = done.stderr.splitlines()[-1]
     assert message.startswith(f"ValueError: {saved[1]}/network.keras has the layers tests>Laplace")
     assert f"give plugins={__name__} " in message
