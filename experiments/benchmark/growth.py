@@ -2,12 +2,13 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.stats import linregress
 
 from experiments.benchmark import fresh_process
 from experiments.benchmark.pairs import write_file
@@ -15,27 +16,6 @@ from experiments.benchmark.preparing import MEBIBYTE
 from experiments.benchmark.result import Line, Result
 from siamese.evaluation.figures import DIFFERENT, DUPLICATE, NEUTRAL
 from siamese.evaluation.timing import in_turn, spread
-
-
-@dataclass(frozen=True)
-class StraightLine:
-    """y = constant + slope · x, by least squares, and the share of the variance of y that it explains."""
-
-    constant: float
-    slope: float
-    r_squared: float
-
-
-def straight_line(x: Sequence[float], y: Sequence[float]) -> StraightLine:
-    """The line through the points; with (0, 1), (1, 3), (2, 5) it is 1 + 2 x.
-
-    >>> line = straight_line([0, 1, 2], [1, 3, 5])
-    >>> round(line.constant, 6), round(line.slope, 6), round(line.r_squared, 6)
-    (1.0, 2.0, 1.0)
-    """
-    slope, constant = np.polyfit(x, y, 1)
-    left = np.square(np.asarray(y) - (constant + slope * np.asarray(x))).sum()
-    return StraightLine(float(constant), float(slope), float(1 - left / np.square(np.asarray(y) - np.mean(y)).sum()))
 
 
 def measure(pairs: Sequence[int], vocabulary: int, repeats: int) -> Result:
@@ -73,48 +53,48 @@ def measure(pairs: Sequence[int], vocabulary: int, repeats: int) -> Result:
         )
         for size in pairs
     ]
-    time_line = straight_line(pairs, [spread([each["seconds"] for each in found[size]]).median for size in pairs])
+    time_line = linregress(pairs, [spread([each["seconds"] for each in found[size]]).median for size in pairs])
     token_bytes = [found[size][0]["token_bytes"] for size in pairs]
-    memory_line = straight_line(
+    memory_line = linregress(
         token_bytes, [spread([each["peak_bytes"] for each in found[size]]).median for size in pairs]
     )
     lines += [
         Line(
             "line of time",
             {
-                "constant s": [time_line.constant],
+                "constant s": [time_line.intercept],
                 "microseconds a pair": [time_line.slope * 1e6],
-                "R squared": [time_line.r_squared],
+                "R squared": [time_line.rvalue**2],
             },
         ),
         Line(
             "line of memory",
             {
-                "constant MiB": [memory_line.constant / MEBIBYTE],
+                "constant MiB": [memory_line.intercept / MEBIBYTE],
                 "times the token ids": [memory_line.slope],
-                "R squared": [memory_line.r_squared],
+                "R squared": [memory_line.rvalue**2],
             },
         ),
     ]
     start = found[pairs[0]][0]["start_bytes"] / MEBIBYTE
     notes = [
-        f"Time = {time_line.constant:.2f} s + {time_line.slope * 1e6:.2f} µs a pair, R² {time_line.r_squared:.4f}.",
-        f"Peak memory = {memory_line.constant / MEBIBYTE:.0f} MiB + {memory_line.slope:.2f} times the bytes of the token "
-        f"ids, R² {memory_line.r_squared:.4f}; the imports alone take {start:.0f} MiB.",
+        f"Time = {time_line.intercept:.2f} s + {time_line.slope * 1e6:.2f} µs a pair, R² {time_line.rvalue**2:.4f}.",
+        f"Peak memory = {memory_line.intercept / MEBIBYTE:.0f} MiB + {memory_line.slope:.2f} times the bytes of the token "
+        f"ids, R² {memory_line.rvalue**2:.4f}; the imports alone take {start:.0f} MiB.",
     ]
     return Result(lines, notes, {"growth": _draw(lines[: len(pairs)], pairs, time_line, memory_line)})
 
 
-def _draw(lines: list[Line], pairs: Sequence[int], time_line: StraightLine, memory_line: StraightLine) -> Figure:
+def _draw(lines: list[Line], pairs: Sequence[int], time_line: Any, memory_line: Any) -> Figure:
     """Time over the pairs, and peak memory over the size of the token ids, each with its line."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     medians = {name: np.array([spread(line.figures[name]).median for line in lines]) for name in lines[0].figures}
     ids = medians["token ids MiB"]
-    left.plot(pairs, time_line.constant + time_line.slope * np.array(pairs), color=NEUTRAL, linestyle=":")
+    left.plot(pairs, time_line.intercept + time_line.slope * np.array(pairs), color=NEUTRAL, linestyle=":")
     left.plot(pairs, medians["seconds"], "o", color=DUPLICATE)
-    left.set(xlabel="pairs", ylabel="seconds", title=f"R² {time_line.r_squared:.4f}")
-    right.plot(ids, memory_line.constant / MEBIBYTE + memory_line.slope * ids, color=NEUTRAL, linestyle=":")
+    left.set(xlabel="pairs", ylabel="seconds", title=f"R² {time_line.rvalue**2:.4f}")
+    right.plot(ids, memory_line.intercept / MEBIBYTE + memory_line.slope * ids, color=NEUTRAL, linestyle=":")
     right.plot(ids, medians["peak memory MiB"], "o", color=DIFFERENT)
-    right.set(xlabel="token ids, MiB", ylabel="peak memory, MiB", title=f"R² {memory_line.r_squared:.4f}")
+    right.set(xlabel="token ids, MiB", ylabel="peak memory, MiB", title=f"R² {memory_line.rvalue**2:.4f}")
     return figure

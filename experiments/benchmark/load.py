@@ -3,8 +3,9 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -58,7 +59,7 @@ async def _load(address: str, requests: Sequence[bytes], clients: int, seconds: 
 
     async def client(number: int) -> None:
         connection = await connect(address)
-        for request in _round_robin(requests, number * len(requests) // clients):
+        for request in islice(cycle(requests), number * len(requests) // clients, None):
             sent = time.perf_counter()
             if sent > ends:
                 break
@@ -92,9 +93,3 @@ async def ask(connection: Connection, request: bytes) -> tuple[int, bytes]:
         head = await reader.readuntil(b"\r\n\r\n")
         length = LENGTH.search(head)
         return int(head.split(maxsplit=2)[1]), await reader.readexactly(int(length[1]) if length else 0)
-
-
-def _round_robin(requests: Sequence[bytes], start: int) -> Iterator[bytes]:
-    while True:
-        yield requests[start % len(requests)]
-        start += 1
