@@ -54,5 +54,5 @@ hooks: .venv/installed ## Check style and types before each commit
 	@$(BIN)/pre-commit install
 
 clean: ## Remove the environment and caches; tracked runs stay
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build *.egg-info
 	@find siamese experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +

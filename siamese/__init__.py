@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from siamese.data.sources import corpus, intent_file, pair_file
     from siamese.detector import Detector
 
+__version__ = "0.6.0"
 HOME = {
     "Detector": "siamese.detector",
     "PairSplits": "siamese.data.pairs",

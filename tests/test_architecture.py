@@ -119,7 +119,7 @@ def test_a_cold_predict_imports_nothing_slow(run_python):
         "from siamese.commands import predict\n"
         "sys.argv = ['predict', 'run=tests/fixtures/detector_format_3', 'How do I pay my bill?', 'Where do I pay?']\n"
         "predict.main()\n"
-        "slow = {'mlflow', 'matplotlib', 'tensorflow', 'keras', 'pandas', 'hydra', 'scipy', 'faiss', 'onnx'}\n"
+        "slow = {'mlflow', 'matplotlib', 'tensorflow', 'keras', 'pandas', 'hydra', 'scipy', 'faiss', 'onnx', 'pyarrow'}\n"
         "print(*sorted(slow & set(sys.modules)))\n"
     )
     done = run_python("-c", program, folder=ROOT)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from siamese.commands.config_files import CONF, Setting, dotted, read_config_file
+from siamese.commands.started import as_started
 
 HELP = ("--help", "-h")
 FOOT = "An error is told in a line; with HYDRA_FULL_ERROR=1 in the environment it shows where it arose."
@@ -30,7 +31,7 @@ def program_arguments(program: str, about: str, words: Sequence[str] | None = No
     """
     words = sys.argv[1:] if words is None else words
     if any(word in HELP for word in words):
-        print(help_text(about, read_config_file(CONF / f"{program}.yaml").settings))
+        print(as_started(help_text(about, read_config_file(CONF / f"{program}.yaml").settings)))
         sys.exit(0)
     return command_line(program, words)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+from siamese.commands.started import as_started, missing_package
+
 if TYPE_CHECKING:  # a program that has no config to compose starts faster without these
     from omegaconf import DictConfig
 
@@ -40,17 +42,18 @@ def report_user_errors() -> Iterator[None]:
             raise
         # what Hydra met while it called a function is the cause of its own error
         cause = mistake.__cause__ if type(mistake).__module__ == "hydra.errors" and mistake.__cause__ else mistake
+        if isinstance(cause, ModuleNotFoundError):
+            sys.exit(f"error: {missing_package(cause)}")
         in_lines = type(cause).__module__.startswith(("hydra.", "omegaconf."))
-        sys.exit(f"error: {' '.join(str(cause).split()) if in_lines else cause}")
+        sys.exit(f"error: {' '.join(str(cause).split()) if in_lines else as_started(str(cause))}")
 
 
 def _can_be_mended(mistake: Exception) -> bool:
     """Whether it is of a kind by which this project and Hydra answer a user's mistake."""
     if isinstance(mistake, TypeError):
         return "unexpected keyword argument" in str(mistake)
-    if isinstance(mistake, ValueError | OSError):
-        return True
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    return isinstance(mistake, HydraException | OmegaConfBaseException)
+    if isinstance(mistake, ModuleNotFoundError):
+        return missing_package(mistake) is not None
+    return isinstance(mistake, ValueError | OSError) or bool(  # Hydra may not be installed
+        {"HydraException", "OmegaConfBaseException"} & {kind.__name__ for kind in type(mistake).__mro__}
+    )

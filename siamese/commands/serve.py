@@ -61,7 +61,7 @@ def _detector(settings: dict[str, Any]) -> Detector:
             raise
         raise ValueError(
             f"{problem}; make a run's model the champion: python -m experiments.promote run=ID, or serve a run: "
-            'make serve ARGS="run=ID"'
+            "python -m experiments.serve run=ID"
         ) from None
 
 

@@ -4,6 +4,7 @@ MLflow takes seconds to start and is imported only if a folder or the file of `l
 """
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
     newest = latest.find(uri) if wanted is None else None
     if newest is not None:
         return Located(newest[0], detector_folder(newest[1]), newest[0])
+    if find_spec("mlflow") is None:
+        found = f"{wanted} is no folder here" if wanted else f"no detector is noted beside {uri}"
+        raise ValueError(
+            f"{found}; give run=FOLDER, or install what reads a tracking store: pip install 'siamese[serve]'"
+        )
     from siamese import tracking
     from siamese.registry.model_uri import download
     from siamese.tracking.queries import newest_model_run

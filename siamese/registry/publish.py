@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import io
+import shutil
 import tempfile
 from contextlib import redirect_stderr
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from siamese.tracking.queries import tracked
 if TYPE_CHECKING:
     import keras
 
-SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "pyarrow", "threadpoolctl", "tokenizers")
+SERVING_WINGS = ("data", "evaluation", "inference", "model", "serving", "text")  # that a logged model imports
+SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "threadpoolctl", "tokenizers")
 KERAS_PACKAGES = ("keras", "tensorflow")  # that a detector needs too if it answers through Keras
 
 
@@ -43,12 +45,13 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
 
     packages = (*SERVING_PACKAGES, *KERAS_PACKAGES) if detector.network.name == "keras" else SERVING_PACKAGES
     frame = pd.DataFrame(example, columns=["question1", "question2"])
-    package = Path(siamese.__file__).parent
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder) / "detector")
         save_keras(network, Path(folder) / "detector")
         (Path(folder) / "detector" / model_card.FILE).write_text(card, encoding="utf-8")
         mlflow.log_text(card, model_card.FILE)
+        package = Path(folder) / "siamese"
+        _copy_serving_code(package)
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package / "serving" / "mlflow_model.py"),
@@ -58,6 +61,15 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
             input_example=frame,
             pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in packages],
         )
+
+
+def _copy_serving_code(package: Path) -> None:
+    """Copy the Python files that a logged model imports: neither corpora, which are 1 MB, nor code that trains."""
+    source = Path(siamese.__file__).parent
+    for file in [*source.glob("*.py"), *(file for wing in SERVING_WINGS for file in (source / wing).rglob("*.py"))]:
+        copy = package / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
 
 
 def note_newest(run: str) -> None:

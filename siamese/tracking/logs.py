@@ -4,20 +4,23 @@ import importlib.metadata
 import re
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 import pandas as pd
-from matplotlib.figure import Figure
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.numpy_dataset import from_numpy
 
 from siamese.data.pairs import BadRow, PairSplits, QuestionPairs
 from siamese.evaluation.calibration import Calibration
-from siamese.evaluation.figures import pair_figures
 from siamese.evaluation.metrics import METRICS_VERSION
-from siamese.evaluation.report import Report, worst_mistakes
 from siamese.tracking.provenance import PARAMETER_LIMIT, config_digest, git
 from siamese.tracking.runs import defer_interrupts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from siamese.evaluation.report import Report
 
 WORST_MISTAKES = 100
 PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@]+@")  # of a database, in a URI
@@ -120,7 +123,7 @@ def log_to_run(run: str, folder: Path, name: str, description: str) -> None:
 
 
 @defer_interrupts()
-def log_figure(figure: Figure, name: str) -> None:
+def log_figure(figure: "Figure", name: str) -> None:
     """Log a figure as figures/name.png."""
     mlflow.log_figure(figure, f"figures/{name}.png")
 
@@ -136,8 +139,11 @@ def log_calibration(calibration: Calibration) -> None:
 
 
 @defer_interrupts()
-def log_report(report: Report, split: str, calibration: Calibration) -> None:
+def log_report(report: "Report", split: str, calibration: Calibration) -> None:
     """Log metrics, intervals, figures, predictions and worst mistakes of a split."""
+    from siamese.evaluation.figures import pair_figures  # matplotlib, scikit-learn and SciPy: only training needs them
+    from siamese.evaluation.report import worst_mistakes
+
     log_metrics(report.metrics, split)
     for name, (low, high) in report.intervals.items():
         mlflow.log_metrics({f"{split}/{name}_low": low, f"{split}/{name}_high": high})

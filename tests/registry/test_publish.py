@@ -1,5 +1,6 @@
 """Publish: a detector is kept with its run; the alias moves to the model of a run, and to nothing else."""
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -163,3 +164,25 @@ def test_serving_needs_no_tensorflow(model_run, run_python):
     )
     done = run_python("-c", program, folder)
     assert done.stdout == "1\n\n"
+
+
+@pytest.mark.slow
+def test_a_model_brings_the_code_that_answers_and_nothing_else(model_run, detector, questions, tmp_path, run_python):
+    """It predicts in a process that cannot see the project."""
+    [output] = mlflow.get_run(model_run).outputs.model_outputs
+    folder = Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}"))
+    code = [file for file in (folder / "code").rglob("*") if file.is_file() and file.suffix != ".pyc"]
+    assert {file.suffix for file in code} == {".py"}
+    assert sum(file.stat().st_size for file in code) < 500_000
+    assert not (folder / "code" / "siamese" / "training").exists()
+    program = (
+        "import json, sys, mlflow, pandas as pd\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "pairs = pd.DataFrame(json.loads(sys.argv[2]), columns=['question1', 'question2'])\n"
+        "import siamese\n"
+        "print(json.dumps([model.predict(pairs)['similarity'].tolist(), siamese.__file__]))\n"
+    )
+    done = run_python("-c", program, folder, json.dumps(questions), folder=tmp_path, PYTHONPATH="")
+    similarity, package = json.loads(done.stdout)
+    np.testing.assert_array_equal(np.float32(similarity), detector.similarity(questions))
+    assert Path(package).is_relative_to(folder)
