@@ -15,7 +15,7 @@ from siamese.commands.arguments import FOOT, HELP, entry, nearest, no_setting, s
 from siamese.commands.config_files import CONF, Setting
 from siamese.commands.errors import report_user_errors
 
-if TYPE_CHECKING:  # Hydra takes half a second to start, which a help need not wait for
+if TYPE_CHECKING:  # Hydra takes half a second to import, and help does not need it
     from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
@@ -45,7 +45,7 @@ def hydra_program(primary: str, about: str, task: "Callable[[DictConfig], object
 
 
 def run_job(task: "Callable[[DictConfig], object]", tree: ConfigTree, cfg: "DictConfig") -> object:
-    """Run one job of a program, in whatever process a launcher chose."""
+    """Run one job of a program, in a process of the launcher."""
     with report_user_errors(), hints(tree):
         refuse_misspelt_nodes(cfg, tree)
         return task(cfg)
@@ -70,13 +70,13 @@ def split_config_dir(words: Sequence[str]) -> tuple[Path | None, list[str]]:
 
 
 def tree_of(primary: str, words: Sequence[str], folder: Path | None) -> ConfigTree:
-    """The choices and settings that words of a command line leave or make."""
+    """The choices and settings after the words of a command line."""
     chosen = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
     return read_tree(primary, chosen, [CONF, *([folder] if folder else [])])
 
 
 def hydra_help(about: str, tree: ConfigTree, settings: Sequence[Setting] = ()) -> str:
-    """What a program does, its choices, its own settings and those that the choices bring."""
+    """The help of a program: what it does, its choices, its settings and those of the choices."""
     choices = []
     for group, option in tree.choices.items():
         others = ", ".join(each for each in tree.options(group) if each != option)
@@ -99,7 +99,7 @@ def hydra_help(about: str, tree: ConfigTree, settings: Sequence[Setting] = ()) -
 
 @contextmanager
 def hydra_over(folder: Path | None, job: str = "job") -> "Iterator[Hydra]":
-    """Hydra with conf/ and the user's own folder, for everything that is composed inside."""
+    """Initialize Hydra with conf/ and the user's own folder."""
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_config_search_path
     from hydra.core.config_search_path import SearchPathQuery
@@ -119,7 +119,7 @@ def hydra_over(folder: Path | None, job: str = "job") -> "Iterator[Hydra]":
 
 @contextmanager
 def hints(tree: ConfigTree) -> Iterator[None]:
-    """Say in one line what in a config is wrong and what it might have been meant to be.
+    """Report in one line what is wrong in a config, and the nearest valid name.
 
     Raises:
         ValueError: in place of the errors of Hydra, and of a keyword that a function does not have.
@@ -139,10 +139,10 @@ def hints(tree: ConfigTree) -> Iterator[None]:
 
 
 def refuse_misspelt_nodes(cfg: "DictConfig", tree: ConfigTree) -> None:
-    """Find a node of an experiment's file that nothing reads, because its name is misspelt.
+    """Find a misspelt node of an experiment file, which nothing reads.
 
     Raises:
-        ValueError: the name is much like that of another node.
+        ValueError: the name is similar to that of another node.
     """
     known = {name.partition(".")[0].partition("/")[0] for name in tree.names()}
     for node in map(str, cfg):
@@ -176,7 +176,7 @@ def _has(tree: ConfigTree, name: str, key: str) -> bool:
 def _run(
     hydra: "Hydra", primary: str, words: Sequence[str], tree: ConfigTree, job: "Callable[[DictConfig], object]"
 ) -> None:
-    """Do what the options say; without any, run the job."""
+    """Follow the options; without any, run the job."""
     from hydra.types import RunMode
 
     parser = _Options(add_help=False, allow_abbrev=False)

@@ -1,4 +1,4 @@
-"""Which choice wins, by how much, and is that more than chance? Compares tracked runs.
+"""Compare tracked runs: which option wins, by how much, and is that more than chance?
 
 python -m experiments.compare study=towers
 python -m experiments.compare experiment=[corpus_conv1d,corpus_bilstm] metric=accuracy output=FOLDER
@@ -19,17 +19,17 @@ README = "README.md"
 
 
 def main() -> None:
-    """Compare; or write the results in the README anew."""
+    """Compare, or rebuild the tables of results."""
     words = [f"readme={README}" if word == "--readme" else word for word in sys.argv[1:]]
     settings = program_settings("compare", __doc__, words)
     if settings["readme"]:
-        from experiments.readme_results import rebuild  # brings in Hydra, which only this needs
+        from experiments.readme_results import rebuild  # imports Hydra, which only this needs
         from siamese import tracking
 
         tracking.connect(settings["tracking.uri"], settings["tracking.experiment"])
         rebuild(Path(settings["readme"]).expanduser())
     else:
-        from experiments.compare_runs import run  # starts MLflow, for which no help has to wait
+        from experiments.compare_runs import run  # imports MLflow, which help does not need
 
         run(settings)
 

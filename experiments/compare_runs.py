@@ -1,4 +1,4 @@
-"""Compare tracked runs, and keep the page with its tests and figures in MLflow."""
+"""Compare tracked runs, and log the page with its tests and figures to MLflow."""
 
 import shlex
 import tempfile
@@ -16,11 +16,11 @@ from siamese.tracking.logs import log_to_run
 from siamese.tracking.queries import TrackedRun, find_runs, tracked
 
 PROGRAM = "compare"
-NOT_CHOSEN = ("output", "tracking.uri", "tracking.experiment")  # settings that do not say what is compared
+NOT_CHOSEN = ("output", "tracking.uri", "tracking.experiment")  # settings that do not select runs
 
 
 def run(settings: dict[str, Any]) -> Page:
-    """Compare the runs that the settings choose, and keep the page in MLflow.
+    """Compare the runs that the settings select, and log the page to MLflow.
 
     Args:
         settings: as `command_line` gives them.
@@ -40,12 +40,12 @@ def run(settings: dict[str, Any]) -> Page:
 
 
 def compare_study(parent_run_id: str) -> None:
-    """Compare the cells of a study of the store in use, and keep the page in the study's own run."""
+    """Compare the cells of a study of the current store, and log the page to the run of the study."""
     _compare(command_line(PROGRAM, [f"study={tracked(parent_run_id).name}"])[0], parent_run_id)
 
 
 def study_run(name: str) -> TrackedRun:
-    """The newest run of a study, to which its cells belong.
+    """The newest run of a study, the parent of its cells.
 
     Raises:
         ValueError: there is none.
@@ -82,7 +82,7 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
         raise ValueError(
             f"there is no finished run of kind {settings['kind']} to compare for {words} ({states or 'none'})"
         )
-    # runs of one config that were asked for one by one are compared one by one
+    # runs of one config that were selected by id are compared individually
     each_run = bool(settings["runs"]) and len({run.tags.get("config_digest") for run in finished}) == 1
     baselines = find_runs("tags.kind = 'baseline' and attributes.status = 'FINISHED'")
     groups = group_runs(finished, baselines, settings["metric"], each_run)
@@ -115,7 +115,7 @@ def _listed(text: str) -> list[str]:
 
 
 def _in_words(settings: dict[str, Any]) -> str:
-    """What is compared and how, as on the command line."""
+    """The settings that differ from their defaults, as on the command line."""
     defaults, _ = command_line(PROGRAM, [])
     given = {key: value for key, value in settings.items() if value != defaults[key] and key not in NOT_CHOSEN}
     given |= {f"tag.{name}": value for name, value in given.pop("tag", {}).items()}

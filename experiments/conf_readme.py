@@ -1,4 +1,4 @@
-"""Write conf/README.md anew: every choice and setting, as the comments of the config files explain them.
+"""Rebuild conf/README.md: every choice and setting, with the comments of the config files.
 
 python -m experiments.conf_readme
 """
@@ -25,7 +25,7 @@ at once.
 
 
 def text() -> str:
-    """What conf/README.md has to say."""
+    """The text of conf/README.md."""
     tree = read_tree("sweep", {}, [CONF])
     programs = {file.stem: read_config_file(file) for file in sorted(CONF.glob("*.yaml"))}
     groups = [*(group for group in tree.choices if "/" not in group), "sweep/sampler", "sweep/pruner", "hydra/launcher"]

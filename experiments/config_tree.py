@@ -1,6 +1,6 @@
-"""The choices that conf/ offers and the settings that they bring, as its files say, without Hydra, which starts slowly.
+"""The choices of conf/ and their settings, read from its files without Hydra, which is slow to import.
 
-It is for help, hints and conf/README.md; what a config really becomes, Hydra decides.
+For help, hints and conf/README.md only: Hydra composes the config.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ class ConfigTree:
     """A primary config with the options that are chosen.
 
     Attributes:
-        folders: where config files are looked for, in this order.
+        folders: of config files, in the order of the search.
         choices: group -> option that is chosen, or None.
         settings: name -> setting.
     """
@@ -37,12 +37,12 @@ class ConfigTree:
         return next((read_config_file(file) for file in files if file.is_file()), None)
 
     def headline(self, name: str) -> str:
-        """The first line of what conf/`name`.yaml says of itself, "" if nothing."""
+        """The first line of the comment at the head of conf/`name`.yaml; "" without one."""
         file = self.file(name)
         return file.about.partition("\n")[0] if file else ""
 
     def names(self) -> list[str]:
-        """All that can stand before the = of a word: groups and settings."""
+        """All names before the = of a word: groups and settings."""
         return [*self.choices, *self.settings]
 
 
@@ -99,7 +99,7 @@ def _settle(tree: ConfigTree, name: str, group: str) -> None:
     nodes = {name.partition(".")[0] for name in tree.names()}
     for setting in file.settings if file else ():
         if file and file.is_global and setting.name.partition(".")[0] not in nodes:
-            continue  # misspelt, or only there for the file's own interpolations
+            continue  # misspelt, or used only by interpolations of the file
         known = tree.settings.get(prefix + setting.name)
         comment = setting.comment or (known.comment if known else "")
         tree.settings[prefix + setting.name] = Setting(prefix + setting.name, setting.default, comment)

@@ -1,4 +1,4 @@
-"""Score a trained run on any pair set, with the threshold and calibration that it chose on its own dev pairs.
+"""Evaluate a trained model on other labeled pairs, with the threshold and calibration of its training.
 
 python -m experiments.evaluate run=ID data=pairs_file data.train=pairs.csv split=all predictions=out.csv
 """
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def run(cfg: "DictConfig") -> "Report":
-    """Load a detector and a pair set, measure, and track it as an evaluation of the detector's run."""
+    """Load a detector and pairs, measure, and track the result as an evaluation of the detector's run."""
     config = plain(cfg)
-    from hydra.utils import instantiate  # MLflow and others start slowly; no help or mistake has to wait for them
+    from hydra.utils import instantiate  # MLflow and others are slow to import; help and errors do not need them
     from omegaconf import OmegaConf
 
     from siamese import tracking

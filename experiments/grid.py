@@ -1,4 +1,4 @@
-"""Grid: the cells of a study, each trained once whatever interrupts the study."""
+"""Grid: the cells of a study, each trained once, also across interruptions."""
 
 import itertools
 import os
@@ -44,7 +44,7 @@ class Cell:
 
     Attributes:
         overrides: of conf/config.yaml, as on the command line.
-        key: the config's digest and the seed; what tells it from the other cells, now and at the next launch.
+        key: digest of the config, and the seed: identifies the cell, also at the next start.
     """
 
     overrides: tuple[str, ...]
@@ -52,17 +52,17 @@ class Cell:
 
 
 def run(name: str, words: Sequence[str], tree: ConfigTree, restart: bool, take_over: bool) -> None:
-    """Train the cells that have not finished, compare all of them, and say which failed; Hydra must be initialized.
+    """Train the unfinished cells, compare all, and report which failed. Hydra must be initialized.
 
     Args:
         name: of a study.
         words: of the command line, for every cell; those with several values replace or extend the axes of the grid.
         tree: the choices and settings of the study.
-        restart: start a new study even if there is one to go on with.
-        take_over: take it that the processes of other hosts have died.
+        restart: start a new study even if one can be continued.
+        take_over: assume that the processes of other hosts have died.
 
     Raises:
-        ValueError: a cell is no config, or another process is at the study.
+        ValueError: a cell is not a valid config, or another process runs the study.
         SystemExit: a cell is not finished.
     """
     master, axes = _grid(name, as_overrides(words, tree, several=True))
@@ -113,7 +113,7 @@ def _grid(name: str, overrides: Sequence[str]) -> tuple[DictConfig, dict[str, li
 
 
 def _cells(master: DictConfig, axes: dict[str, list[str]], tree: ConfigTree) -> list[Cell]:
-    """Each mix of the axes, composed once here so that a mistake is told before the first one trains."""
+    """Each combination of the axes, composed here so that a mistake is reported before the first training."""
     loader = GlobalHydra.instance().config_loader()
     cells = []
     for mix in itertools.product(*axes.values()):
@@ -128,7 +128,7 @@ def _cells(master: DictConfig, axes: dict[str, list[str]], tree: ConfigTree) -> 
 
 
 def _known_study(tags: dict[str, str], take_over: bool) -> str | None:
-    """The newest study of these tags, to go on with."""
+    """The newest study with these tags, to be continued."""
     found = find_runs(" and ".join(f"tags.`{name}` = '{value}'" for name, value in {"kind": "study", **tags}.items()))
     newest = next((run for run in found if tracking.metrics_version(run.tags) == METRICS_VERSION), None)
     if newest is None:
@@ -136,15 +136,15 @@ def _known_study(tags: dict[str, str], take_over: bool) -> str | None:
     if newest.status == "RUNNING" and not tracking.process_is_dead(newest.tags["process"], elsewhere=take_over):
         raise ValueError(
             f"the study {tags['study']} is being run by process {newest.tags['process']} (host, pid, start); "
-            "wait for it, or start another one with restart=true; if it has died on another host, go on with take_over=true"
+            "wait for it, or start another one with restart=true; if it died on another host, continue with take_over=true"
         )
     return newest.id
 
 
 def _unfinished(cells: Sequence[Cell], parent: str, take_over: bool = False) -> tuple[list[Cell], list[Cell]]:
-    """The cells that nobody trains or has trained, and those that a living process is at.
+    """The cells that are neither trained nor in training, and those that a living process trains.
 
-    Runs whose process died are marked KILLED on the way.
+    Runs whose process died are marked KILLED.
     """
     done, busy = set(), set()
     for child in children(parent, {"kind": "model"}):
@@ -154,7 +154,7 @@ def _unfinished(cells: Sequence[Cell], parent: str, take_over: bool = False) -> 
         elif child.status == "RUNNING" and tracking.process_is_dead(child.tags["process"], elsewhere=take_over):
             end_as_killed(child.id)
         elif child.status == "RUNNING":
-            busy.add(key)  # a worker that outlived its study finishes its cell
+            busy.add(key)  # a worker that survives its study finishes its cell
     unfinished = [cell for cell in cells if cell.key not in done]
     return [cell for cell in unfinished if cell.key not in busy], [cell for cell in unfinished if cell.key in busy]
 
@@ -164,28 +164,28 @@ def _what_is_left(missing: Sequence[Cell], busy: Sequence[Cell], cells: int) -> 
     if busy:
         lines.append(
             f"{len(busy)} of {cells} cells, the first above, are still being trained by other processes; "
-            "if those died on another host, launch again with take_over=true."
+            "if those died on another host, start again with take_over=true."
         )
     if missing:
         lines.append(
             f"{len(missing)} of {cells} cells failed (see the tag `error` of each), were killed or did not begin; "
-            "the others are not touched. Launched again, the study runs only these."
+            "the others are kept. Started again, the study runs only these."
         )
     return "\n".join(lines)
 
 
 def _launch(master: DictConfig, job: partial, cells: Sequence[Cell]) -> str:
-    """Run the cells by the launcher of the config: one after the other here, or as joblib, submitit or Ray do.
+    """Run the cells with the launcher of the config: serially, or by joblib, submitit or Ray.
 
     Returns:
-        what the launcher complained of, such as a worker that was killed or a queue that is not there; "" if of
-        nothing. A cell that fails is none of its concerns.
+        The error of the launcher, such as a killed worker or a missing queue; "" if there is none. A failed cell is
+        not an error of the launcher.
     """
     context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks(master))
     launcher = Plugins.instance().instantiate_launcher(hydra_context=context, task_function=job, config=master)
     try:
         launcher.launch([list(cell.overrides) for cell in cells], initial_job_idx=0)
-    except Exception as problem:  # each launcher has errors of its own
+    except Exception as problem:  # each launcher has its own errors
         if os.environ.get("HYDRA_FULL_ERROR"):
             raise
         return f"the launcher gave up: {type(problem).__name__}: {problem}\n\n"
@@ -193,15 +193,15 @@ def _launch(master: DictConfig, job: partial, cells: Sequence[Cell]) -> str:
 
 
 def _train_cell(parent: str, study: str, varied: tuple[str, ...], cells: int, begun: float, cfg: DictConfig) -> None:
-    """Train one cell, in whatever process the launcher chose, and say how it went in a line."""
-    from experiments import training_run  # starts TensorFlow, which a study whose cells run elsewhere does not need
+    """Train one cell, in a process of the launcher, and print its outcome in a line."""
+    from experiments import training_run  # imports TensorFlow, which a study needs only where its cells run
 
     hydra_config = HydraConfig.get()
     overrides, number = list(hydra_config.overrides.task), int(hydra_config.job.num) + 1
     option = " ".join(each for each in overrides if each.split("=")[0] in varied) or "the only one"
     tags = {"study": study, "option": option, "experiment": study}
     started = time.time()
-    outcome = "interrupted"  # unless what follows says otherwise
+    outcome = "interrupted"  # unless the cell finishes or fails
     try:
         with Path(os.devnull).open("w") as screen, redirect_stdout(screen):
             again = [*as_words(overrides), "hydra.mode=RUN"]  # the study's file alone would run the whole grid
@@ -219,7 +219,7 @@ def _train_cell(parent: str, study: str, varied: tuple[str, ...], cells: int, be
 def _introduction(name: str, words: Sequence[str], tree: ConfigTree) -> str:
     folders = [f"--config-dir={folder}" for folder in tree.folders[1:]]
     command = shlex.join(["python", "-m", "experiments.study", f"name={name}", *folders, *words])
-    return f"{tree.headline(f'study/{name}')}\n\nRun it, or go on with it:\n\n    {command}"
+    return f"{tree.headline(f'study/{name}')}\n\nRun it, or continue it:\n\n    {command}"
 
 
 def _choices(cfg: DictConfig) -> dict[str, Any]:

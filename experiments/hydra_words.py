@@ -1,18 +1,17 @@
-"""Words of a command line and the overrides that Hydra reads.
+"""Words of a command line → overrides for Hydra.
 
-A word key=value is read as the programs without Hydra read it: the value arrives as it stands, be there spaces,
-accents, parentheses, =, commas, quotes or ~ in it. Where Hydra's grammar would fail or read another text, the value is
-passed on in quotes. What it reads as something other than a text stays an expression of Hydra:
+A word key=value is read as in programs without Hydra: the value arrives unchanged, also with spaces, accents,
+parentheses, =, commas, quotes or ~. If Hydra's grammar would fail or read another text, the value is passed on in quotes.
+What the grammar reads as something other than a text stays an expression of Hydra:
 
     null, or nothing after the =            no value
     12, 1e-3, true, [a,b], {a: 1}           a number, a truth value, a list, a dict
     ${key}                                  an interpolation, anywhere in a value
-    a,b  choice(a,b)  range(1,4)            several values: with --multirun and in a study. Elsewhere they are a text if
-                                            the default of the key is one or null, otherwise a mistake
-    +key=value  ++key=value  ~key           keys that are added or taken away
+    a,b  choice(a,b)  range(1,4)            several values, with --multirun and in a study. Elsewhere a text, if the
+                                            default of the key is a text or null; otherwise an error
+    +key=value  ++key=value  ~key           keys that are added or removed
 
-Choices of a group (tower=dense) are read like values. A file whose name is such an expression is named with its
-folder: ./null.
+Choices of a group (tower=dense) are read like values. A file whose name is such an expression needs its folder: ./null.
 """
 
 import re
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from experiments.config_tree import ConfigTree
 from siamese.commands.arguments import nearest
 
-if TYPE_CHECKING:  # Hydra takes half a second to start, which a help need not wait for
+if TYPE_CHECKING:  # Hydra takes half a second to import, and help does not need it
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
 USER = "command-line"  # what Hydra calls the user's own config folder
@@ -80,7 +79,7 @@ def _quoted(text: str) -> str:
 
 
 def as_words(overrides: Sequence[str]) -> list[str]:
-    """The words of a command line that compose what overrides do for the job that runs: the inverse of `as_overrides`.
+    """The words of a command line for these overrides: the inverse of `as_overrides`.
 
     The user's own config folder comes first.
     """

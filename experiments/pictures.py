@@ -1,4 +1,4 @@
-"""Take the README's pictures of the MLflow UI: the newest study, its charts, and its best run on dev.
+"""Take the pictures for the documents from the MLflow UI: the newest study, its charts, its best run on dev.
 
 make ui          (in another terminal)
 make pictures    (needs a Chromium)
@@ -42,7 +42,7 @@ def run(tracking: dict[str, Any], host: str, port: int) -> None:
     Raises:
         ValueError: there is no study or no browser.
     """
-    from siamese.tracking.queries import find_runs  # starts MLflow, for which no help or mistake has to wait
+    from siamese.tracking.queries import find_runs  # imports MLflow, which help and errors do not need
     from siamese.tracking.stores import connect
 
     connect(**tracking)

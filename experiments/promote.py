@@ -1,4 +1,4 @@
-"""Put the model of a run into the MLflow registry, under the alias by which others ask for it.
+"""Promote the model of a run: give it an alias in the MLflow model registry.
 
 python -m experiments.promote run=ID
 python -m experiments.predict run=models:/duplicate-questions@champion "…" "…"
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def run(cfg: "DictConfig") -> "Version":
-    """Promote, and say what that replaces; gives the version that has the alias now."""
+    """Promote, and print what it replaces; returns the version that has the alias now."""
     config = plain(cfg)
-    from siamese import tracking  # starts MLflow, for which no help or mistake has to wait
+    from siamese import tracking  # imports MLflow, which help and errors do not need
     from siamese.registry import publish
 
     tracking.connect(**config["tracking"])
@@ -27,7 +27,9 @@ def run(cfg: "DictConfig") -> "Version":
     if replaced is not None:
         print(f"it replaces {_in_words(replaced, cfg.metric)}")
         if replaced.measured_by != promoted.measured_by:
-            print("note: they were measured on other dev pairs or by other code, so these figures do not compare")
+            print(
+                "note: measured on other dev pairs or by another version of the metrics, so the figures do not compare"
+            )
     return promoted
 
 

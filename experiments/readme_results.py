@@ -1,15 +1,14 @@
-"""README: its tables of results, from tracked runs.
+"""Tables of results in a document, rebuilt from tracked runs.
 
-They stand between two markers, in a section for each set of data:
+They stand between two markers, in a section for each data set:
 
     <!-- results -->
     <!-- data 0f3c1a2b4d5e: corpus en by intent -->
     …
     <!-- /results -->
 
-A row is a config: the default, or that of an experiment file that is no study. Every tracked run of that very config
-counts, whoever started it, if the newest version of the metrics measured it. A section whose runs are not in the store stays
-as it is.
+A row is a config: the default, or that of an experiment file. All tracked runs of exactly this config count, if the
+newest version of the metrics measured them. A section without runs in the store stays unchanged.
 """
 
 import hashlib
@@ -35,8 +34,8 @@ from siamese.tracking.queries import TrackedRun, find_runs
 
 START, END = "<!-- results -->", "<!-- /results -->"
 SECTION = re.compile(r"<!-- data (\w+): .*? -->\n.*?(?=\n*<!-- data |\s*\Z)", re.DOTALL)
-NO_CHOICE = frozenset({"seed", "tracking", "baselines"})  # groups of the config that do not change a network
-BROUGHT = "???"  # a value that the user brings
+NO_CHOICE = frozenset({"seed", "tracking", "baselines"})  # groups of the config that do not affect a network
+BROUGHT = "???"  # a value that the user must give
 WITH_TEST = {"dev/roc_auc": 3, "test/roc_auc": 3}  # columns, with their decimals
 WITHOUT_TEST = {"dev/accuracy": 4, "dev/roc_auc": 4}
 
@@ -49,7 +48,7 @@ class Row:
     params: dict[str, str]
 
     def is_of(self, run: TrackedRun) -> bool:
-        """Whether a run had this config. Where the user brings the files, any data will do."""
+        """Whether a run has this config. If the user gives the files, any data match."""
         brought = BROUGHT in self.params.values()
 
         def counts(name: str) -> bool:
@@ -60,10 +59,10 @@ class Row:
 
 
 def rebuild(file: Path) -> None:
-    """Write the sections of a README anew whose runs are in the store in use, and say which.
+    """Rebuild the sections of a document whose runs are in the current store, and print which.
 
     Raises:
-        ValueError: the file has not each marker once, in this order.
+        ValueError: the file does not have each marker once, in this order.
     """
     text = file.read_text(encoding="utf-8")
     found = re.fullmatch(f"(.*{START}\n)(.*)({END}.*)", text, re.DOTALL)
@@ -76,7 +75,7 @@ def rebuild(file: Path) -> None:
     with atomic_file(file) as written:
         written.write(f"{before}{sections}\n\n{after}")
     for key, section in (old | new).items():
-        state = "from tracked runs" if key in new else "as it was, its runs are not in the store"
+        state = "from tracked runs" if key in new else "unchanged, its runs are not in the store"
         print(f"{file}: {section.splitlines()[0]} {state}")
     if not new:
         print(f"{file}: the store has no finished run of the default or of an experiment file; nothing is changed")
@@ -95,7 +94,7 @@ def rows() -> list[Row]:
 
 
 def _name(experiment: str, content: dict) -> str:
-    """The name of the file and the options that it chooses, the data aside."""
+    """The name of the file and the options that it chooses, without the data."""
     chosen = [item for entry in content.get("defaults", []) if isinstance(entry, dict) for item in entry.items()]
     options = {key.removeprefix("override /"): option for key, option in chosen}
     words = " ".join(f"{group}={option}" for group, option in options.items() if group != "data")
@@ -109,7 +108,7 @@ def _params(overrides: list[str]) -> dict[str, str]:
 
 
 def _groups(known: Sequence[Row]) -> list[Group]:
-    """The rows' runs, each data set's by the newest version of the metrics that measured it; named as in the table."""
+    """The runs of the rows, named as in the table, for each data set by the newest version of the metrics."""
     newest: dict[str, str] = {}
     runs = []
     for run in find_runs("tags.kind = 'model' and attributes.status = 'FINISHED'"):
@@ -122,7 +121,7 @@ def _groups(known: Sequence[Row]) -> list[Group]:
 
 
 def _key(measured: Measured) -> str:
-    """What tells a set of data from others, whatever code measured on it."""
+    """The identity of a data set, independent of the version of the metrics."""
     return hashlib.sha256(f"{measured.dev} {measured.test} {measured.drawn_from}".encode()).hexdigest()[:12]
 
 

@@ -1,7 +1,7 @@
-"""Run a study: every cell of a grid of configs. What was finished before is not run again.
+"""Run a study: train every cell of a grid of configs. Finished cells are not run again.
 
-python -m experiments.study                     lists the studies and what each asks
-python -m experiments.study name=towers         runs one; launched again after a kill, it goes on
+python -m experiments.study                     lists the studies and their questions
+python -m experiments.study name=towers         runs one; started again, it continues
 python -m experiments.study name=towers data=corpus_fr seed=0,1,2,3,4 hydra/launcher=workers
 python -m experiments.study --config-dir=FOLDER name=mine
 
@@ -19,7 +19,7 @@ from siamese.commands.errors import report_user_errors
 
 
 def studies(tree: ConfigTree) -> dict[str, str]:
-    """What each study asks, by name."""
+    """The question of each study, by name."""
     return {name: tree.headline(f"study/{name}") for name in tree.options("study")}
 
 
@@ -39,7 +39,7 @@ def main() -> None:
             print(hydra_help(about, tree, settings))
         elif name is not None:
             _check(name, tree)
-            from experiments import grid  # starts MLflow, for which no help has to wait
+            from experiments import grid  # imports MLflow, which help does not need
 
             with hints(tree), hydra_over(folder):
                 grid.run(name, others, tree, given["restart"], given["take_over"])

@@ -20,7 +20,7 @@ def train(cfg: "DictConfig") -> None:
     """Train once."""
     from hydra.core.hydra_config import HydraConfig
 
-    from experiments.training_run import Job, run  # starts TensorFlow, for which no help or mistake has to wait
+    from experiments.training_run import Job, run  # imports TensorFlow, which help and errors do not need
 
     hydra_config = HydraConfig.get()
     tags = {"experiment": hydra_config.runtime.choices.get("experiment") or ""}

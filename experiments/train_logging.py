@@ -1,4 +1,4 @@
-"""The course of a training: what it tracks and what it shows, from its data to its verdicts."""
+"""Logging of a training: what it tracks and prints, from the data to sample verdicts."""
 
 import tempfile
 import time
@@ -26,7 +26,7 @@ SAMPLE_VERDICTS = 6
 
 
 def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
-    """The pairs, and how much of dev and test was seen in training."""
+    """Track the pairs, and the overlap of dev and test with training."""
     overlap = {name: question_overlap(splits.train, pairs) for name, pairs in splits.held_out().items()}
     tracking.log_data(splits, overlap, drawn_from)
     counts = ", ".join(f"{name} {len(pairs):,}" for name, pairs in splits.parts().items())
@@ -41,7 +41,7 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
 
 
 def track_epoch(then: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
-    """An epoch, and what is to be done `then`."""
+    """Track an epoch, then call `then`."""
     tracking.log_metrics({"loss": epoch.loss, "pairs_per_second": epoch.pairs_per_second}, "epoch", epoch.number)
     tracking.log_metrics({f"dev_{name}": value for name, value in epoch.dev.items()}, "epoch", epoch.number)
     print(
@@ -54,7 +54,7 @@ def track_epoch(then: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
 
 
 def track_history(history: list[Epoch], monitor: str) -> None:
-    """The best epoch, the time that training took, and the learning curves."""
+    """Track the best epoch, the training time and the learning curves."""
     best = best_epoch(history, monitor).number
     seconds = sum(epoch.seconds for epoch in history)
     tracking.log_metrics({"best_epoch": best, "epochs": len(history), "seconds": seconds}, "training")
@@ -64,14 +64,14 @@ def track_history(history: list[Epoch], monitor: str) -> None:
 
 
 def track_reports(reports: dict[str, Report], calibration: Calibration) -> None:
-    """Threshold and calibration, and each split's report."""
+    """Track threshold and calibration, and the report of each split."""
     tracking.log_calibration(calibration)
     for split, report in reports.items():
         tracking.log_report(report, split, calibration)
 
 
 def track_identity(itself: np.ndarray, report: Report) -> None:
-    """The share of dev pairs in which a question is at least as similar to itself as to the other one.
+    """Track the share of dev pairs in which a question is at least as similar to itself as to the other one.
 
     Args:
         itself: `float32[pairs]`, the similarity of each pair's left question to itself.
@@ -82,10 +82,10 @@ def track_identity(itself: np.ndarray, report: Report) -> None:
 
 
 def track_levels(built: Built, token_ids: TokenIds, dev: QuestionPairs) -> None:
-    """How well the cosine at each level of the tower tells duplicates, from the word embedding to the output."""
+    """Track the ROC AUC of the cosine after each layer of the tower, from the word embedding to the output."""
     towers = level_towers(built.network.get_layer("tower"))
     if not towers:
-        print("note: the tower does not end its levels as those of this project do, so that they cannot be compared")
+        print("note: the layers of this tower have no names that layer probing knows; they are not compared")
         return
     areas = {}
     for name, tower in towers.items():
@@ -96,7 +96,7 @@ def track_levels(built: Built, token_ids: TokenIds, dev: QuestionPairs) -> None:
 
 
 def track_cost(detector: Detector, token_ids: TokenIds) -> dict[str, float]:
-    """What the detector costs to keep and to use: the metrics questions_per_second and bytes."""
+    """Track and return the cost of the detector: questions_per_second and bytes."""
     detector.network.encode(token_ids)
     started = time.perf_counter()
     detector.network.encode(token_ids)

@@ -36,14 +36,14 @@ EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
 
 @dataclass(frozen=True)
 class Job:
-    """What a run is for.
+    """The purpose of a run.
 
     Attributes:
-        words: of the command line by which `experiments.train` runs it again.
-        name: in the UI's table; "" for one that says tower, similarity and loss.
-        parent: id of the run that this one belongs to.
+        words: of the command line that repeats it with `experiments.train`.
+        name: in the UI; "" for tower, similarity and loss.
+        parent: id of the parent run.
         tags: more tags.
-        trial: read dev alone, measure no baselines and keep no model, as a sweep does that still chooses.
+        trial: evaluate on dev only, without baselines, and keep no model: for sweeps, which still choose.
     """
 
     words: Sequence[str] = ()
@@ -55,7 +55,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run left: its id in MLflow, and the reports of dev and, where test was read, of test."""
+    """The result of a run: its id in MLflow, and the reports of dev and, if it was read, of test."""
 
     run_id: str
     reports: dict[str, Report]
@@ -67,15 +67,15 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     Args:
         cfg: composed from conf/config.yaml.
         job: what the run is for.
-        after_epoch: called when an epoch is tracked; it may raise to end the training.
+        after_epoch: called after each tracked epoch; it may raise to stop the training.
     """
     config = plain(cfg)
     build = partial(instantiate, _convert_="all")
-    keras.utils.clear_session()  # so that a run leaves nothing in memory for the next one of this process
-    strategy = build(cfg.devices)  # several hosts find each other before TensorFlow's first operation
+    keras.utils.clear_session()  # frees the memory of earlier runs of this process
+    strategy = build(cfg.devices)  # several hosts must connect before TensorFlow's first operation
     if is_chief(strategy):
         tracking.connect(**config["tracking"])
-    else:  # it helps to train; what it tracks goes when its folder goes
+    else:  # a helping host tracks into a temporary folder
         job, folder = Job(job.words, trial=True), tempfile.TemporaryDirectory()
         with chdir(folder.name):  # where a fresh store keeps its artifacts
             tracking.connect(f"sqlite:///{folder.name}/mlflow.db", "helping")
@@ -88,7 +88,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         source = _source(json.dumps(config["data"], sort_keys=True))
         splits = build(cfg.subset)(source, cfg.seed)
         train_logging.track_data(splits, source.train)
-        # first, so that a failure among them costs no training
+        # before the training, so that a failure here costs nothing
         baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg)
         built = pipeline.build(
             splits.train.questions,
@@ -142,7 +142,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
 
 @lru_cache(maxsize=1)
 def _source(data: str) -> PairSplits:
-    """The pairs of a data config, JSON; the cells of a study, one after the other, read them once."""
+    """The pairs of a data config (JSON), cached for consecutive runs of a study."""
     return instantiate(OmegaConf.create(json.loads(data)), _convert_="all")()
 
 
@@ -153,7 +153,7 @@ def _name(config: dict) -> str:
 
 
 def _how_to_repeat(job: Job) -> str:
-    words = map(shlex.quote, job.words)  # one a line, for the UI does not wrap
+    words = map(shlex.quote, job.words)  # one a line, because the UI does not wrap lines
     return "Run it again with\n\n    " + " \\\n        ".join(["python -m experiments.train", *words])
 
 
@@ -163,7 +163,7 @@ def _pairs_of(reports: dict[str, Report]) -> list[tuple[str, str]]:
 
 
 def _nearest(built: Built, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and similarities of the nearest others of each question, as `evaluate` takes them."""
+    """Positions and similarities of the nearest other questions of each question, for `evaluate`."""
     network = built.runtime(built.network)
     return most_similar(network, network.encode(built.vectorizer.encode(questions)), NEIGHBOURS)
 
@@ -180,7 +180,7 @@ def _run_baseline(
     drawn_from: QuestionPairs,
     cfg: DictConfig,
 ) -> dict[str, float]:
-    """Metrics of a baseline on this data, "split/name" -> value; measured once for each data and code."""
+    """Metrics of a baseline on this data, "split/name" -> value; measured once for each data set and version of the metrics."""
     tags = {"baseline": name}
     tags |= {f"data_digest.{split}": pairs.digest() for split, pairs in splits.parts().items()}
     known = tracking.find_metrics({**tags, "kind": "baseline"})

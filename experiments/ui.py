@@ -14,19 +14,19 @@ from siamese.commands.errors import plain
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-SHOWN = 10  # views of which a link is printed
+SHOWN = 10  # views whose links are printed
 LEAN = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # half the time and memory
 
 
 def run(tracking: dict[str, Any], host: str, port: int) -> None:
-    """Make the store if need be, print links to its studies, and become MLflow's server; this never returns.
+    """Create the store if needed, print links to its studies, and become MLflow's server; never returns.
 
     Args:
         tracking: arguments of `connect`.
         host: to bind to.
         port: to listen on.
     """
-    from siamese.tracking.stores import connect  # starts MLflow, for which no help or mistake has to wait
+    from siamese.tracking.stores import connect  # imports MLflow, which help and errors do not need
     from siamese.tracking.views import save_missing_views
 
     connect(**tracking)

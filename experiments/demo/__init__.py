@@ -1,7 +1,7 @@
-"""Demo: a page to try a detector on, and to search a collection with it.
+"""Demo: a page to try a detector and to search a collection.
 
-    server.py      the page and what it asks: a comparison of two questions, a search
-    page/          HTML, style and script as plain files; nothing comes from another machine
+    server.py      the page and its requests: a comparison of two questions, a search
+    page/          HTML, style and script as plain files; nothing is loaded from other machines
 
 __main__.py loads detector and collection and starts the server.
 """

@@ -1,11 +1,11 @@
-"""The demo's server: its page, and what the page asks for, as JSON.
+"""The server of the demo: its page, and JSON answers to its requests.
 
     POST /compare   {"left", "right"}   -> similarity, probability, verdict, threshold, and the words that carry it
     POST /search    {"question", "top"} -> the most similar questions of the collection
-    GET  /about     what is searched and by which threshold
+    GET  /about     the collection and the threshold
 
-What is wrong with a request is said in a sentence: {"error": "…"} with a status of 4xx. One request is answered
-after the other, for each takes but a moment.
+A bad request gets {"error": "…"} with a status of 4xx. Requests are answered one after another, because each takes
+milliseconds.
 """
 
 import json
@@ -32,12 +32,12 @@ PAGE = Path(__file__).parent / "page"
 MAX_BODY = 2**16  # bytes
 MAX_TOP = 100
 WHICH = {"left": "the first question", "right": "the second question", "question": "the question"}
-JSON = "application/json"  # a page of another site cannot send it here without asking first, which is refused
+JSON = "application/json"  # pages of other sites may not send it without permission, which is refused
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
-    "style-src-attr": "'unsafe-inline'",  # the colours of the heat map; an attribute can load nothing
+    "style-src-attr": "'unsafe-inline'",  # the colors of the heat map; an attribute can load nothing
     "img-src": "'self'",
     "connect-src": "'self'",
     "base-uri": "'none'",
@@ -63,7 +63,7 @@ def application(
         collection: is searched.
         name: of the collection, for the reader.
         candidates: how many nearest embeddings the whole network scores in a search.
-        hosts: by which this machine may be called; "*" for any.
+        hosts: names of this machine that are accepted; "*" for any.
     """
     note = detector.threshold_note()
 
@@ -132,7 +132,7 @@ def _question(asked: dict[str, Any], name: str) -> str:
         raise HTTPException(400, f"{name!r} must be a text, got {type(question).__name__}")
     if not question.strip():
         raise HTTPException(400, f"{WHICH[name]} is empty; write one")
-    # half a surrogate pair, which JSON can spell, is no character
+    # JSON can hold a lone surrogate, which is not a character
     return question.strip().encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,10 +1,9 @@
-"""Search the hyperparameters of a tower with Optuna, and find out whether the best of them beat the default.
+"""Search the hyperparameters of a tower with Optuna, and test whether the best ones beat the default.
 
 python -m experiments.sweep sweep=bilstm sweep.trials=40
 python -m experiments.sweep sweep=dense sweep/sampler=random sweep/pruner=successive_halving sweep.workers=2
 
-Started again with the same command after whatever stopped it, a sweep goes on where it was. Several such processes
-may work on one sweep.
+The same command continues an interrupted sweep. Several such processes can share a sweep.
 """
 
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ def sweep(cfg: "DictConfig") -> None:
     """Sweep once."""
     from hydra.core.hydra_config import HydraConfig
 
-    from experiments.sweep.run import run  # starts TensorFlow, for which no help or mistake has to wait
+    from experiments.sweep.run import run  # imports TensorFlow, which help and errors do not need
 
     run(cfg, HydraConfig.get().overrides.task)
 

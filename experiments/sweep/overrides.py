@@ -1,7 +1,7 @@
 """Overrides: the plain command that composes a given config.
 
-A sweep file is an overlay on the config of `experiments.train`. Whoever wants to train its winner should not
-need it, so its part is told in the overrides that `experiments.train` knows.
+A sweep file is an overlay on the config of `experiments.train`. Its winner is trained without it, so its settings are
+translated into overrides of `experiments.train`.
 """
 
 import json
@@ -16,7 +16,7 @@ NO_TEXT = ("true", "false", "null", "nan", "inf")  # words that Hydra's grammar 
 
 
 def plain_overrides(primary: str, overrides: Sequence[str], without: str) -> list[str]:
-    """The overrides of conf/config.yaml that compose what `overrides` make of another primary config.
+    """The overrides of conf/config.yaml equivalent to `overrides` of another primary config.
 
     Args:
         primary: name of that config, which has conf/config.yaml among its defaults.
@@ -24,7 +24,7 @@ def plain_overrides(primary: str, overrides: Sequence[str], without: str) -> lis
         without: its node that conf/config.yaml does not have.
 
     Raises:
-        ValueError: an override takes something away, which has no plain form.
+        ValueError: an override removes something, which has no plain form.
     """
     wanted = compose(primary, overrides=list(overrides), return_hydra_config=True)
     choices = compose("config", return_hydra_config=True).hydra.runtime.choices
@@ -43,7 +43,7 @@ def plain_overrides(primary: str, overrides: Sequence[str], without: str) -> lis
         if name not in base or base[name] != value
     ]
     if _leaves(compose("config", overrides=plain)) != target:
-        raise ValueError(f"only overrides that set values can be told as a plain command; got {' '.join(overrides)}")
+        raise ValueError(f"only overrides that set values can be written as a plain command; got {' '.join(overrides)}")
     return plain
 
 

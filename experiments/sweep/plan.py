@@ -1,4 +1,4 @@
-"""Plan: what a sweep is going to do, checked before its first trial."""
+"""The plan of a sweep, checked before its first trial."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,15 +39,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a sweep is going to do.
+    """The plan of a sweep.
 
     Attributes:
         settings: of the sweep.
         metric: the dev metric that is its objective, without the prefix.
-        space: what it varies.
-        overrides: of conf/config.yaml, which all its trials share.
-        identity: what must not change when the sweep is continued, by name.
-        direction: the objective's better end, in Optuna's words.
+        space: the varied parameters.
+        overrides: of conf/config.yaml, shared by all trials.
+        identity: values that must stay the same when the sweep is continued, by name.
+        direction: of the objective, in Optuna's terms.
         start: parameters of the first trial, those of the default; empty where the space does not have them.
     """
 
@@ -65,7 +65,7 @@ class Plan:
 
 
 def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> Plan:
-    """Check everything that can be told before a trial runs.
+    """Check everything that can be checked before the first trial.
 
     Args:
         cfg: composed from conf/sweep.yaml.
@@ -76,7 +76,7 @@ def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> 
         ValueError: the objective is no dev metric, the space does not fit the config or the sampler, or a number is
             out of range.
     """
-    from siamese.training.loop import SMALLER_IS_BETTER  # brings in TensorFlow, which reading trials does not need
+    from siamese.training.loop import SMALLER_IS_BETTER  # imports TensorFlow, which reading trials does not need
 
     for name, least in {"trials": 1, "workers": 0, "seed": 0}.items():
         if getattr(settings, name) < least:
@@ -119,8 +119,8 @@ def _dev_metric(objective: str) -> str:
     split, _, metric = objective.partition("/")
     if split == "test":
         raise ValueError(
-            f"sweep.objective={objective} would choose hyperparameters on the pairs that are to tell how good they are, "
-            f"and so flatter them; take the dev metric: sweep.objective=dev/{metric}"
+            f"sweep.objective={objective} would choose hyperparameters on the test pairs, and so inflate "
+            f"their metrics; use the dev metric: sweep.objective=dev/{metric}"
         )
     one = np.ones(1)
     known = [*metrics.pair_metrics(one, one, one, 0.5), *metrics.graded_metrics(np.arange(2.0), np.arange(2.0))]

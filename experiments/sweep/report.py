@@ -1,4 +1,4 @@
-"""Report: what a sweep found out, as the page of its run and as figures."""
+"""The report of a sweep: the page of its run, and figures."""
 
 import shlex
 import warnings

@@ -1,8 +1,8 @@
-"""Samplers: how the parameters of the next trial are chosen.
+"""Samplers: the choice of the parameters of the next trial.
 
-Each takes the space, the sweep's seed and the ordinal of the trial, and gives an Optuna sampler for this trial
-alone. Its randomness hangs on the seed and the ordinal: a sweep that was interrupted goes on with the very
-trials that it would have had, where a sampler that is seeded anew would repeat its first ones.
+Each takes the space, the seed of the sweep and the ordinal of the trial, and returns an Optuna sampler for this trial
+alone. Its randomness depends on seed and ordinal only, so an interrupted sweep continues with the trials that it would
+have had. A sampler with a new seed would repeat its first trials.
 """
 
 import warnings
@@ -19,7 +19,7 @@ def tpe(space: Space, seed: int, ordinal: int, **options: Any) -> BaseSampler:
     """Tree-structured Parzen estimator (Bergstra et al. 2011): more trials where trials did well.
 
     Args:
-        space, seed, ordinal: as said above.
+        space, seed, ordinal: see the head of this module.
         options: of optuna.samplers.TPESampler.
     """
     return TPESampler(seed=_seed(seed, ordinal), **options)

@@ -1,8 +1,8 @@
-"""Study: the trials of a sweep on disk. Several processes take them; none is lost, and none is run twice.
+"""Trial store: the trials of a sweep on disk, shared by processes. None is lost, and none is run twice.
 
-A sweep of n trials has the ordinals 0 to n - 1. An attempt at one is a trial of Optuna, which holds the ordinal and
-the process as user attributes. An attempt is over when it is complete, pruned, or failed with an error. One that
-failed without an error was interrupted: its ordinal is free again, and keeps its parameters.
+A sweep of n trials has the ordinals 0 to n - 1. An attempt at one is a trial of Optuna with the ordinal and the process
+as user attributes. An attempt is over when it is complete, pruned, or failed with an error. Failed without an error it
+was interrupted: its ordinal is free again and keeps its parameters.
 """
 
 import time
@@ -22,14 +22,14 @@ BUSY_SECONDS = 60  # that SQLite waits for another writer
 
 
 def lock_of(plan: Plan, purpose: str) -> FileLock:
-    """A lock that a killed process loses: beside a SQLite file, else in the working directory, which all must share."""
+    """A lock that a killed process releases: beside a SQLite file, else in the (shared) working directory."""
     storage = plan.settings.storage
     beside = Path(storage.removeprefix(SQLITE)) if storage.startswith(SQLITE) else Path(plan.settings.name)
     return FileLock(f"{beside}.{purpose}.lock")
 
 
 def open_study(plan: Plan) -> optuna.Study:
-    """The sweep's study, made if there is none; nobody else may do so at the same time.
+    """Optuna's study of the sweep, created if there is none. The caller holds a lock.
 
     Raises:
         ValueError: a sweep of this name was started with another plan.
@@ -54,16 +54,16 @@ def open_study(plan: Plan) -> optuna.Study:
         ]
         raise ValueError(
             f"the sweep {plan.settings.name} in {storage} was started with other settings ({'; '.join(changed)}); "
-            "go on with those, or start another one with sweep.name=…"
+            "continue with those, or start another one with sweep.name=…"
         )
     return study
 
 
 def claim(study: optuna.Study, plan: Plan) -> optuna.Trial | None:
-    """Take the first ordinal that is free, with its parameters; None if there is none.
+    """Claim the first free ordinal, with its parameters; None if there is none.
 
-    Only one process may do so at a time. Killed anywhere in here, it leaves a trial that waits, which the next one
-    takes, or one that runs without a process, which the next one gives up.
+    The caller holds a lock. A process killed in here leaves a waiting trial, which the next one takes, or a running
+    trial without a process, which the next one fails.
     """
     for attempt in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_dead(attempt, plan.settings.heartbeat_timeout_s):
@@ -86,12 +86,12 @@ def claim(study: optuna.Study, plan: Plan) -> optuna.Trial | None:
 
 
 def heartbeat(trial: optuna.Trial) -> None:
-    """Let other hosts, which cannot see this process, know that it lives."""
+    """Record that this process is alive, for other hosts, which cannot see it."""
     trial.set_user_attr("seen", time.time())
 
 
 def is_over(attempt: FrozenTrial) -> bool:
-    """Whether it came to an end of its own, be it good or bad."""
+    """Whether it ended by itself, successfully or not."""
     return attempt.state in (TrialState.COMPLETE, TrialState.PRUNED) or (
         attempt.state == TrialState.FAIL and "error" in attempt.user_attrs
     )

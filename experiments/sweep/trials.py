@@ -1,4 +1,4 @@
-"""Trials: take one after the other until all are over; train each, and tell Optuna and MLflow how it went."""
+"""Trials: claim and train one after another until all are over, and report to Optuna and MLflow."""
 
 import math
 import time
@@ -16,7 +16,7 @@ from siamese import tracking
 from siamese.evaluation.timing import time_left
 from siamese.tracking import child_runs
 
-if TYPE_CHECKING:  # it brings in TensorFlow
+if TYPE_CHECKING:  # it imports TensorFlow
     from siamese.training.loop import Epoch
 
 POLL_SECONDS = 1.0  # between two looks at the trials of other processes

@@ -13,13 +13,13 @@ from siamese.commands.config_files import CONF, Setting, dotted, read_config_fil
 from siamese.commands.started import as_started
 
 HELP = ("--help", "-h")
-FOOT = "An error is told in a line; with HYDRA_FULL_ERROR=1 in the environment it shows where it arose."
+FOOT = "Errors are one line; with HYDRA_FULL_ERROR=1 in the environment they have a traceback."
 FEW = 25  # settings that a message can list
 WIDTH, COLUMN = 110, 34  # of the help: characters in a line, and where the comments start
 
 
 def program_arguments(program: str, about: str, words: Sequence[str] | None = None) -> tuple[dict[str, Any], list[str]]:
-    """The settings of the command line and its other words; --help prints what there is to set, and ends the program.
+    """The settings of the command line and its other words; --help prints all settings and exits.
 
     Args:
         program: conf/`program`.yaml holds the defaults.
@@ -37,10 +37,10 @@ def program_arguments(program: str, about: str, words: Sequence[str] | None = No
 
 
 def program_settings(program: str, about: str, words: Sequence[str] | None = None) -> dict[str, Any]:
-    """As `program_arguments`, for a program that takes nothing but settings.
+    """As `program_arguments`, for a program that takes only settings.
 
     Raises:
-        ValueError: a word is none.
+        ValueError: a word is not a setting.
     """
     settings, others = program_arguments(program, about, words)
     if others:
@@ -52,17 +52,16 @@ def program_settings(program: str, about: str, words: Sequence[str] | None = Non
 def command_line(program: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """Split the words of a command line into settings and the others.
 
-    Nested settings have dotted names. A group without any defaults takes whatever names are given and stays a dict.
-    A value is taken as it stands, whatever characters it has; "null" or no value means None. Where the default is a
-    whole number or true or false, so must be the value. A word such as "x=1" that fits no setting is taken for a
-    misspelt one.
+    Nested settings have dotted names. A group without defaults takes any names and stays a dict. A value is taken
+    unchanged, with all its characters; "null" or no value means None. If the default is a whole number or a boolean,
+    the value must be one, too. A word such as "x=1" that matches no setting counts as misspelt.
 
     Args:
         program: conf/`program`.yaml holds the defaults.
         words: of the command line.
 
     Raises:
-        ValueError: a word names a setting that does not exist, or has not the kind of value that it takes.
+        ValueError: a word names a setting that does not exist, or has a value of the wrong type.
 
     >>> settings, questions = command_line("search", ["top=3", "where.topic=cards", "Is 1+1=2?"])
     >>> settings["top"], settings["where"], questions
@@ -88,7 +87,7 @@ def command_line(program: str, words: Sequence[str]) -> tuple[dict[str, Any], li
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that is most like a misspelt one, None if none is.
+    """The name that is most similar to a misspelt one; None if none is.
 
     >>> nearest("trainig.epochs", ["training.epochs", "training.batch_size"])
     'training.epochs'
@@ -97,7 +96,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def no_setting(name: str, names: Iterable[str]) -> str:
-    """What to say of a setting that does not exist.
+    """The message on a setting that does not exist.
 
     >>> no_setting("indx", ["top", "index"])
     'there is no setting indx; did you mean index?'
@@ -109,13 +108,13 @@ def no_setting(name: str, names: Iterable[str]) -> str:
 
 
 def help_text(about: str, settings: Iterable[Setting]) -> str:
-    """What a program does, and its settings with defaults and comments."""
+    """The help of a program: what it does, and its settings with defaults and comments."""
     head = "Settings, given as key=value (null, or nothing after the =, stands for no value):"
     return "\n".join([about.strip(), "", head, *map(setting_text, settings), "", FOOT])
 
 
 def setting_text(setting: Setting) -> str:
-    """A setting as lines of a help: its name and default, then what it means.
+    """A setting as lines of a help: name and default, then the comment.
 
     >>> print(setting_text(Setting("top", 5, "answers to a question")))
       top=5                           answers to a question
@@ -145,7 +144,7 @@ def value_text(value: Any) -> str:
 
 
 def _value(key: str, text: str, default: Any) -> Any:
-    """What `text` says, of the kind of the default."""
+    """The value of `text`, of the type of the default."""
     if not isinstance(default, int):  # so is a bool
         return None if text in ("", "null") else text
     value = yaml.safe_load(text)

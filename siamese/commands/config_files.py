@@ -1,7 +1,7 @@
 """The files of conf/ as documentation: their settings with defaults and comments, read without Hydra.
 
-The comment of a setting stands behind it on its line, or on lines of its own above it; the first comment of a file
-says what the file is for.
+The comment of a setting follows it on its line, or stands on lines above it. The first comment of a file describes the
+file.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Setting:
     Attributes:
         name: dotted, from the root of the file.
         default: its value in the file.
-        comment: what it means.
+        comment: its meaning.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A config file and what its comments say.
+    """A config file and its comments.
 
     Attributes:
         about: the file's first comment, a line of the file in each line.

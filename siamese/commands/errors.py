@@ -1,4 +1,4 @@
-"""What all programs share: a user's mistake is told in a line, without a traceback."""
+"""Errors of all programs: a user's mistake is reported in one line, without a traceback."""
 
 import os
 import sys
@@ -28,9 +28,9 @@ def plain(cfg: "DictConfig") -> dict[str, Any]:
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Tell what the user can mend in one line with exit code 1; Ctrl-C gives 130.
+    """Report a user's mistake in one line with exit code 1; Ctrl-C gives 130.
 
-    Other errors keep their traceback, and so do these with HYDRA_FULL_ERROR=1.
+    Other errors keep their traceback; with HYDRA_FULL_ERROR=1 all do.
     """
     try:
         yield
@@ -40,7 +40,7 @@ def report_user_errors() -> Iterator[None]:
     except Exception as mistake:
         if os.environ.get("HYDRA_FULL_ERROR") or not _can_be_mended(mistake):
             raise
-        # what Hydra met while it called a function is the cause of its own error
+        # an error inside a function that Hydra calls is the cause of Hydra's own error
         cause = mistake.__cause__ if type(mistake).__module__ == "hydra.errors" and mistake.__cause__ else mistake
         if isinstance(cause, ModuleNotFoundError):
             sys.exit(f"error: {missing_package(cause)}")
@@ -49,7 +49,7 @@ def report_user_errors() -> Iterator[None]:
 
 
 def _can_be_mended(mistake: Exception) -> bool:
-    """Whether it is of a kind by which this project and Hydra answer a user's mistake."""
+    """Whether an error is of a type by which this project and Hydra report a user's mistake."""
     if isinstance(mistake, TypeError):
         return "unexpected keyword argument" in str(mistake)
     if isinstance(mistake, ModuleNotFoundError):

@@ -4,9 +4,9 @@ python -m experiments.export output=exported
 python -m experiments.export run=ID output=exported formats=onnx,int8 threshold=precision@0.9
 python -m experiments.export run=folder output=exported pairs=pairs.csv
 
-Whatever is exported is run before it is left: a model that keeps float32 and is off by more than 1e-5 from the
-network, on any pair, leaves nothing. Smaller weights (float16, int8) are kept with what they cost, measured on the
-same pairs. TensorFlow is started only for saved_model, MLflow only for a run or a registry URI.
+Every exported model is run first. If a float32 model differs from the network by more than 1e-5 on any pair, nothing is
+written. The cost of smaller weights (float16, int8) is measured on the same pairs and printed. TensorFlow is started
+only for saved_model, MLflow only for a run id or a registry URI.
 """
 
 import importlib.metadata
@@ -36,11 +36,11 @@ from siamese.registry.locate import from_settings
 
 FORMATS = (*PRECISION, "saved_model")
 SHIPPED = "corpus"
-COMPARED = {"numpy": "the light network", "keras": "the detector"}  # what answers, by runtime
+COMPARED = {"numpy": "the NumPy network", "keras": "the detector"}  # what answers, by runtime
 
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
-    """Export, and give what export.json tells of it.
+    """Export, and return the content of export.json.
 
     Args:
         settings: as `program_settings` gives them.
@@ -88,7 +88,7 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def labelled_pairs(settings: dict[str, Any], run_id: str | None) -> tuple[str, QuestionPairs]:
-    """Pairs to measure on, behind their name: those of a file, the run's own dev pairs, or shipped ones."""
+    """Name and pairs to measure on: those of a file, the dev pairs of the run, or shipped ones."""
     if settings["pairs"] not in (None, SHIPPED):
         columns = settings["left"], settings["right"], settings["label"]
         left, right, label, _ = read_pair_file(settings["pairs"], *columns, "error")
@@ -118,10 +118,10 @@ def _check_formats(formats: list[str], detector: Detector) -> None:
     """Raise ValueError unless ONNX is among the formats of a detector that NumPy runs, and of no other one."""
     by_numpy = isinstance(detector.network, NumpyNetwork)
     if by_numpy and "onnx" not in formats:
-        raise ValueError(f"formats must list onnx, which the others are compared with; got {','.join(formats)}")
+        raise ValueError(f"formats must include onnx, with which the others are compared; got {','.join(formats)}")
     if not by_numpy and formats != ["saved_model"]:
         raise ValueError(
-            "this detector has layers that only Keras knows, so there is no ONNX model of it; give formats=saved_model"
+            "this detector has layers that only Keras can run, so it has no ONNX model; give formats=saved_model"
         )
 
 

@@ -3,9 +3,9 @@
 python -m experiments.mine collection=questions.csv output=pairs.csv clusters=clusters.json
 python -m experiments.mine collection=questions.csv threshold=0.8 output=pairs.jsonl clusters=clusters.jsonl
 
-Pairs are written as they are found. First come the repeats: rows whose text, to the detector, is that of an earlier
-row; each is paired with the first row of that text. Then come the pairs of different texts, each text named by its
-first row. Rows are the lines of the file (of Parquet, its rows from 1). A file is there only when it is whole.
+Pairs are written as they are found. First come repeats: rows with the text of an earlier row, paired with the first row
+of that text. Then come pairs of distinct texts, each represented by its first row. Rows are lines of the file (for
+Parquet its rows, from 1). Output files appear whole or not at all.
 """
 
 import json
@@ -30,7 +30,7 @@ PAIRS_AT_ONCE = 10_000  # that are Python objects at the same time
 
 
 def run(settings: dict[str, Any]) -> dict[str, int]:
-    """Mine a file and write what is found; gives the number of questions, different texts, pairs and clusters.
+    """Mine a file and write pairs and clusters; returns the numbers of questions, distinct texts, pairs, clusters.
 
     Args:
         settings: as `program_settings` gives them.
@@ -61,19 +61,19 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
 
 
 def _threshold(detector: Detector, texts: DistinctTexts, max_pairs: int | None) -> float:
-    """The detector's threshold or, where `max_pairs` pairs are wanted and more reach it, a higher one."""
+    """The threshold of the detector, raised if more than `max_pairs` pairs reach it."""
     own = detector.calibration.threshold
     threshold = own if max_pairs is None else affordable_threshold(detector.network, texts.embeddings, own, max_pairs)
     if threshold > own:
         note(
-            f"more than {max_pairs:,} pairs reach the detector's threshold, {own:.4f}, which was chosen where more pairs are "
-            f"duplicates; about so many reach {threshold:.4f}, which is taken. threshold= or max_pairs= changes that"
+            f"more than {max_pairs:,} pairs reach the detector's threshold, {own:.4f}, which was chosen for a larger share of "
+            f"duplicates; {threshold:.4f} is used, which about {max_pairs:,} reach; change it with threshold= or max_pairs="
         )
     return threshold
 
 
 def _with_progress(found: Iterator[ScoredPairs], texts: int) -> Iterator[ScoredPairs]:
-    """What is found, with a bar of the comparisons done."""
+    """The found pairs, with a progress bar of the comparisons."""
     comparisons = texts * (texts - 1) // 2
     with tqdm(total=comparisons, unit="pair", unit_scale=True, leave=False, disable=not sys.stderr.isatty()) as bar:
         for some in found:
@@ -82,7 +82,7 @@ def _with_progress(found: Iterator[ScoredPairs], texts: int) -> Iterator[ScoredP
 
 
 def _rows(pairs: ScoredPairs, file: QuestionRows, detector: Detector) -> Iterator[list[dict[str, Any]]]:
-    """Pairs as rows of the output, some at a time."""
+    """Pairs as rows of the output, in blocks."""
     for start in range(0, len(pairs.left), PAIRS_AT_ONCE):
         part = slice(start, start + PAIRS_AT_ONCE)
         left, right, similarity = pairs.left[part], pairs.right[part], pairs.similarity[part]
@@ -98,7 +98,7 @@ def _rows(pairs: ScoredPairs, file: QuestionRows, detector: Detector) -> Iterato
 
 
 def _write_clusters(out: TextIO, path: str, clusters: Sequence[Cluster], file: QuestionRows) -> None:
-    """One object a cluster, in lines or, in .json, in a list of lines."""
+    """Write an object for each cluster: JSON lines or, for .json, a list with one object a line."""
     in_lines = path.endswith(".jsonl")
     out.write("" if in_lines else "[\n")
     for number, cluster in enumerate(clusters, start=1):
@@ -116,7 +116,7 @@ def _write_clusters(out: TextIO, path: str, clusters: Sequence[Cluster], file: Q
 
 
 def main() -> None:
-    """Mine, and say on stderr how much was found."""
+    """Mine, and print the numbers on stderr."""
     settings = program_settings("mine", __doc__)
     found = run(settings)
     print(

@@ -1,4 +1,4 @@
-"""What programs print and write: notes, tables, files that appear whole, and where servers listen."""
+"""Output of programs: notes, tables, atomic files, and sockets of servers."""
 
 import csv
 import json
@@ -36,7 +36,7 @@ class TableWriter:
             self._start(columns)
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write some rows, and hand them on at once."""
+        """Write rows and flush."""
         if self._as_json:
             self._file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
         else:
@@ -53,7 +53,7 @@ class TableWriter:
 
 @contextmanager
 def destination(output: str | None) -> Iterator[TextIO]:
-    """Standard output, or a file that takes its name when it is whole; what had the name before stays until then."""
+    """Standard output, or an atomic file."""
     if output is None:
         with open(sys.stdout.fileno(), "w", closefd=False, **WHOLE_FILE) as file:
             yield file
@@ -78,12 +78,12 @@ def shortest(values: np.ndarray) -> list[float]:
 
 
 def note(text: str) -> None:
-    """Tell the user on stderr."""
+    """Print a note on stderr."""
     print(f"note: {text}", file=sys.stderr)
 
 
 def note_bad_rows(path: str | Path, bad_rows: "Sequence[BadRow]") -> None:
-    """Tell how many rows of a file were left out, if any."""
+    """Print how many rows of a file were left out, if any."""
     if bad_rows:
         note(f"{len(bad_rows):,} bad rows of {path} were left out; the first: {bad_rows[0]}")
 

@@ -4,12 +4,12 @@ python -m experiments.predict "How do I reset my password?" "I forgot my passwor
 python -m experiments.predict pairs=pairs.csv output=scored.csv run=models:/duplicate-questions@champion
 python -m experiments.predict pairs=- format=jsonl threshold=precision@0.95 prior=0.01 < pairs.txt
 
-Without run= it is the detector of the training that finished last (see siamese/registry/latest.py). Neither TensorFlow
-nor, unless a run id or a registry URI is given, MLflow is started.
+Without run= the training that finished last answers. TensorFlow is not started; MLflow only for a run id or a registry
+URI.
 
-Each row that comes in gives one that goes out, in the same order; a file may be larger than memory. From
-standard input (two questions with a tab between them, or a JSON object, in each line) the answers are printed
-as soon as their lines are there. What is printed before an error stays; `output` is written whole or not at all.
+Each row of the input gives a row of the output, in the same order; a file may be larger than memory. Standard input (two
+questions with a tab between them, or a JSON object, in each line) is answered line by line. `output` appears whole or
+not at all.
 """
 
 import os
@@ -37,8 +37,8 @@ Row = dict[str, Any]  # by column
 def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row]]:
     """Score two questions, a file of pairs or lines of standard input, a block of rows at a time.
 
-    A row has what came in, then similarity and probability in [0, 1], duplicate (bool) and error: why it could
-    not be scored (the three are then None), otherwise "".
+    A row has the columns of the input, then similarity and probability in [0, 1], duplicate (bool) and error: the
+    reason why it cannot be scored (the three are then None), otherwise "".
 
     Args:
         settings: as `program_arguments` gives them.
@@ -55,7 +55,7 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
 
 
 def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, right: str) -> list[Row]:
-    """Each record (its values, and why it cannot be scored or "") with similarity, probability and verdict."""
+    """Records (values, and the reason why they cannot be scored or "") with similarity, probability and verdict."""
     pairs = [(values[left].strip(), values[right].strip()) for values, error in records if not error]
     similarity = detector.similarity(pairs)
     scores = zip(
@@ -72,7 +72,7 @@ def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, ri
 
 
 def form(settings: dict[str, Any]) -> str:
-    """In what form the answers go out."""
+    """The format of the output."""
     output, wanted = settings["output"], settings["format"]
     if wanted is not None and (output is not None or wanted not in FORMATS.values()):
         raise ValueError(
@@ -91,7 +91,7 @@ def write(blocks: Iterable[list[Row]], file: TextIO, form: str) -> Counter[str]:
     The columns of a CSV are those of the first row.
 
     Returns:
-        How many pairs, duplicates and errors there were.
+        The numbers of pairs, duplicates and errors.
     """
     count, table = Counter[str](), TableWriter(file, form)
     for rows in blocks:
@@ -115,7 +115,7 @@ def sentence(row: Row) -> str:
 
 def main() -> None:
     """Print or write the verdicts on two questions, a file of pairs or lines of standard input."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads may stop early, as `head` does
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader may stop early, as `head` does
     settings, questions = program_arguments("predict", __doc__)
     blocks = run(settings, questions)
     with destination(settings["output"]) as file:
@@ -126,7 +126,7 @@ def main() -> None:
 
 
 def _records(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[tuple[Row, str]]]:
-    """What is to be answered: two questions, or the blocks of a file (with progress if they go to a file) or stream."""
+    """The input: two questions, or blocks of a file (with progress if the output is a file) or of a stream."""
     left, right = settings["left"], settings["right"]
     if questions:
         yield [({left: questions[0], right: questions[1]}, "")]
@@ -134,7 +134,7 @@ def _records(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[lis
     from siamese.data import formats, records  # Parquet and all: not needed for two questions
 
     if settings["pairs"] == STDIN:
-        # a read gives at once what is there, be it one line or many
+        # a read returns at once whatever is available
         yield from records.read_lines(iter(lambda: os.read(sys.stdin.fileno(), READ_AT_ONCE), b""), left, right)
         return
     from tqdm import tqdm

@@ -6,8 +6,7 @@ python -m experiments.search index=faq append=more.csv delete.topic=archive
 python -m experiments.search index=faq where.topic=cards top=3 "how do i reset my pin" "i lost my card"
 python -m experiments.search index=faq                                # a dialogue; or a question in each line of stdin
 
-Every other column of the file stays beside its questions. Neither TensorFlow nor, unless a run id or a registry URI
-is given, MLflow is started.
+The other columns of the file are kept. TensorFlow is not started; MLflow only for a run id or a registry URI.
 """
 
 import sys
@@ -31,7 +30,7 @@ ANSWER = ("asked", "similarity", "probability", "duplicate")
 
 
 def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
-    """The detector, and the collection as it is after what the settings want: built or loaded, changed, saved.
+    """The detector, and the collection, built or loaded, changed and saved as the settings say.
 
     Args:
         settings: as `program_arguments` gives them.

@@ -78,7 +78,7 @@ def test_everything_is_there_and_equals_keras(here, detector, pairs):
     head = export.run(settings())
     own, exact = detector[0], [name for name, model in head["models"].items() if model["precision"] == "float32"]
     assert exact == ["tower.onnx", "network.onnx", "tower/", "network/"]
-    assert head["compared_with"] == ["the light network", "Keras"]
+    assert head["compared_with"] == ["the NumPy network", "Keras"]
     for name in exact:
         assert max(head["models"][name]["difference"].values()) <= 1e-5
     token_ids = own.vectorizer.encode(pairs.questions)
@@ -112,7 +112,7 @@ def test_digests_sizes_and_figures_are_those_of_the_files(here, detector, pairs)
         assert lost["value"] == pytest.approx(head["models"]["network.onnx"]["roc_auc"] - model["roc_auc"])
         assert lost["low"] <= lost["value"] <= lost["high"]
         farthest = np.abs(scores[name] - detector[0].score(pairs)).max()
-        assert model["difference"]["the light network"] == pytest.approx(farthest, rel=1e-3, abs=1e-7)
+        assert model["difference"]["the NumPy network"] == pytest.approx(farthest, rel=1e-3, abs=1e-7)
         assert 1e-7 < farthest < 0.01
 
 
@@ -179,7 +179,7 @@ def test_a_model_that_is_off_leaves_nothing(here, monkeypatch, part, off):
         return (lambda *questions: runner(*questions) + np.float32(off)) if file.stem == part else runner
 
     monkeypatch.setattr(writing, "onnx_runner", wrong)
-    with pytest.raises(ValueError, match=rf"{part}.onnx differs from the light network by .*; nothing was written"):
+    with pytest.raises(ValueError, match=rf"{part}.onnx differs from the NumPy network by .*; nothing was written"):
         export.run(settings("formats=onnx"))
     assert leftovers(here) == []
 
