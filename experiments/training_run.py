@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 
 import keras
 import numpy as np
+import tensorflow as tf
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -90,15 +91,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         train_logging.track_data(splits, source.train)
         # before the training, so that a failure here costs nothing
         baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg)
-        built = pipeline.build(
-            splits.train.questions,
-            cfg.seed,
-            strategy,
-            text=build(cfg.text),
-            vectors=build(cfg.vectors),
-            tower=build(cfg.tower),
-            similarity=build(cfg.similarity),
-        )
+        built = build_network(cfg, splits.train.questions, strategy)
         parameters, ids = built.network.count_params(), built.vectorizer.size
         tracking.log_metrics(
             {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}, "model"
@@ -138,6 +131,12 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     train_logging.show(reports, baselines, cfg.seed)
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
     return Trained(run_id, reports)
+
+
+def build_network(cfg: DictConfig, questions: Sequence[str], strategy: tf.distribute.Strategy | None = None) -> Built:
+    """The network of a config before its first step; the arguments are those of `pipeline.build`."""
+    parts = {part: instantiate(cfg[part], _convert_="all") for part in ("text", "vectors", "tower", "similarity")}
+    return pipeline.build(questions, cfg.seed, strategy, **parts)
 
 
 @lru_cache(maxsize=1)

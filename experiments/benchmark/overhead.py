@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import keras
 import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
@@ -22,7 +21,6 @@ from experiments.benchmark.result import Line, Result
 from siamese import tracking
 from siamese.commands.config_files import CONF
 from siamese.evaluation.timing import in_turn, ratios
-from siamese.model.network import siamese_network, word_embedding
 from siamese.training.loop import passes
 
 
@@ -140,15 +138,11 @@ def _bare(cfg: DictConfig) -> _Run:
     """The same data, network, batches and steps, and nothing else."""
     started = time.perf_counter()
     build = partial(instantiate, _convert_="all")
-    keras.utils.set_random_seed(cfg.seed)
     pairs = build(cfg.data)().train
-    vectorizer = build(cfg.text)(pairs.questions)
-    vectors = build(cfg.vectors)(vectorizer.vocabulary, vectorizer.size, cfg.seed)
-    network = siamese_network(
-        build(cfg.tower)(word_embedding(vectors.matrix, vectors.trainable)), build(cfg.similarity)()
-    )
+    built = training_run.build_network(cfg, pairs.questions)
     optimizer, weight = partial(build(cfg.optimizer), build(cfg.schedule)), build(cfg.weighting)(pairs)
     settings = (cfg.seed, cfg.training.epochs, cfg.training.batch_size, cfg.training.word_dropout)
-    trained = passes(network, build(cfg.loss), optimizer, pairs, vectorizer.encode(pairs.questions), weight, *settings)
+    token_ids = built.vectorizer.encode(pairs.questions)
+    trained = passes(built.network, build(cfg.loss), optimizer, pairs, token_ids, weight, *settings)
     seconds = [each.seconds for each in trained]
     return _Run(time.perf_counter() - started, seconds, [])
