@@ -1,6 +1,8 @@
-"""Inference: a trained network in NumPy alone.
+"""Inference: a trained network in NumPy alone, or in Keras where NumPy does not know its layers.
 
-from_keras.py        a Keras network -> a description and named arrays; the only file here that knows Keras
+runtime.py           the interface of both, and which one a detector's folder asks for
+from_keras.py        a Keras network -> a description and named arrays
+keras_network.py     a network that answers through Keras; only these two files import Keras
 network.py           token ids -> embeddings -> similarities, on all cores; saved and loaded
 plan.py              the steps of the tower, each computed as rarely as possible
 parts.py             the interface of layers and similarities, and the registry of their kinds
@@ -26,7 +28,7 @@ A new tower of known layers is a function in siamese/model/towers.py and conf/to
 tests/test_registered_parts.py checks each registered part in training, NumPy, ONNX, mining, saving and loading. It fails
 if a registered similarity has no conf/similarity/*.yaml, or if no tower of conf/tower/ uses a registered layer.
 
-Your own package does the same in its own modules; import the module that registers its parts before loading a detector
-that has them. A network with a layer that no part describes raises `UnknownLayerError` in `from_keras.check`, before
-training.
+Your own package does the same in its own modules. Programs import the module that registers its parts by
+plugins=MODULE; in Python, import it before loading a detector that has them. A network with a layer that no part
+describes raises `UnknownLayerError` in `from_keras.check`, before training, and then answers through Keras.
 """

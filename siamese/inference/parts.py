@@ -169,7 +169,8 @@ def part_of_kind(base: type[P], kind: str, name: str) -> type[P]:
     if kind not in known:
         raise ValueError(
             f"{name} is a {base.__name__.lower()} of the unknown kind {kind}, expected one of "
-            f"{', '.join(sorted(known))}; for one of your own import the module that registers it"
+            f"{', '.join(sorted(known))}; for one of your own give "
+            "plugins=MODULE (in Python: import it), the module that registers it"
         )
     return known[kind]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from siamese.inference.network import NumpyNetwork
 from siamese.inference.similarities import Similarity
+from siamese.model.silence import silent_stderr
 from siamese.text.vectorizer import TokenIds
 
 
@@ -67,7 +68,7 @@ def load_network(name: str, folder: Path) -> Runtime:
 
 
 def import_plugins(modules: str | Sequence[str] | None) -> None:
-    """Import the modules whose layers a detector needs: the setting `plugins` of the programs.
+    """Import the modules that hold or describe layers of a detector: the setting `plugins` of the programs.
 
     Args:
         modules: names, or one text with commas between them; None for none.
@@ -77,11 +78,10 @@ def import_plugins(modules: str | Sequence[str] | None) -> None:
     """
     if not modules:
         return
-    import siamese.model.quiet_tensorflow  # noqa: F401 (before the plugins bring TensorFlow in)
-
     for module in modules.split(",") if isinstance(modules, str) else modules:
         try:
-            importlib.import_module(module.strip())
+            with silent_stderr():  # a plugin may bring TensorFlow in
+                importlib.import_module(module.strip())
         except ImportError as problem:
             raise ValueError(
                 f"plugins={module.strip()} cannot be imported: {problem}; install its package, or put its folder on PYTHONPATH"

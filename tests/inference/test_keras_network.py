@@ -1,7 +1,6 @@
 """KerasNetwork: the interface of NumpyNetwork, for networks whose layers NumPy does not know."""
 
 import json
-import sys
 import zipfile
 
 import keras
@@ -14,7 +13,6 @@ from siamese.evaluation.calibration import Calibration
 from siamese.inference.from_keras import numpy_network
 from siamese.inference.keras_network import KerasNetwork, choose_runtime, load_keras
 from siamese.inference.network import NumpyNetwork
-from siamese.inference.runtime import import_plugins
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine, Euclidean, Learned
 from siamese.retrieval.mining import DistinctTexts, affordable_threshold, duplicates
@@ -220,13 +218,3 @@ def test_mining_finds_the_duplicates_of_a_similarity_without_a_radius(saved, pai
     left, right = np.triu_indices(len(pairs.questions), 1)
     scores = detector.network.score(detector.vectorizer.encode(pairs.questions), left, right)
     assert mined == {(int(a), int(b)) for a, b in zip(left[scores >= 0.5], right[scores >= 0.5], strict=True)}
-
-
-def test_plugins_are_imported(tmp_path, monkeypatch):
-    (tmp_path / "my_parts_of_a_test.py").write_text("x = 1\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    import_plugins(None)
-    import_plugins("my_parts_of_a_test, json")
-    assert sys.modules["my_parts_of_a_test"].x == 1
-    with pytest.raises(ValueError, match="plugins=no_such_module cannot be imported: No module named"):
-        import_plugins("json,no_such_module")

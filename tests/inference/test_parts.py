@@ -73,7 +73,7 @@ def test_a_package_registers_its_own_similarity(folder, ask):
     assert ask(folder, f"import mine\n{ASK}").stdout == "0.3679\n"
     error = ask(folder).stderr
     assert "similarity is a similarity of the unknown kind Chebyshev, expected one of Cosine, " in error
-    assert "for one of your own import the module that registers it" in error
+    assert "give plugins=MODULE (in Python: import it), the module that registers it" in error
 
 
 def test_two_parts_of_one_name_are_refused(own_registered):
