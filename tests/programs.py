@@ -19,6 +19,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PATIENCE = 180  # seconds; MLflow's server takes 6 on an idle machine
 LIMIT = 600  # seconds that a program may take; twenty times what the longest takes on an idle machine
+# settings of a training that takes a moment
+TINY = [
+    "data.duplicates_per_question=0.3",
+    "vectors.width=8",
+    "evaluation.bootstrap_repeats=100",
+    "training.epochs=1",
+    "baselines=none",
+]
 WATCHED = """
 import runpy, sys
 try:

@@ -21,20 +21,9 @@ from siamese.detector import Detector
 from siamese.explanation.heat_map import html
 from siamese.explanation.word_effects import why
 from siamese.retrieval.question_index import Collection
+from tests.experiments.demo_questions import DETECTOR, DIFFERENT, EVIL, QUESTIONS, SAME
+from tests.programs import ROOT
 
-ROOT = Path(__file__).parents[2]
-DETECTOR = ROOT / "tests" / "fixtures" / "detector_format_3"
-SAME = ("How do I pay my bill?", "Where can I pay the bill?")
-DIFFERENT = ("I lost my card", "How do I cook rice?")
-EVIL = """<script>alert(1)</script><img src=x onerror="document.title='taken'">'&amp;"""
-QUESTIONS = {
-    "where can i pay the bill": "bills",
-    "i lost my card": "cards",
-    "opening hours": "shops",
-    "how do i cook rice": "food",
-    "Où payer la facture reçue à l'hôtel ?": "français",
-    f"how to pay {EVIL}": "<b>bold</b>",
-}
 PROGRAM = """
 import runpy, sys
 

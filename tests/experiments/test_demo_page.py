@@ -12,6 +12,7 @@ import pytest
 
 from siamese.detector import Detector
 from siamese.explanation.word_effects import why
+from tests.experiments.demo_questions import DETECTOR, DIFFERENT, EVIL, QUESTIONS, SAME
 from tests.programs import ROOT, needs_make, serving
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright==1.65.2")
@@ -25,19 +26,7 @@ pytestmark = [needs_make, pytest.mark.browser, pytest.mark.process, pytest.mark.
 
 expect.set_options(timeout=60_000)  # milliseconds
 PICTURES = ROOT / ".ci" / "artifacts"
-DETECTOR = ROOT / "tests" / "fixtures" / "detector_format_3"
 TITLE = "Do two questions ask the same?"
-SAME = ("How do I pay my bill?", "Where can I pay the bill?")
-DIFFERENT = ("I lost my card", "How do I cook rice?")
-EVIL = """<script>alert(1)</script><img src=x onerror="document.title='taken'">'&amp;"""
-QUESTIONS = {
-    "where can i pay the bill": "bills",
-    "i lost my card": "cards",
-    "opening hours": "shops",
-    "how do i cook rice": "food",
-    "Où payer la facture reçue à l'hôtel ?": "français",
-    f"how to pay {EVIL}": "<b>bold</b>",
-}
 
 
 @pytest.fixture(scope="module")

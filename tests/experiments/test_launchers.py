@@ -22,15 +22,8 @@ from siamese.commands.config_files import CONF
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.report import evaluate
 from siamese.tracking import queries
-from tests.programs import ended
+from tests.programs import TINY, ended
 
-TINY = [
-    "data.duplicates_per_question=0.3",
-    "vectors.width=8",
-    "evaluation.bootstrap_repeats=100",
-    "training.epochs=1",
-    "baselines=none",
-]
 GRID = ["name=towers", "tower=dense", "similarity=cosine,euclidean", "seed=1", *TINY]
 SIMILARITIES = ("cosine", "euclidean")
 MEASURED = ("dev/", "test/", "calibration/", "level/", "epoch/loss", "epoch/dev_")  # all but what takes time

@@ -15,14 +15,8 @@ from experiments import grid
 from experiments.cli import tree_of
 from experiments.study import studies
 from siamese.commands.config_files import CONF
+from tests.programs import TINY
 
-TINY = [
-    "data.duplicates_per_question=0.3",
-    "vectors.width=8",
-    "evaluation.bootstrap_repeats=100",
-    "training.epochs=1",
-    "baselines=none",
-]
 KILLS = 5
 TREE = tree_of("config", [], None)
 
