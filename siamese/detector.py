@@ -201,7 +201,7 @@ class Detector:
         calibration = {NAME_ON_DISK.get(name, name): value for name, value in asdict(self.calibration).items()}
         state: dict[str, Any] = {"format_version": FORMAT_VERSION, "runtime": self.network.name}
         state |= {"calibration": calibration, "dev": None}
-        with atomic_folder(Path(folder).expanduser(), lambda old: (old / "detector.json").is_file()) as new:
+        with atomic_folder(Path(folder), lambda old: (old / "detector.json").is_file()) as new:
             self.network.save(new)
             (new / "vectorizer.json").write_text(self.vectorizer.to_json(), encoding="utf-8")
             if self.dev is not None:
