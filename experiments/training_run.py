@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -133,7 +133,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     return Trained(run_id, reports)
 
 
-def build_network(cfg: DictConfig, questions: Sequence[str], strategy: tf.distribute.Strategy | None = None) -> Built:
+def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = None) -> Built:
     """The network of a config before its first step; the arguments are those of `pipeline.build`."""
     parts = {part: instantiate(cfg[part], _convert_="all") for part in ("text", "vectors", "tower", "similarity")}
     return pipeline.build(questions, cfg.seed, strategy, **parts)
