@@ -4,8 +4,8 @@
 >>> Detector.load("tests/fixtures/detector_format_3").is_duplicate([("I lost my card", "My card is gone")])
 array([ True])
 
-The names below come from the modules beside them, each imported at its first use: neither `import siamese` nor the use
-of a `Detector` brings in TensorFlow. README.md in this folder shows how the wings depend on each other.
+The names below come from the modules beside them, which are imported at first use: neither `import siamese` nor the use
+of a `Detector` imports TensorFlow. README.md in this folder shows how the wings depend on each other.
 """
 
 from importlib import import_module
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from siamese.data.pairs import PairSplits, QuestionPairs
     from siamese.data.sources import corpus, intent_file, pair_file
     from siamese.detector import Detector
+    from siamese.registry.locate import load
 
 __version__ = "0.6.0"
 HOME = {
@@ -23,9 +24,10 @@ HOME = {
     "QuestionPairs": "siamese.data.pairs",
     "corpus": "siamese.data.sources",
     "intent_file": "siamese.data.sources",
+    "load": "siamese.registry.locate",
     "pair_file": "siamese.data.sources",
 }
-__all__ = ["Detector", "PairSplits", "QuestionPairs", "corpus", "intent_file", "pair_file"]
+__all__ = ["Detector", "PairSplits", "QuestionPairs", "corpus", "intent_file", "load", "pair_file"]
 
 
 def __getattr__(name: str) -> Any:

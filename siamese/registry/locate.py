@@ -60,8 +60,17 @@ def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
     return Located(source, detector_folder(folder), run_id)
 
 
-def load(wanted: str | None, uri: str | None, experiment: str) -> Detector:
-    """The detector that `locate` finds."""
+def load(
+    wanted: str | None = None, uri: str = "sqlite:///mlflow.db", experiment: str = "duplicate-questions"
+) -> Detector:
+    """The detector that `locate` finds: without arguments that of the training that finished last.
+
+    Args:
+        wanted, uri, experiment: as in `locate`; the defaults are those of the programs.
+
+    Raises:
+        ValueError: as `locate` and `Detector.load`.
+    """
     return Detector.load(locate(wanted, uri, experiment).folder)
 
 
