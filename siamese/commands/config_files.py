@@ -11,9 +11,7 @@ from typing import Any
 
 import yaml
 
-import siamese
-
-PACKAGE = Path(siamese.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 CONF = next(
     folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir()
 )  # installed, or a checkout

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
-import siamese
 from siamese.commands.arguments import HELP, program_arguments
 from siamese.commands.errors import report_user_errors
 from siamese.commands.started import COMMANDS
@@ -23,7 +22,7 @@ def main() -> None:
         if name in ("-h", "--help"):
             print(overview())
         elif name == "--version":
-            print(f"siamese {siamese.__version__}")
+            print(f"siamese {import_module('siamese').__version__}")
         else:
             _run(name, words)
 

@@ -20,8 +20,8 @@ import tensorflow as tf
 import siamese.model.similarity
 import siamese.model.towers  # noqa: F401 (importing them registers their layers)
 from siamese.inference.from_keras import UnknownLayerError, check, numpy_network, read_part, save_keras, weight_array
+from siamese.inference.network import NumpyNetwork
 from siamese.inference.parts import bind, take_array
-from siamese.inference.runtime import Runtime
 from siamese.inference.similarities import Similarity
 from siamese.text.vectorizer import TokenIds
 
@@ -135,7 +135,7 @@ class KerasNetwork:
         return cls(load_keras(folder))
 
 
-def choose_runtime(network: keras.Model) -> tuple[Callable[[keras.Model], Runtime], str]:
+def choose_runtime(network: keras.Model) -> tuple[Callable[[keras.Model], NumpyNetwork | KerasNetwork], str]:
     """What makes the runtime of a network: NumPy if it knows all layers, otherwise Keras.
 
     Returns:
@@ -154,7 +154,7 @@ def choose_runtime(network: keras.Model) -> tuple[Callable[[keras.Model], Runtim
             "0.3 s, and a pair takes about 20 ms, not 1 ms"
         )
         # it reads the weights where they are, so that one for all epochs is enough
-        runtime: Callable[[keras.Model], Runtime] = cache(KerasNetwork)
+        runtime: Callable[[keras.Model], KerasNetwork] = cache(KerasNetwork)
         return runtime, note
     return numpy_network, ""
 

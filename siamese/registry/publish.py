@@ -15,7 +15,6 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-import siamese
 from siamese.detector import Detector
 from siamese.registry import latest, model_card
 from siamese.registry.model_uri import MODELS, model_uri
@@ -65,7 +64,7 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
 
 def _copy_serving_code(package: Path) -> None:
     """Copy the Python files that a logged model imports: neither corpora, which are 1 MB, nor code that trains."""
-    source = Path(siamese.__file__).parent
+    source = Path(__file__).parents[1]
     for file in [*source.glob("*.py"), *(file for wing in SERVING_WINGS for file in (source / wing).rglob("*.py"))]:
         copy = package / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
