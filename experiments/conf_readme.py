@@ -15,12 +15,11 @@ START = """# Choices and settings
 
 <!-- written by python -m experiments.conf_readme from the comments of the config files -->
 
-`python -m experiments.train --help` shows what follows on the screen, and so does `--help` of every program. A file
-`conf/tower/conv1d.yaml` is chosen by `tower=conv1d`, a setting changed by `tower.dropout=0.1`. Values are taken as they
-stand, so quote them for the shell alone: `data.train="my pairs (1).csv"`; `null` stands for no value, `???` for one that
-must be given, and `~` in front of a path for the home directory. `--config-dir=FOLDER` adds a folder of your own with the
-same layout: `FOLDER/tower/mine.yaml` is chosen by `tower=mine`. Experiments, studies and sweeps change several choices
-at once.
+`--help` of a program prints its part of this page. `tower=conv1d` chooses the file `conf/tower/conv1d.yaml`;
+`tower.dropout=0.1` changes a setting. Values are taken unchanged, so quote them for the shell alone:
+`data.train="my pairs (1).csv"`. `null` stands for no value, `???` for one that must be given, and `~` at the start of a
+path for the home directory. `--config-dir=FOLDER` adds your own folder with the same layout: `tower=mine` chooses
+`FOLDER/tower/mine.yaml`. Experiments, studies and sweeps change several choices at once.
 """
 
 
@@ -30,9 +29,9 @@ def text() -> str:
     programs = {file.stem: read_config_file(file) for file in sorted(CONF.glob("*.yaml"))}
     groups = [*(group for group in tree.choices if "/" not in group), "sweep/sampler", "sweep/pruner", "hydra/launcher"]
     contents = ", ".join(f"[{group}](#{group.replace('/', '')})" for group in groups)
-    parts = [START, f"Groups: {contents}.\n", "## Programs\n"]
-    parts += [part for name, file in programs.items() for part in _file(name, file)]
+    parts = [START, f"Groups: {contents}. Settings of each program: [programs](#programs).\n"]
     parts += [part for group in groups for part in _group(group, tree)]
+    parts += ["## Programs\n", *(part for name, file in programs.items() for part in _file(name, file))]
     return "\n".join(parts)
 
 
