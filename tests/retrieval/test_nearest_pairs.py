@@ -1,9 +1,10 @@
-"""Neighbours: against all distances, exactly and by the index."""
+"""Neighbors: against all distances, exactly and by the index."""
 
 import numpy as np
 import pytest
 
 from siamese.inference.network import NumpyNetwork
+from siamese.inference.similarities import Euclidean
 from siamese.retrieval.nearest_pairs import most_similar, nearest_pairs
 
 COUNT = 90
@@ -52,7 +53,7 @@ class Apart(NumpyNetwork):
     """A network whose similarity is 1 / (1 + distance); it encodes nothing."""
 
     def __init__(self):
-        self.description = {"similarity": {"layer": "Euclidean", "config": {"scale": 1.0}}}
+        self.comparison = Euclidean(np.empty, 5, scale=1.0)  # it takes no weight
 
     def similarity(self, left, right):
         return 1 / (1 + np.linalg.norm(left - right, axis=1))
@@ -67,8 +68,8 @@ def test_the_most_similar_in_order(points, count):
     np.testing.assert_allclose(similarity, 1 / (1 + np.take_along_axis(distance, expected, axis=1)), rtol=1e-5)
 
 
-def test_nobody_is_a_neighbour_of_itself_among_equals():
-    """Of 40 equal points each has 3 neighbours, none of which is itself."""
+def test_nobody_is_a_neighbor_of_itself_among_equals():
+    """Of 40 equal points each has 3 neighbors, none of which is itself."""
     position, similarity = most_similar(Apart(), np.ones((40, 5), np.float32), 3)
     assert position.shape == (40, 3)
     assert (position != np.arange(40)[:, None]).all()

@@ -168,7 +168,7 @@ def test_other_folders_are_not_overwritten(collection, tmp_path):
 
 
 def test_refused(collection, detector, questions):
-    with pytest.raises(ValueError, match="a column 'similarity', a name that answers need"):
+    with pytest.raises(ValueError, match="the questions have a column 'similarity', a reserved name; rename it"):
         collection.append(questions.append_column("similarity", questions["topic"]))
     with pytest.raises(ValueError, match="no question"):
         Collection.build(detector, questions.slice(0, 0))

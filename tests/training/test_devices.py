@@ -305,7 +305,7 @@ def test_hosts_that_were_not_told_who_they_are(told, monkeypatch):
     assert str(refusal.value).endswith(f"; got {told or ''!r}")
 
 
-@pytest.mark.parametrize("option", ["one", "mirrored", "multi_worker"])
+@pytest.mark.parametrize("option", ["single", "mirrored", "multi_worker"])
 def test_every_option_names_a_function_and_all_it_takes(option):
     import inspect
 
