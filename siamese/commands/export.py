@@ -12,6 +12,7 @@ only for saved_model, MLflow only for a run id or a registry URI.
 import importlib.metadata
 import shutil
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,11 @@ def _formats(given: str | None) -> list[str]:
     if not set(formats) & {"onnx", "saved_model"} or not set(formats) <= set(FORMATS):
         raise ValueError(
             f"formats must list onnx and any of {', '.join(FORMATS[1:])}, with commas between; got {given}"
+        )
+    if "saved_model" in formats and find_spec("tensorflow") is None:
+        raise ValueError(
+            "formats lists saved_model, which needs TensorFlow: pip install 'siamese[train]', or leave it out: "
+            "formats=onnx,float16,int8"
         )
     return [each for each in FORMATS if each in formats]
 

@@ -323,6 +323,13 @@ def test_unknown_formats_are_refused(here, formats):
         export.run(settings(f"formats={formats}"))
 
 
+def test_what_needs_tensorflow_is_refused_before_any_work_where_it_is_not_installed(here, monkeypatch):
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"saved_model, which needs TensorFlow: pip install 'siamese\[train\]'"):
+        export.run(settings("formats=onnx,saved_model"))
+    assert leftovers(here) == []
+
+
 def test_a_detector_that_numpy_runs_is_not_exported_without_onnx(here):
     with pytest.raises(ValueError, match="formats must list onnx, which the others are compared with; got saved_model"):
         export.run(settings("formats=saved_model"))
