@@ -29,6 +29,7 @@ def composed(*overrides: str):
         return compose("config", overrides=list(overrides))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=[f"{group}={option}" for group, option in OPTIONS])
 def test_every_option_composes(group, option):
     cfg = composed(f"{group}={option}")

@@ -70,11 +70,13 @@ def test_values_and_gradients_are_those_of_the_plain_formula(size, mode):
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_equal_embeddings_are_exactly_0_apart():
     left = embeddings(BLOCK + 3, 600, 0)
     assert np.diagonal(manhattan_distances(left, left)).tolist() == [0.0] * (BLOCK + 3)
 
 
+@pytest.mark.slow
 def test_slopes_by_the_same_embeddings_add_up():
     """With left and right the same tensor, both of its roles count."""
     both = embeddings(BLOCK + 3, 9, 0)

@@ -39,6 +39,7 @@ def embeddings(count: int = 200, seed: int = 0, dimension: int = 6) -> np.ndarra
     return np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 def test_range(call, scale):
     """Between any embeddings, opposite and equal ones included."""
@@ -56,6 +57,7 @@ def test_symmetry(call):
     np.testing.assert_allclose(call(u, v), call(v, u), atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 def test_equal_embeddings_are_exactly_1_apart_from_learned(similarity, call, scale):
     """Zero embeddings too. Learned gives all equal embeddings the same value, below 1."""

@@ -69,6 +69,7 @@ def test_padding_changes_nothing(tower):
     np.testing.assert_allclose(long, short, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_padding_to_the_width_of_the_words_changes_nothing(tower):
     """A lone question of 8 positions with 8 numbers each: Keras' `ops.add` takes float32[1, 8, 1] for a bias of 8."""
     np.testing.assert_allclose(embed(tower, [QUESTION], WIDTH)[0], embed(tower, [QUESTION], 5)[0], atol=1e-6, rtol=1e-6)
@@ -83,6 +84,7 @@ def test_neighbours_in_the_batch_change_nothing(tower):
     assert np.abs(among[0] - alone).max() > 1e-3  # another question has another embedding
 
 
+@pytest.mark.slow
 def test_one_unknown_token_has_a_finite_embedding(tower):
     for length in (1, 4):
         embedding = embed(tower, [[1]], length)
@@ -140,6 +142,7 @@ def test_without_layers_dense_is_an_average_of_words():
     np.testing.assert_allclose(embed(tower, [[3, 7]], 6)[0], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_dropout_works_in_training_alone(name):
     tower = build(name, dropout=0.5)
     question = padded([QUESTION], 5)

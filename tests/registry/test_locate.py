@@ -23,6 +23,7 @@ def folder(model_run) -> Path:
     return download(model_run)[0]
 
 
+@pytest.mark.slow
 def test_a_detector_comes_back_by_run_and_as_the_newest(uri, model_run, detector, folder, questions):
     expected = Located(model_run, folder / "artifacts" / "detector", model_run)
     assert latest.find(uri) is None
@@ -87,6 +88,7 @@ def test_a_folder_without_a_detector_is_told_in_one_line(uri, tmp_path):
         load(str(tmp_path), uri, "tests")
 
 
+@pytest.mark.slow
 def test_a_store_without_models_says_how_to_get_one(store, tmp_path):
     before = mlflow.get_tracking_uri()
     try:  # the folder of the store is made

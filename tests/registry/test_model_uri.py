@@ -6,6 +6,7 @@ from siamese.detector import Detector
 from siamese.registry.model_uri import MODELS, download, model_uri
 
 
+@pytest.mark.slow
 def test_a_run_and_the_registry_lead_to_the_same_files(model_run, registered, detector, questions):
     folder, run = download(model_run)
     assert run == model_run

@@ -76,6 +76,7 @@ def champion(name: str) -> str:
     return mlflow.MlflowClient().get_model_version_by_alias(name, "champion").run_id
 
 
+@pytest.mark.slow
 def test_the_alias_moves_and_both_values_are_told(runs, told):
     assert told(runs["first"], "name=moves") == [
         f"models:/moves@champion is now version 1, run {runs['first']}, dev/roc_auc 0.7000"
@@ -123,6 +124,7 @@ def test_what_is_no_finished_training_with_a_model_is_refused(runs, told, run, m
     assert not mlflow.MlflowClient().search_registered_models("name = 'refused'")
 
 
+@pytest.mark.slow
 def test_the_detector_is_kept_beside_its_card_and_the_network_for_users_of_keras(model_run):
     [output] = mlflow.get_run(model_run).outputs.model_outputs
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")) / "artifacts" / "detector"

@@ -28,6 +28,7 @@ def index() -> ApproximateIndex:
     return ApproximateIndex.build(clustered(20_000, seed=1), cells_probed=24)
 
 
+@pytest.mark.slow
 def test_index_recall(index):
     vectors, queries = clustered(20_000, seed=1), clustered(100, seed=2)
     similarity, found = index.search(queries, 10)

@@ -49,6 +49,7 @@ def of_every_pair(detector: Detector, questions: list[str], threshold: float) ->
     return {pair: value for pair, value in zip(pairs, similarity.tolist(), strict=True) if value >= threshold}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.02, 0.5])
 def test_every_pair_above_the_threshold(detector, questions, share):
     similarity = np.sort(list(of_every_pair(detector, questions, -1).values()))

@@ -43,6 +43,7 @@ print(*(module.__file__ for name, module in sys.modules.items() if name.partitio
 """
 
 
+@pytest.mark.slow
 def test_the_registered_model_runs_its_own_old_code_in_mlflow(store):
     (store / "load.py").write_text(LOAD, encoding="utf-8")
     used = run(store, "load").splitlines()
@@ -53,6 +54,7 @@ def test_the_registered_model_runs_its_own_old_code_in_mlflow(store):
         assert_same_answers(list(csv.DictReader(file)), ANSWERS["champion"])
 
 
+@pytest.mark.slow
 def test_the_registered_model_loads_in_a_process_that_has_imported_the_project(store):
     # its served_model.py then meets the project's modules in place of its own: names that it imports must stay
     (store / "load.py").write_text(f"import siamese.detector\n{LOAD}", encoding="utf-8")
@@ -62,6 +64,7 @@ def test_the_registered_model_loads_in_a_process_that_has_imported_the_project(s
         assert_same_answers(list(csv.DictReader(file)), ANSWERS["champion"])
 
 
+@pytest.mark.slow
 def test_mlflow_serves_the_registered_model(store):
     words = ["mlflow", "models", "serve", "--model-uri", CHAMPION, "--env-manager", "local", "--port", "{port}"]
     assert_same_answers(asked(store, words, project=""), ANSWERS["champion"])  # the model has all that it needs

@@ -315,6 +315,7 @@ def shipped(request) -> list[str]:
     return read_intent_file(CORPORA / f"{request.param}.tsv", "question", "intent", "topic", "error")[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_shipped_corpora_have_the_tokens_of_whole_texts(kind, shipped):
     """Fitted on every second question, so that words are outside the vocabulary."""

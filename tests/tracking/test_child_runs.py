@@ -21,6 +21,7 @@ def child_of(parent: str, value: float = 0.0, **tags: str) -> str:
     return run_id
 
 
+@pytest.mark.slow
 def test_children_of_one_parent_with_all_tags_come_oldest_first(parent, store):
     first, other, last = (
         child_of(parent, value, seed=seed, cell="a") for value, seed in ((1, "0"), (2, "1"), (3, "0"))

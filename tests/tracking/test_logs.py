@@ -35,6 +35,7 @@ def test_flatten():
     }
 
 
+@pytest.mark.slow
 def test_long_parameters_are_cut_where_mlflow_would_refuse_them(store):
     with tracking.tracked_run("long", "model") as run_id:
         tracking.log_config({"path": "x" * 7000}, "")
@@ -86,6 +87,7 @@ def test_a_password_in_the_address_of_the_store_is_not_logged(store):
     )
 
 
+@pytest.mark.slow
 def test_a_report_is_logged_whole(store, pairs):
     """Metrics and intervals under the split's name, five figures, every prediction, and the mistakes."""
     similarity = np.linspace(0, 1, len(pairs))  # duplicates come first and score low: most verdicts are wrong

@@ -73,6 +73,7 @@ def config_of(*overrides: str) -> dict:
     return config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("overrides", "digest"), DIGESTS.items(), ids=lambda value: value or "default")
 def test_runs_tracked_before_are_recognized(overrides, digest):
     """If a test fails because a value changed on purpose, a new digest is right; after a renaming it is wrong."""

@@ -11,6 +11,7 @@ from siamese.evaluation.metrics import METRICS_VERSION
 from siamese.tracking.queries import newest_model_run
 
 
+@pytest.mark.slow
 def test_find_metrics_gives_the_newest_finished_run_with_all_tags(store):
     for value, error in ((1, None), (2, None), (3, RuntimeError)):
         with suppress(RuntimeError), tracking.tracked_run("baseline", "baseline"):
@@ -49,6 +50,7 @@ def test_a_failed_run_is_not_the_newest(store):
     assert newest_model_run() == whole
 
 
+@pytest.mark.slow
 def test_a_store_without_models_says_how_to_get_one(store, tmp_path):
     before = mlflow.get_tracking_uri()
     try:

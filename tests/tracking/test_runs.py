@@ -15,6 +15,7 @@ def status_of(run_id: str) -> str:
     return mlflow.get_run(run_id).info.status
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_is_finished(store):
     with tracking.tracked_run("a name", "baseline", "a description") as run_id:
         assert status_of(run_id) == "RUNNING"

@@ -43,6 +43,7 @@ def saved_state(store, key: str) -> dict:
     return json.loads(json.loads(tag)["state"])
 
 
+@pytest.mark.slow
 def test_a_study_opens_with_what_its_runs_differ_in_and_the_best_on_dev_first(store):
     parent = run_study("towers", ["dense", "conv1d"])
     assert save_view_of(parent) == View(
