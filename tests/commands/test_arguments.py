@@ -56,6 +56,7 @@ def test_help_names_every_setting_with_its_default_and_comment(program, flag, mo
         assert arguments.setting_text(setting) in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", TEXT_KEYS)
 def test_the_program_answers_help_before_anything_starts_slowly(program, run_program):
     heavy = ("tensorflow", "keras", "mlflow", "matplotlib", "pandas", "hydra", "omegaconf")

@@ -256,6 +256,7 @@ def test_of_many_pairs_some_are_drawn(detector, pairs):
         draw(detector[0], "few", pairs.take(pairs.duplicate), 100)
 
 
+@pytest.mark.slow
 def test_a_folder_is_measured_on_shipped_questions(here):
     """Their dev part, as training has it by default, under the name that says so."""
     for words in ([], ["pairs=corpus"]):

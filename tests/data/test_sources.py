@@ -117,6 +117,7 @@ def test_split_by_pair_parts_what_hangs_together(tmp_path):
         pair_file(path, dev=0.2, test=0.1, **{**COLUMNS, "split": "intent"})
 
 
+@pytest.mark.slow
 def test_a_corpus_split_by_pair_shares_questions_but_no_pair():
     splits = corpus(languages=["en"], split="pair", dev=0.1, test=0.1, **DRAW)
     assert splits.name == "corpus en by pair"

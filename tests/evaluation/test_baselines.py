@@ -52,6 +52,7 @@ def test_range_and_symmetry(scorer, splits, pairs):
     np.testing.assert_allclose(scorer(swap(pairs)), score, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_scores_come_in_the_order_of_the_pairs_and_ignore_labels(scorer, splits):
     order = np.random.default_rng(0).permutation(len(splits.dev))
     shuffled = splits.dev.take(order)

@@ -97,6 +97,7 @@ def test_made_questions_and_labels_recur_as_quoras(made):
     split_by_component(made, 0.05, 0.05, seed=0)  # raises if the pairs hung together in one piece
 
 
+@pytest.mark.slow
 def test_a_batch_of_made_pairs_has_as_many_distinct_words_as_one_of_quora(made, made_ids):
     few = made.take(np.random.default_rng(0).permutation(len(made))[: 64 * 256])
     weight = np.ones(len(few), np.float32)

@@ -42,6 +42,7 @@ def composed(words: list[str], primary: str = "config", folder: Path | None = No
         return compose(primary, as_overrides(words, tree, several=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_text_arrives_as_it_stands(program):
     primary, key = PROGRAMS[program]
@@ -55,6 +56,7 @@ def test_a_text_arrives_as_it_stands(program):
     assert list(cfg.texts.values()) == texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "value"),
     [

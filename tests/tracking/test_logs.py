@@ -6,6 +6,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pandas as pd
+import pytest
 
 from siamese import tracking
 from siamese.data.pairs import BadRow, PairSplits
