@@ -42,12 +42,14 @@ def test_every_option_says_what_it_is(group):
         assert file.read_text(encoding="utf-8").startswith("# "), f"{file.name} must open with a comment"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["word", "unigram", "bpe"])
 def test_every_text_option_builds(text):
     vectorizer = instantiate(composed(f"text={text}").text, _convert_="all")(QUESTIONS)
     assert len(vectorizer.encode(QUESTIONS)) == len(QUESTIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", ["dense", "conv1d", "bilstm"])
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean", "manhattan", "learned"])
 def test_every_tower_and_similarity_builds(tower, similarity):

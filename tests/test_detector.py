@@ -48,6 +48,7 @@ def rewrite(file: Path, **changes) -> None:
     file.write_text(json.dumps(state | changes), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_round_trip_keeps_scores_and_verdicts(detector, folder):
     again = Detector.load(folder)
     similarity = detector.similarity(QUESTIONS)
@@ -57,6 +58,7 @@ def test_a_round_trip_keeps_scores_and_verdicts(detector, folder):
     assert again.calibration == CALIBRATION
 
 
+@pytest.mark.slow
 def test_it_scores_what_the_network_scores(build_network, train, vectorizer, pairs):
     network = build_network("conv1d", lambda: Learned([6]))
     train(network)

@@ -52,6 +52,7 @@ def test_settings_of_a_shown_command_exist(words):
     assert not [word for word in questions if re.fullmatch(r"[a-z_.]+=.*", word)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [each for each in of(WITH_HYDRA) if "--config-dir" not in each], ids=" ".join)
 def test_a_shown_config_composes(words):
     program, *given = [word for word in words if word != "--multirun"]

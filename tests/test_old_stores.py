@@ -22,6 +22,8 @@ from tests.old_store import (
     seeds_by_option,
 )
 
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
 
 @pytest.fixture
 def store(tmp_path):

@@ -83,6 +83,7 @@ def test_every_registered_similarity_is_an_option_and_the_other_way_round():
     assert {settings("similarity", option)["_target_"] for option in SIMILARITIES} == classes
 
 
+@pytest.mark.slow
 def test_every_registered_layer_is_used_by_a_tower(build):
     """With every option of the towers; their layers are all registered, or they would have no detector."""
     used = {
@@ -98,6 +99,7 @@ def test_the_keras_classes_exist_and_belong_to_one_part_each():
     assert all(issubclass(get_object(path), keras.layers.Layer) for path in paths)
 
 
+@pytest.mark.slow
 def test_numpy_is_keras(trained, padded, token_ids, pairs):
     network, detector = trained
     embeddings = of_keras(network.get_layer("tower"), token_ids.padded(np.arange(len(token_ids))))
@@ -109,6 +111,7 @@ def test_numpy_is_keras(trained, padded, token_ids, pairs):
     assert np.ptp(expected) > 1e-4
 
 
+@pytest.mark.slow
 def test_onnx_is_keras(trained, padded):
     network, detector = trained
     for model, function, inputs in (
@@ -128,6 +131,7 @@ def test_equal_questions_are_most_similar_and_the_order_does_not_count(trained, 
     np.testing.assert_array_equal(detector.network.similarity(left, right), detector.network.similarity(right, left))
 
 
+@pytest.mark.slow
 def test_no_pair_above_the_threshold_lies_outside_the_radius(trained):
     """Embeddings of many lengths, from nearly equal to opposite; where a threshold is no radius there is nothing to show."""
     network = trained[1].network
@@ -149,6 +153,7 @@ def test_no_pair_above_the_threshold_lies_outside_the_radius(trained):
             assert (distance > radius * (1 + 1e-4) + 1e-3).any()
 
 
+@pytest.mark.slow
 def test_mining_finds_every_pair(trained, pairs):
     network, texts = trained[1].network, DistinctTexts.of(trained[1], pairs.questions)
     left, right = np.triu_indices(len(texts.first), 1)

@@ -332,7 +332,9 @@ def test_what_needs_tensorflow_is_refused_before_any_work_where_it_is_not_instal
 
 
 def test_a_detector_that_numpy_runs_is_not_exported_without_onnx(here):
-    with pytest.raises(ValueError, match="formats must include onnx, with which the others are compared; got saved_model"):
+    with pytest.raises(
+        ValueError, match="formats must include onnx, with which the others are compared; got saved_model"
+    ):
         export.run(settings("formats=saved_model"))
 
 

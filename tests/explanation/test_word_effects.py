@@ -37,6 +37,7 @@ def detector_of(build_network, vectorizer):
     return build
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", ["dense", "conv1d", "bilstm"])
 @pytest.mark.parametrize("similarity", [Cosine, Euclidean, Manhattan, Learned])
 def test_an_effect_is_what_asking_without_the_word_changes(detector_of, tower, similarity):
@@ -149,6 +150,7 @@ def test_the_strongest_word_has_the_deepest_colour():
     )
 
 
+@pytest.mark.slow
 def test_the_figure_shows_every_word_and_number():
     found = why(Detector.load(FIXTURE), "I lost my card", "My card is gone")
     bars, others, matrix = heat_map.figure(found).axes

@@ -61,6 +61,7 @@ def network(vectorizer, tower=gru, similarity=Cosine) -> keras.Model:
     return siamese_network(tower(word_embedding(table, trainable=True)), similarity())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", [gru, tanh])
 def test_embeddings_and_similarities_are_those_of_keras(tower, vectorizer, pairs, token_ids):
     model = network(vectorizer, tower)
@@ -72,6 +73,7 @@ def test_embeddings_and_similarities_are_those_of_keras(tower, vectorizer, pairs
     assert (own.vocabulary, own.dimension, own.name) == (vectorizer.size, 5, "keras")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tower", ["dense", "conv1d", "bilstm"])
 @pytest.mark.parametrize("similarity", [Cosine, lambda: Euclidean(0.5), lambda: Learned([6])])
 def test_it_is_what_numpy_computes(tower, similarity, build_network, pairs, token_ids):
@@ -154,6 +156,7 @@ def saved(tmp_path, vectorizer):
     return detector, tmp_path / "own"
 
 
+@pytest.mark.slow
 def test_a_saved_detector_answers_the_same(saved):
     detector, folder = saved
     assert sorted(file.name for file in folder.iterdir()) == ["detector.json", "network.keras", "vectorizer.json"]
@@ -170,6 +173,7 @@ def test_weights_tell_detectors_apart(saved, vectorizer):
     assert digest(Detector.from_network(other, vectorizer, CALIBRATION)) != digest(saved[0])
 
 
+@pytest.mark.slow
 def test_layers_that_are_not_imported_are_named_and_their_module_is_not_imported(saved, run_python):
     program = f"from siamese import Detector; Detector.load({str(saved[1])!r})"
     done = run_python("-c", program)

@@ -65,6 +65,7 @@ def test_the_best_epochs_weights_are_restored(monitor, course, best, build_netwo
     assert not same(script.weights[0], script.weights[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("patience", "course", "epochs"),
     [
@@ -94,6 +95,7 @@ def test_what_an_epoch_measures(build_network, train):
     assert epoch.pairs_per_second == pytest.approx(24 / epoch.seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("duplicate_weight", [1, 3])
 def test_the_loss_is_the_weighted_mean_of_the_pairs(duplicate_weight, build_network, train, pairs, token_ids):
     """Squared error before the step; by the label, a pair counts 1 or 3 times, and so does it in the divisor."""
@@ -104,6 +106,7 @@ def test_the_loss_is_the_weighted_mean_of_the_pairs(duplicate_weight, build_netw
     assert epoch.loss == pytest.approx((error * weight).sum() / weight.sum(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_pairs_without_weight_teach_nothing(build_network, train, pairs):
     """Weight 0 for every pair: no loss, and no weight moves."""
     network = build_network()
@@ -113,6 +116,7 @@ def test_pairs_without_weight_teach_nothing(build_network, train, pairs):
     assert same(network.get_weights(), before)
 
 
+@pytest.mark.slow
 def test_training_learns(build_network, train, pairs, token_ids):
     """24 pairs of a few words are learned by heart: every duplicate above every other, from a start that is not so."""
     network = build_network("dense", Manhattan)
@@ -127,6 +131,7 @@ def test_training_learns(build_network, train, pairs, token_ids):
     assert history[-1].loss < history[0].loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", list(LOSSES))
 @pytest.mark.parametrize("similarity", list(SIMILARITIES))
 def test_every_similarity_and_loss_trains_or_is_refused(similarity, loss, build_network, train):
@@ -143,6 +148,7 @@ def test_every_similarity_and_loss_trains_or_is_refused(similarity, loss, build_
     assert not any(np.array_equal(old, new) for old, new in zip(before, network.get_weights(), strict=True))
 
 
+@pytest.mark.slow
 def test_copies_of_a_question_are_no_negatives(build_network, train, vectorizer):
     """(a, b), (a, c), (d, b): by transitivity all ask the same, so each is alone in its softmax: log 1 = 0.
 
@@ -158,6 +164,7 @@ def test_copies_of_a_question_are_no_negatives(build_network, train, vectorizer)
     assert losses[1] > 0.1
 
 
+@pytest.mark.slow
 def test_frozen_word_vectors_stay(build_network, train):
     network = build_network()
     table = network.get_layer("tower").get_layer("word_embedding")
@@ -167,11 +174,13 @@ def test_frozen_word_vectors_stay(build_network, train):
     np.testing.assert_array_equal(table.get_weights()[0], before)
 
 
+@pytest.mark.slow
 def test_an_unknown_monitor_names_those_there_are(build_network, train):
     with pytest.raises(ValueError, match=r"training\.monitor must be one of accuracy, roc_auc; got 'acuracy'"):
         train(build_network(), evaluate=lambda: {"roc_auc": 0.5, "accuracy": 0.5}, monitor="acuracy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_stops_training(bad, build_network, train):
     class BrokenSquaredError(SquaredError):
@@ -203,6 +212,7 @@ def test_impossible_settings(changes, message, build_network, train):
     assert same(network.get_weights(), before)
 
 
+@pytest.mark.slow
 def test_the_optimizer_is_told_how_many_steps_there_are(build_network, train):
     """24 pairs in batches of 10 are 3 steps, in 2 epochs 6."""
     told = []
@@ -215,6 +225,7 @@ def test_the_optimizer_is_told_how_many_steps_there_are(build_network, train):
     assert told == [6]
 
 
+@pytest.mark.slow
 def test_quiet_where_there_is_no_terminal(build_network, train, capfd):
     train(build_network())
     assert capfd.readouterr() == ("", "")
