@@ -100,7 +100,7 @@ def test_a_run_that_has_a_version_gets_no_second_one(runs, told):
 
 def test_figures_of_other_pairs_are_told_not_to_compare(runs, told):
     told(runs["first"], "name=pairs")
-    assert told(runs["other pairs"], "name=pairs")[-1].startswith("note: they were measured on other dev pairs")
+    assert told(runs["other pairs"], "name=pairs")[-1].startswith("note: measured on other dev pairs")
 
 
 def test_another_alias_leaves_the_champion_alone(runs, told):
