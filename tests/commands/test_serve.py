@@ -70,7 +70,7 @@ BAD = {  # body, head, status, what is told of it
     "wrong JSON": (b'{"dataframe_records": [', JSON, 400, "is not readable JSON: Expecting value"),
     "a number of 5,000 digits": (b"9" * 5_000, JSON, 400, "is not readable JSON: Exceeds the limit"),
     "deep nesting": (b"[" * 500_000, JSON, 400, "maximum recursion depth exceeded"),
-    "nothing": (b"", JSON, 400, "0 bytes, is no JSON"),
+    "nothing": (b"", JSON, 400, "0 bytes, is not readable JSON"),
     "not UTF-8": (
         records(("où", "a")).replace(b"\\u00f9", b"\xf9"),
         JSON,
@@ -304,5 +304,5 @@ def test_what_cannot_be_served_is_told_as_it_is(store, words, message):
 def test_a_word_that_is_no_setting_is_told_in_a_line(tmp_path, run_program):
     done = run_program("serve", "now", folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: give settings as key=value; got now\n")
+    assert done.stderr.startswith("error: give settings as key=value; got 'now'\n")
     assert "Traceback" not in done.stderr

@@ -414,7 +414,7 @@ def test_a_section_whose_runs_are_not_in_the_store_stays(store, track, rows, tmp
     readme_results.rebuild(file)
     first = file.read_text()
     assert first.count(kept) == 1
-    assert "<!-- data 0123456789ab: Quora --> as it was, its runs are not in the store" in capsys.readouterr().out
+    assert "<!-- data 0123456789ab: Quora --> unchanged, its runs are not in the store" in capsys.readouterr().out
     assert first.count("| `dense`, the default |") == 1
     readme_results.rebuild(file)
     assert file.read_text() == first

@@ -103,7 +103,9 @@ def test_keras_is_told_before_the_first_epoch_and_missing_levels_after_it(traine
     lines = trained.stdout.splitlines()
     told = next(number for number, line in enumerate(lines) if "through Keras instead of NumPy" in line)
     assert told < next(number for number, line in enumerate(lines) if line.startswith("epoch 1"))
-    assert any(line.startswith("note: the tower does not end its levels") for line in lines)
+    assert any(
+        line.startswith("note: the layers of this tower have no names that layer probing knows") for line in lines
+    )
     assert trained.stderr == ""
 
 
@@ -145,7 +147,7 @@ def test_mine_why_and_the_server_answer(here):
 
 
 def test_only_onnx_is_refused(here):
-    with pytest.raises(ValueError, match=r"layers that only Keras knows, .*give formats=saved_model"):
+    with pytest.raises(ValueError, match=r"layers that only Keras can run, .*give formats=saved_model"):
         export.run(settings("export", "output=exported"))
     head = export.run(settings("export", "output=exported", "formats=saved_model"))
     assert sorted(file.name for file in (here / "exported").iterdir()) == [
