@@ -134,7 +134,7 @@ def test_the_example_is_compared_by_the_button(page, complaints):
 
 def test_one_question_twice_has_the_highest_similarity(page):
     compare(page, "Où est ma carte, à l'été ?", "Où est ma carte, à l'été ?")
-    expect(page.get_by_role("meter")).to_have_attribute("aria-valuenow", "1.000")
+    expect(page.get_by_role("meter")).to_have_attribute("aria-valuenow", "1.0000")
     expect(verdict(page)).to_have_text("They ask the same")
     assert page.locator(".why p").all_inner_texts() == ["Où est ma carte, à l'été ?"] * 2
 
@@ -155,7 +155,7 @@ def test_the_keyboard_leads_to_the_search_and_the_best_answer_comes_first(page, 
     assert heads == ["question", "similarity", "verdict", "topic"]
     rows = page.locator(".scroll tbody tr")
     first = rows.first.get_by_role("cell").all_inner_texts()
-    assert first == ["where can i pay the bill", "1.000", "same", "bills"]
+    assert first == ["where can i pay the bill", "1.0000", "same", "bills"]
     assert sorted(text.split("\t")[0] for text in rows.all_inner_texts()) == sorted(QUESTIONS)
     keep(page, "search_light")
     page.get_by_label("Show").select_option("5")
