@@ -15,13 +15,7 @@ WIDEST_NAME = 40  # characters in a line
 
 
 def forest(names: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], metric: str) -> Figure:
-    """Mean and 95 % interval of each option, the first on top.
-
-    Args:
-        names: of the options.
-        estimates: by split, one for each option.
-        metric: in words.
-    """
+    """Mean and 95 % interval, by split, of each of the named options, the first on top; the metric is in words."""
     figure = Figure(
         figsize=(9, 1.4 + sum(0.15 + 0.15 * len(_wrapped(name).splitlines()) for name in names)), layout="constrained"
     )
@@ -40,12 +34,7 @@ def forest(names: Sequence[str], estimates: Mapping[str, Sequence[Estimate]], me
 
 
 def curves(histories: Mapping[str, Sequence[Sequence[float]]], metric: str) -> Figure:
-    """A dev metric by epoch: mean and range over the seeds that reached it.
-
-    Args:
-        histories: by option, for each seed the value of each epoch.
-        metric: in words.
-    """
+    """A dev metric by epoch, for each seed of each option: mean and range over the seeds that reached it."""
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     axes = figure.subplots()
     for name, seeds in histories.items():
@@ -64,14 +53,7 @@ def curves(histories: Mapping[str, Sequence[Sequence[float]]], metric: str) -> F
 
 
 def cost(names: Sequence[str], seconds: Sequence[float], values: Sequence[float], metric: str) -> Figure:
-    """A dev metric against training time; the Pareto front is connected, numbered and named.
-
-    Args:
-        names: of the options.
-        seconds: of training, above 0.
-        values: of the metric.
-        metric: in words.
-    """
+    """A dev metric of each option against its seconds of training; the Pareto front is connected, numbered and named."""
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     axes = figure.subplots()
     spent, reached = np.array(seconds), np.array(values)
@@ -91,13 +73,7 @@ def cost(names: Sequence[str], seconds: Sequence[float], values: Sequence[float]
 
 
 def growth(lines: Mapping[str, Mapping[int, Sequence[float]]], dashed: Sequence[str], metric: str) -> Figure:
-    """A metric against the number of training pairs: mean and range over seeds.
-
-    Args:
-        lines: by name, for each number of pairs the value of each seed.
-        dashed: names of lines to draw as references.
-        metric: in words, with its split.
-    """
+    """A metric against the number of training pairs, line by line: mean and range over seeds; dashed lines are references."""
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     axes = figure.subplots()
     for name, points in lines.items():

@@ -53,10 +53,7 @@ def importances(runs: Sequence[TrackedRun], metric: str) -> dict[str, float]:
 def fanova(study: "optuna.Study") -> dict[str, float]:
     """The share of a study's variance that each parameter alone explains, largest first; the sum is 1.
 
-    Functional ANOVA (Hutter et al. 2014) by Optuna.
-
-    Returns:
-        Nothing if the complete trials are too few or alike.
+    Functional ANOVA (Hutter et al. 2014) by Optuna; nothing if the complete trials are too few or alike.
     """
     import optuna
 

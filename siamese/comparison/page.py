@@ -30,14 +30,14 @@ class Page:
 def write_page(
     groups: Sequence[Group], metric: str, against: str, max_options: int, command: str, folder: Path
 ) -> Page:
-    """Test, conclude and draw; write comparison.md and its figures into a folder.
+    """Test, conclude and draw; write comparison.md and its figures into an existing folder.
 
     Args:
         groups: from `group_runs`.
         metric: options are ranked by its mean on dev.
         against, max_options: as in `couples`.
-        command: the command that makes this page.
-        folder: an existing folder.
+        command: that makes this page.
+        folder: to write into.
     """
     head = ["# Comparison", *([_apart(groups)] if len(groups) > 1 else [])]
     summary, whole = list(head), list(head)

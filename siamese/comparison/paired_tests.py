@@ -52,13 +52,10 @@ class _Scored:
 
 
 def couples(group: Group, against: str, most: int) -> list[tuple[Option, Option]]:
-    """The pairs of options to test, always with the same number of training pairs.
+    """The pairs of options to test, of the `most` best on dev, always with the same number of training pairs.
 
-    Args:
-        group: of the options.
-        against: "best": the best network on dev against each other network and baseline; "all": all pairs; or the
-            name of an option.
-        most: maximal number of networks, the best on dev.
+    With `against` "best" the best network on dev is tested against each other network and baseline, with "all" all pairs, or
+    the option of that name against the others.
     """
     found = []
     for size in group.sizes:
@@ -75,8 +72,7 @@ def couples(group: Group, against: str, most: int) -> list[tuple[Option, Option]
 def paired_tests(group: Group, pairs_of_options: Sequence[tuple[Option, Option]], metric: str) -> list[PairedTest]:
     """Test each couple on the test pairs of the group, or on dev without test pairs.
 
-    Raises:
-        ValueError: their tables of predictions are missing, or hold other pairs.
+    Raises ValueError if their tables of predictions are missing, or hold other pairs.
     """
     scored = _scored(group.split, dict.fromkeys(option for couple in pairs_of_options for option in couple), metric)
     differences, verdicts = [], []

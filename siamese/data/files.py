@@ -80,23 +80,15 @@ def read_columns(
 
 
 def read_questions(path: str | Path, column: str | None) -> QuestionRows:
-    """The questions of a CSV, TSV, JSONL or Parquet file; bad rows are left out and listed.
+    """The questions of a file, in `column` or else "question" or else "text"; bad rows are left out and listed.
 
-    Args:
-        path: the file; `~` is the home directory.
-        column: of the questions; None for "question" or, if the file has none, "text".
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_columns` does.
+    Errors as in `read_columns`.
     """
     return read_columns(path, [column or _question_column(path)], None, "skip")
 
 
 def read_question_table(path: str | Path, column: str | None) -> tuple["pa.Table", tuple[BadRow, ...]]:
-    """The questions with all other columns of their file.
-
-    Args:
-        path, column: as for `read_questions`.
+    """The questions of a file as in `read_questions`, with all its other columns.
 
     Returns:
         A table of texts, the column "question" first, the others under their own names, missing values as ""; and
@@ -146,11 +138,7 @@ def _checked(
 def read_pair_file(
     path: str | Path, left: str, right: str, label: str, on_bad_row: str, label_scale: float = 1.0
 ) -> tuple[Texts, Texts, np.ndarray, tuple[BadRow, ...]]:
-    """Read labeled pairs: left texts, right texts, labels (`float64[pairs]` in [0, 1]) and the bad rows.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_columns` does.
-    """
+    """Left texts, right texts, labels (`float64[pairs]` in [0, 1]) and bad rows; errors as in `read_columns`."""
     found = read_columns(path, [left, right], label, on_bad_row, label_scale)
     return found.texts[0], found.texts[1], found.labels, found.bad_rows
 
@@ -158,11 +146,7 @@ def read_pair_file(
 def read_intent_file(
     path: str | Path, text: str, intent: str, topic: str | None, on_bad_row: str
 ) -> tuple[list[str], list[str], list[str], tuple[BadRow, ...]]:
-    """Read questions with intents: questions, intents, topics (all "" without a topic column), bad rows.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_columns` does.
-    """
+    """Questions, intents, topics (all "" without a topic column) and bad rows; errors as in `read_columns`."""
     columns = [text, intent] if topic is None else [text, intent, topic]
     found = read_columns(path, columns, None, on_bad_row)
     questions, intents, *given = map(list, found.texts)

@@ -43,10 +43,6 @@ class Table:
     rows: list[int] = field(default_factory=list)
     bad_rows: list[BadRow] = field(default_factory=list)
 
-    def reject(self, row: int, column: str, found: object, problem: str) -> None:
-        """Add a bad row."""
-        self.bad_rows.append(bad_row(self.file, row, column, found, problem))
-
 
 def bad_row(file: str, row: int, column: str, found: object, problem: str) -> BadRow:
     """A BadRow whose `found` is short and printable."""
@@ -66,8 +62,9 @@ def read_tables(path: str | Path, columns: Sequence[str]) -> Iterator[Table]:
         ValueError: the suffix is unknown, the file is empty or not of its format, or lacks a column.
     """
     file, suffix = _known_file(path)
+    read = {".parquet": _parquet_tables, ".jsonl": _jsonl_tables}.get(suffix, _delimited_tables)
     has_rows = False
-    for table in _tables(file, suffix, columns, str(path)):
+    for table in read(file, columns, str(path)):
         has_rows = has_rows or bool(table.rows or table.bad_rows)
         yield table
     if not has_rows:
@@ -75,11 +72,7 @@ def read_tables(path: str | Path, columns: Sequence[str]) -> Iterator[Table]:
 
 
 def column_names(path: str | Path) -> list[str]:
-    """The names of a file's columns, each once; in JSONL those of its first record.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_tables` does.
-    """
+    """The names of a file's columns, each once; in JSONL those of its first record. Errors as in `read_tables`."""
     file, suffix = _known_file(path)
     if suffix == ".parquet":
         with _opened_parquet(file, str(path)) as parquet:
@@ -104,11 +97,7 @@ def count_rows(path: str | Path) -> int:
 
 
 def json_object(line: str) -> dict[str, Any]:
-    """The object of a line of JSONL.
-
-    Raises:
-        ValueError: it is not a JSON object; the message says why, without the line.
-    """
+    """The object of a line of JSONL; a ValueError says why it is none, without the line."""
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
@@ -147,33 +136,22 @@ def _opened_parquet(file: Path, name: str) -> "parquet.ParquetFile":
         raise ValueError(f"{name} is not a Parquet file") from error
 
 
-def _tables(file: Path, suffix: str, columns: Sequence[str], name: str) -> Iterator[Table]:
-    if suffix == ".parquet":
-        yield from _parquet_tables(file, columns, name)
-        return
-    with _opened_text(file) as lines:
-        if suffix == ".jsonl":
-            yield from _jsonl_tables(lines, columns, name)
-        else:
-            yield from _delimited_tables(lines, columns, DELIMITERS[suffix], name)
-
-
-def _delimited_tables(stream: TextIO, columns: Sequence[str], delimiter: str, name: str) -> Iterator[Table]:
-    reader = csv.reader(stream, delimiter=delimiter, strict=True)
-    header = _header(reader, name)
-    _require(columns, header, name)
-    before, lines = reader.line_num, []  # lines of the file before the first of `lines`
-    while True:
-        fresh = list(islice(stream, BLOCK))
-        lines += fresh
-        table = Table(name, [[] for _ in columns])
-        records, done = _read_records(lines, delimiter, len(header), before, not fresh, table)
-        table.values = [list(map(itemgetter(header.index(column)), records)) for column in columns]
-        yield table
-        if not fresh:
-            return
-        before += done
-        del lines[:done]
+def _delimited_tables(file: Path, columns: Sequence[str], name: str) -> Iterator[Table]:
+    delimiter = DELIMITERS[file.suffix.lower()]
+    with _opened_text(file) as stream:
+        reader = csv.reader(stream, delimiter=delimiter, strict=True)
+        header = _header(reader, name)
+        _require(columns, header, name)
+        before, lines, at_end = reader.line_num, [], False  # lines of the file before the first of `lines`
+        while not at_end:
+            fresh = list(islice(stream, BLOCK))
+            lines, at_end = lines + fresh, not fresh
+            table = Table(name, [])
+            records, done = _read_records(lines, delimiter, len(header), before, at_end, table)
+            table.values = [list(map(itemgetter(header.index(column)), records)) for column in columns]
+            yield table
+            before += done
+            del lines[:done]
 
 
 def _header(reader: Iterator[list[str]], name: str) -> list[str]:
@@ -189,11 +167,9 @@ def _header(reader: Iterator[list[str]], name: str) -> list[str]:
 def _read_records(
     lines: list[str], delimiter: str, width: int, before: int, at_end: bool, table: Table
 ) -> tuple[list[list[str]], int]:
-    """The records of `width` fields in `lines`; adds their rows, and the bad rows, to `table`.
+    """The records of `width` fields in `lines`, and the number of their lines; adds rows and bad rows to `table`.
 
-    Returns:
-        The records and how many lines were consumed. The remaining lines (none at the end of the file) begin a record
-        that further lines may complete.
+    The remaining lines (none at the end of the file) begin a record that further lines may complete.
     """
     records: list[list[str]] = []
     start = 0
@@ -216,31 +192,32 @@ def _read_records(
             problem = "broken quoting; quote the whole field and double each quote inside it"
         if not problem:
             break
-        table.reject(before + start + done + 1, WHOLE_ROW, lines[start + done], problem)
+        table.bad_rows.append(bad_row(table.file, before + start + done + 1, WHOLE_ROW, lines[start + done], problem))
         start += done + 1
     return records, len(lines)
 
 
-def _jsonl_tables(stream: TextIO, columns: Sequence[str], name: str) -> Iterator[Table]:
+def _jsonl_tables(file: Path, columns: Sequence[str], name: str) -> Iterator[Table]:
     known: dict[str, None] = {}
     any_record = False
-    numbered_lines = enumerate(stream, start=1)
-    while block := list(islice(numbered_lines, BLOCK)):
-        table = Table(name, [[] for _ in columns])
-        for row, line in block:
-            if line.isspace():
-                continue
-            try:
-                record = json_object(line)
-            except ValueError as problem:
-                table.reject(row, WHOLE_ROW, line, str(problem))
-                continue
-            known.update(dict.fromkeys(record))
-            table.rows.append(row)
-            for values, column in zip(table.values, columns, strict=True):
-                values.append(record.get(column))
-        any_record = any_record or bool(table.rows)
-        yield table
+    with _opened_text(file) as stream:
+        numbered_lines = enumerate(stream, start=1)
+        while block := list(islice(numbered_lines, BLOCK)):
+            table = Table(name, [[] for _ in columns])
+            for row, line in block:
+                if line.isspace():
+                    continue
+                try:
+                    record = json_object(line)
+                except ValueError as problem:
+                    table.bad_rows.append(bad_row(name, row, WHOLE_ROW, line, str(problem)))
+                    continue
+                known.update(dict.fromkeys(record))
+                table.rows.append(row)
+                for values, column in zip(table.values, columns, strict=True):
+                    values.append(record.get(column))
+            any_record = any_record or bool(table.rows)
+            yield table
     if any_record:
         _require(columns, list(known), name)
 

@@ -27,9 +27,7 @@ class IntentQuestions:
 
     @classmethod
     def from_columns(cls, questions: Sequence[str], intents: Sequence[str], topics: Sequence[str]) -> "IntentQuestions":
-        """Number the intents; a repeated question keeps its first place.
-
-        The same intent name under two topics is two intents.
+        """Number the intents; a repeated question keeps its first place, and a name under two topics is two intents.
 
         Raises:
             ValueError: a question has two intents, so that its pairs have no label.

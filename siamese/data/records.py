@@ -17,16 +17,11 @@ Record = tuple[dict[str, Any], str]
 
 
 def read_file(path: str | Path, left: str, right: str) -> Iterator[list[Record]]:
-    """All rows of a CSV, TSV, JSONL or Parquet file, with all its columns (in JSONL those of its first record).
-
-    A row that cannot be read has None in each column.
+    """All rows of a file, with all its columns (in JSONL those of its first record); errors as in `read_tables`.
 
     Args:
-        path: the file; `~` is the home directory.
+        path: of a CSV, TSV, JSONL or Parquet file; `~` is the home directory. An unreadable row has None in each column.
         left, right: the columns of the questions.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_tables` does.
     """
     columns = column_names(path)
     questions_first = [left, right, *(column for column in columns if column not in (left, right))]
@@ -60,7 +55,7 @@ def read_lines(stream: Iterable[bytes], left: str, right: str) -> Iterator[list[
 
     Args:
         stream: UTF-8, in pieces as they arrive; the lines that a piece completes are one block.
-        left, right: the keys of the questions in a JSON object, and in the records.
+        left, right: the keys of the questions.
     """
     line, begun = 0, b""
     for piece in stream:

@@ -4,7 +4,6 @@ Files of conf/data/ name these functions. Each returns train, dev and, where the
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +44,13 @@ def corpus(
     shipped = sorted(path.stem for path in CORPORA.glob("*.tsv"))
     if not languages or not set(languages) <= set(shipped):
         raise ValueError(f"data.languages must list some of {', '.join(shipped)}, got {list(languages)}")
-    questions: list[str] = []
-    intents: list[str] = []
-    topics: list[str] = []
+    columns: tuple[list[str], list[str], list[str]] = [], [], []
     for language in dict.fromkeys(languages):
         found = read_intent_file(CORPORA / f"{language}.tsv", "question", "intent", "topic", "error")
-        questions += found[0]
-        intents += found[1]
-        topics += [f"{language} {topic}" for topic in found[2]]
-    name = f"corpus {'+'.join(dict.fromkeys(languages))} by {split}"
-    sorted_questions = IntentQuestions.from_columns(questions, intents, topics)
-    draw = partial(
-        pairs_from_intents,
-        duplicates_per_question=duplicates_per_question,
-        duplicate_share=duplicate_share,
-        hard_negative_share=hard_negative_share,
-    )
-    return PairSplits(name, **_draw_parts(sorted_questions, split, dev, test or 0, draw, seed))
+        for column, more in zip(columns, (*found[:2], [f"{language} {topic}" for topic in found[2]]), strict=True):
+            column += more
+    parts = _draw_parts(columns, split, dev, test, seed, duplicates_per_question, duplicate_share, hard_negative_share)
+    return PairSplits(f"corpus {'+'.join(dict.fromkeys(languages))} by {split}", **parts)
 
 
 def intent_file(
@@ -89,16 +78,9 @@ def intent_file(
     Raises:
         FileNotFoundError, ValueError: as `read_intent_file`, `split_intents` and `pairs_from_intents` do.
     """
-    questions, intents, topics, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row)
-    name = f"{Path(path).name} by {split}"
-    sorted_questions = IntentQuestions.from_columns(questions, intents, topics)
-    draw = partial(
-        pairs_from_intents,
-        duplicates_per_question=duplicates_per_question,
-        duplicate_share=duplicate_share,
-        hard_negative_share=hard_negative_share,
-    )
-    return PairSplits(name, **_draw_parts(sorted_questions, split, dev, test or 0, draw, seed), bad_rows=bad_rows)
+    *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row)
+    parts = _draw_parts(columns, split, dev, test, seed, duplicates_per_question, duplicate_share, hard_negative_share)
+    return PairSplits(f"{Path(path).name} by {split}", **parts, bad_rows=bad_rows)
 
 
 def pair_file(
@@ -160,15 +142,11 @@ def tfds_pairs(
     """Labeled pairs from TensorFlow Datasets; rows labeled -1 are never used.
 
     Args:
-        name: as TFDS spells it, "glue/qqp".
-        left, right, label: names of its features.
-        label_scale: what the labels are divided by; 5 for grades from 0 to 5.
+        name, left, right, label, label_scale, data_dir, manual_dir: as in `read_tfds`.
         train: the TFDS split to train on, such as "train" or "train+validation".
         dev, test: each an official split, or a share of the pairs of `train` to hold out by connected
             component; test may also be 0 or None for none.
         seed: of the split.
-        data_dir: where prepared data sets lie; None for TFDS's own place.
-        manual_dir: a directory with files downloaded by hand, or None.
 
     Raises:
         ValueError: as `read_tfds` and `split_by_component` do.
@@ -181,23 +159,22 @@ def tfds_pairs(
 
 
 def _draw_parts(
-    questions: IntentQuestions,
-    split: str,
-    dev: float,
-    test: float,
-    draw: Callable[..., QuestionPairs],
-    seed: int,
+    columns: Sequence[Sequence[str]], split: str, dev: float, test: float | None, seed: int, *drawing: float
 ) -> dict[str, Any]:
-    """Train, dev and test pairs: drawn within each part of the questions, or drawn from all and split by pair."""
+    """Train, dev and test pairs: drawn within each part of the questions, or drawn from all and split by pair.
+
+    Args:
+        columns: questions, intents and topics.
+        split, dev, test, seed: as in `corpus`.
+        drawing: as `pairs_from_intents` takes them.
+    """
+    questions = IntentQuestions.from_columns(*columns)
     if split == "pair":
-        parts = split_by_pair(draw(questions, seed=seed), dev, test, seed)
-        return {"test": None, **parts}
-    question_parts = split_intents(questions, split, dev, test, seed)
-    seeds = np.random.SeedSequence(seed).generate_state(len(question_parts)).tolist()
-    drawn = {
-        part: draw(each, seed=part_seed) for (part, each), part_seed in zip(question_parts.items(), seeds, strict=True)
-    }
-    return {"test": None, **drawn}
+        return {"test": None, **split_by_pair(pairs_from_intents(questions, *drawing, seed=seed), dev, test or 0, seed)}
+    parts = split_intents(questions, split, dev, test or 0, seed)
+    seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
+    drawn = [pairs_from_intents(part, *drawing, seed=own) for part, own in zip(parts.values(), seeds, strict=True)]
+    return {"test": None, **dict(zip(parts, drawn, strict=True))}
 
 
 def _complete(

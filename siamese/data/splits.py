@@ -26,11 +26,7 @@ def question_components(pairs: QuestionPairs, only_duplicates: bool = False) -> 
 
 
 def question_numbers(*tables: QuestionPairs) -> list[np.ndarray]:
-    """Number questions so that equal questions, in whichever table, have the same number.
-
-    Returns:
-        For each table `int32[questions]`, counting from 0.
-    """
+    """Number questions from 0, `int32[questions]` for each table; equal ones, in whichever, have the same number."""
     return factorize(*(map(question_key, pairs.questions) for pairs in tables))
 
 
@@ -57,8 +53,7 @@ def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int)
         The parts "train", "dev" and, if `test` > 0, "test".
 
     Raises:
-        ValueError: the shares are impossible, or the components are so large that a part stays below half of its
-            share.
+        ValueError: the shares are impossible, or the components are so large that a part stays below half of its share.
     """
     _check_shares(dev, test)
     (number,) = question_numbers(pairs)
@@ -139,12 +134,7 @@ def _refuse_shared(parts: dict[str, QuestionPairs], numbers: list[np.ndarray]) -
 
 
 def question_overlap(train: QuestionPairs, held_out: QuestionPairs) -> dict[str, int]:
-    """How much of a held-out part was seen in training.
-
-    Returns:
-        `questions`: how many distinct questions of `held_out` are also in `train`;
-        `pairs`: how many pairs of `held_out` contain such a question.
-    """
+    """How many distinct questions of `held_out` are also in `train`, and how many pairs contain such a question."""
     known, asked = question_numbers(train, held_out)
     seen = np.isin(asked, known)
     return {"questions": int(seen.sum()), "pairs": int((seen[held_out.left] | seen[held_out.right]).sum())}

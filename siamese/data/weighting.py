@@ -25,12 +25,7 @@ def class_weights(pairs: QuestionPairs, duplicate: float, different: float) -> n
 
 
 def target_prior(pairs: QuestionPairs, duplicate_share: float) -> np.ndarray:
-    """Weights under which `duplicate_share` of the training pairs are duplicates; their mean is 1.
-
-    Args:
-        pairs: the training pairs.
-        duplicate_share: the share of duplicates in use, in (0, 1) (Saerens et al. 2002).
-    """
+    """Weights of mean 1 under which `duplicate_share` in (0, 1) of the training pairs are duplicates (Saerens et al. 2002)."""
     if not 0 < duplicate_share < 1:
         raise ValueError(f"weighting.duplicate_share must lie between 0 and 1, got {duplicate_share}")
     share = float(pairs.label.mean())

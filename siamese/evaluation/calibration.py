@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from siamese.data.pairs import DUPLICATE_FROM
-from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError, choose_threshold
+from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError, choose_threshold, parse_criterion
 
 LOGIT_CLIP = 1e-6  # similarities are kept this far from 0 and 1 before the logit
 TEMPERATURE_RANGE = (0.01, 100.0)
@@ -44,25 +44,50 @@ class Calibration:
         """Verdicts, `bool[pairs]`."""
         return np.asarray(similarity) >= self.threshold
 
-    def at(self, dev: DevScores, threshold: str | float | None = None, prior: float | None = None) -> "Calibration":
+    def verdict(self, similarity: float) -> str:
+        """The verdict on a pair in words, see `verdict_sentence`."""
+        return verdict_sentence(similarity >= self.threshold, similarity, float(self.probability(np.array(similarity))))
+
+    def note(self, dev: DevScores | None) -> str:
+        """What the threshold was chosen for and how it did on dev, in a line for the user."""
+        note = f"threshold={self.criterion}: {self.threshold:.6g}"
+        if dev is None or self.prior is None:
+            return note
+        alarms = self.duplicate(dev.similarity[~dev.duplicate])
+        return (
+            f"{note}, at {100 * self.prior:.3g} % duplicates precision {self.precision:.4f}, recall {self.recall:.4f} "
+            f"({len(dev):,} dev pairs, false alarms: {alarms.sum():,} of {len(alarms):,})"
+        )
+
+    def at(
+        self, dev: DevScores | None, threshold: str | float | None = None, prior: float | None = None
+    ) -> "Calibration":
         """The calibration for another criterion or another share of duplicates.
 
         By Bayes' rule a new prior multiplies the odds of every pair by the ratio of the priors' odds (Saerens et al.
         2002, equation 2.4), which shifts the offset.
 
         Args:
-            dev: the scores that this calibration was chosen on.
+            dev: the scores that this calibration was chosen on; without them only a number is possible.
             threshold: a criterion or a number, as `choose_threshold` takes it; None keeps the criterion.
             prior: the share of duplicates, inside (0, 1); None keeps it.
 
         Raises:
-            ValueError, PrecisionNotReachedError: as `choose_threshold` does.
+            ValueError, PrecisionNotReachedError: as `choose_threshold` does, or dev is needed and not there.
 
         >>> dev = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
         >>> even = Calibration(0.85, temperature=1.0, offset=0.0, criterion="best_accuracy", prior=0.5)
         >>> even.at(dev, prior=0.01).probability(np.array([0.99])).round(3)  # odds of 99 to 1, times 1/99
         array([0.5])
         """
+        if dev is None:
+            if prior is not None or threshold is None or parse_criterion(threshold)[0] != "number":
+                raise ValueError(
+                    f"this detector was saved without dev scores, so that threshold={threshold}, prior={prior} cannot be "
+                    "worked out; give the threshold as a number, or train again"
+                )
+            number = float(threshold)
+            return replace(self, threshold=number, criterion=str(number), precision=None, recall=None)
         criterion = next(each for each in (threshold, self.criterion, self.threshold) if each is not None)
         before = dev.share if self.prior is None else self.prior
         after = before if prior is None else prior

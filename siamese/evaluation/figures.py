@@ -14,13 +14,13 @@ DUPLICATE, DIFFERENT, NEUTRAL = "#0b6e4f", "#c8553d", "#8d99ae"
 
 
 def pair_figures(label: np.ndarray, similarity: np.ndarray, calibration: Calibration, title: str) -> dict[str, Figure]:
-    """All figures of scored pairs, by name.
+    """All figures of scored pairs, by name, with the threshold marked and `title` at the head.
 
     Args:
         label: `bool[pairs]`.
         similarity: `float[pairs]` in [0, 1].
-        calibration: with the threshold to mark.
-        title: names the pairs, at the head of each figure.
+        calibration: chosen on dev.
+        title: names the pairs.
     """
     label = label.astype(bool)
     figures = {

@@ -25,9 +25,8 @@ def pair_metrics(
         threshold: from this similarity on the verdict is "duplicate".
 
     Returns:
-        accuracy, precision, recall, f1 (of the verdicts); roc_auc, average_precision (of the order);
-        log_loss (nats), brier, expected_calibration_error (of the probabilities; Guo et al. 2017,
-        equation 3, 15 equal bins).
+        accuracy, precision, recall, f1 (of the verdicts); roc_auc, average_precision (of the order); log_loss (nats),
+        brier, expected_calibration_error (of the probabilities; Guo et al. 2017, equation 3, 15 equal bins).
     """
     label = label.astype(bool)
     verdict = similarity >= threshold

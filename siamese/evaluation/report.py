@@ -41,14 +41,9 @@ class Report:
 def report(
     pairs: QuestionPairs, similarity: np.ndarray, calibration: Calibration, seed: int, bootstrap_repeats: int
 ) -> Report:
-    """Measure similarities against labels, at a threshold and calibration chosen elsewhere.
+    """Measure similarities, `float[pairs]` in [0, 1], against labels, at a calibration chosen on dev.
 
-    Args:
-        pairs: the labeled pairs.
-        similarity: `float[pairs]` in [0, 1].
-        calibration: chosen on dev.
-        seed: of the bootstrap.
-        bootstrap_repeats: resamples for the intervals; 0 for no intervals.
+    Seed and number of resamples are those of the bootstrap; 0 for no intervals.
     """
     probability = calibration.probability(similarity)
     weighted = metrics.pair_metrics(pairs.duplicate, similarity, probability, calibration.threshold)

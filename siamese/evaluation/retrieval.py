@@ -28,8 +28,7 @@ class RetrievalTask:
     Attributes:
         questions: `int64[questions]`, positions in the table of the pairs; the first of equal texts.
         component: `int32[questions]`; duplicates, by transitivity, share one.
-        different: `int64[pairs, 2]`, positions among `questions` of pairs labeled as different, the
-            smaller one first.
+        different: `int64[pairs, 2]`, positions among `questions` of pairs labeled as different, the smaller one first.
     """
 
     questions: np.ndarray

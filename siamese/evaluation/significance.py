@@ -52,13 +52,9 @@ class McNemar:
 
 
 def mean_over_seeds(values: np.ndarray, pair_variance: float) -> Estimate:
-    """The mean of a metric over seeds, with an interval for new seeds and new pairs.
+    """The mean of a metric over seeds, `float64[seeds]`, with an interval for new seeds and new pairs.
 
-    With one seed the interval is for new pairs and this one network.
-
-    Args:
-        values: `float64[seeds]`, the metric of each.
-        pair_variance: of the mean, over resampled pairs.
+    With one seed the interval is for new pairs and this one network. `pair_variance` is that of the mean over resampled pairs.
     """
     return _estimate(float(np.mean(values)), [np.asarray(values)], pair_variance)
 
@@ -136,12 +132,7 @@ def resamples(pairs: int, seed: int) -> np.ndarray:
 
 
 def resampled(metric: Weighted, drawn: np.ndarray) -> np.ndarray:
-    """A metric of each resample, `float64[resamples]`, computed in blocks that fit the cache.
-
-    Args:
-        metric: from `pair_metrics`.
-        drawn: from `resamples`.
-    """
+    """A metric of `pair_metrics` for each of the `resamples`, `float64[resamples]`, in blocks that fit the cache."""
     rows = max(1, PAIRS_IN_CACHE // drawn.shape[1])
     parts = [metric(drawn[start : start + rows].astype(np.float64)) for start in range(0, len(drawn), rows)]
     return np.concatenate(parts)

@@ -1,6 +1,8 @@
 """Thresholds: the similarity from which a pair is predicted "duplicate", chosen on dev for a criterion and a prior."""
 
+import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -33,6 +35,23 @@ class DevScores:
 
     def __len__(self) -> int:
         return len(self.similarity)
+
+    def counts(self) -> dict[str, int]:
+        """The numbers of pairs and of duplicates."""
+        return {"pairs": len(self), "duplicates": int(self.duplicate.sum())}
+
+    def save(self, file: Path) -> None:
+        """Write a .npz file."""
+        np.savez(file, similarity=self.similarity, duplicate=self.duplicate)
+
+    @classmethod
+    def load(cls, file: Path) -> "DevScores":
+        """Read what `save` wrote, or raise ValueError."""
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return cls(arrays["similarity"], arrays["duplicate"])
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as problem:
+            raise ValueError(f"{file} holds no dev scores: {problem}") from None
 
     @property
     def share(self) -> float:

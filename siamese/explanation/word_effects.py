@@ -10,9 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from siamese.detector import Detector
-from siamese.evaluation.calibration import verdict_sentence
-from siamese.inference.similarities import Cosine
-from siamese.text.vectorizer import UNKNOWN, TokenIds
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,7 @@ class Explanation:
     Attributes:
         similarity, probability: in [0, 1].
         duplicate: the verdict at the detector's threshold.
+        verdict: the same in words.
         left, right: the words of the two questions.
         contributions: `float64[left words, right words]`, which sum to the cosine (within 1e-6); None if the
             similarity is not the cosine, the tower is not additive, or a question has no words.
@@ -52,14 +50,10 @@ class Explanation:
     similarity: float
     probability: float
     duplicate: bool
+    verdict: str
     left: WordEffects
     right: WordEffects
     contributions: np.ndarray | None
-
-    @property
-    def verdict(self) -> str:
-        """The verdict in words."""
-        return verdict_sentence(self.duplicate, self.similarity, self.probability)
 
     @property
     def cosine(self) -> float | None:
@@ -76,50 +70,42 @@ def why(detector: Detector, left: str, right: str) -> Explanation:
     >>> explanation.left.words[explanation.left.effect.argmax()]  # without this word the similarity is lowest
     'lost'
     """
-    token_ids = detector.vectorizer.encode([left, right])
-    sides = [token_ids.values[start:end] for start, end in zip(token_ids.offsets, token_ids.offsets[1:], strict=False)]
-    spans, word_of = zip(*(detector.vectorizer.words(question) for question in (left, right)), strict=True)
-    variants = [_each_left_out(ids, words) for ids, words in zip(sides, word_of, strict=True)]
-    asked = _token_ids([*sides, *variants[0], *variants[1]])
-    ends = 2 + np.cumsum([0, len(variants[0]), len(variants[1])])
+    vectorizer, network = detector.vectorizer, detector.network
+    token_ids = [vectorizer.without_each_word(question) for question in (left, right)]
+    u, v = map(network.encode, token_ids)
     # the pair itself, then each left variant with the right question, then the left question with each right one
-    lefts = np.concatenate([[0], np.arange(ends[0], ends[1]), np.zeros(len(variants[1]), np.int64)])
-    rights = np.concatenate([[1], np.ones(len(variants[0]), np.int64), np.arange(ends[1], ends[2])])
-    similarity = detector.network.score(asked, lefts, rights)
-    effects = np.split(similarity[0].astype(np.float64) - similarity[1:], [len(variants[0])])
+    one = np.concatenate([u, np.repeat(u[:1], len(v) - 1, axis=0)])
+    other = np.concatenate([np.repeat(v[:1], len(u), axis=0), v[1:]])
+    similarity = network.similarity(one, other)
+    probability, duplicate = detector.probability(similarity[:1])[0], detector.calibration.duplicate(similarity[:1])[0]
+    effects = np.split(similarity[0].astype(np.float64) - similarity[1:], [len(u) - 1])
+    (left_spans, left_word), (right_spans, right_word) = map(vectorizer.words, (left, right))
+    sides = [(ids.values[: ids.lengths[0]], word) for ids, word in zip(token_ids, (left_word, right_word), strict=True)]
     return Explanation(
         float(similarity[0]),
-        float(detector.probability(similarity[:1])[0]),
-        bool(detector.calibration.duplicate(similarity[:1])[0]),
-        WordEffects(left, spans[0], effects[0]),
-        WordEffects(right, spans[1], effects[1]),
-        _contributions(detector, sides, word_of),
+        float(probability),
+        bool(duplicate),
+        detector.calibration.verdict(float(similarity[0])),
+        WordEffects(left, left_spans, effects[0]),
+        WordEffects(right, right_spans, effects[1]),
+        _contributions(detector, sides),
     )
 
 
-def _each_left_out(ids: np.ndarray, word_of: np.ndarray) -> list[np.ndarray]:
-    """The token ids without each word in turn; if none is left, the unknown token, as for a text without words."""
-    number = word_of[-1] + 1 if len(word_of) else 0
-    without = [ids[word_of != word] for word in range(number)]
-    return [rest if len(rest) else np.array([UNKNOWN], np.int32) for rest in without]
+def _contributions(detector: Detector, sides: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray | None:
+    """What each pair of words adds to the cosine, `float64[left words, right words]`.
 
-
-def _token_ids(questions: list[np.ndarray]) -> TokenIds:
-    return TokenIds(np.concatenate(questions), np.cumsum([0, *map(len, questions)]))
-
-
-def _contributions(detector: Detector, sides: list[np.ndarray], word_of: tuple[np.ndarray, ...]) -> np.ndarray | None:
-    """The contribution of each pair of words to the cosine, `float64[left words, right words]`."""
-    if not isinstance(detector.network.comparison, Cosine) or not all(map(len, word_of)):
+    `sides` are the token ids of both questions, `int32[tokens]`, and the word of each, `int64[tokens]`.
+    """
+    if detector.network.description["similarity"]["layer"] != "Cosine" or not all(len(words) for _, words in sides):
         return None
     directions = []
-    for ids, words in zip(sides, word_of, strict=True):
+    for ids, words in sides:
         shares = detector.network.token_shares(ids)
         if shares is None:
             return None
         of_word = np.zeros((words[-1] + 1, shares.shape[1]))
         np.add.at(of_word, words, shares)
-        directions.append(
-            of_word / max(np.linalg.norm(shares.sum(axis=0, dtype=np.float64)), np.finfo(np.float32).tiny)
-        )
+        length = np.linalg.norm(shares.sum(axis=0, dtype=np.float64))
+        directions.append(of_word / max(length, np.finfo(np.float32).tiny))
     return directions[0] @ directions[1].T

@@ -30,14 +30,7 @@ INT8_LIMIT = 127
 
 
 class Graph:
-    """Nodes and arrays. A value is identified by its name, a `str`.
-
-    Args:
-        precision: in which weights are stored, one of PRECISIONS.
-
-    Raises:
-        ValueError: the precision is unknown.
-    """
+    """Nodes and arrays. A value is identified by its name, a `str`. Weights are stored in one of PRECISIONS."""
 
     def __init__(self, precision: str = "float32"):
         if precision not in PRECISIONS:
@@ -72,10 +65,7 @@ class Graph:
     def weight(self, name: str, array: np.ndarray, channel: tuple[int, ...]) -> str:
         """`float32[...]`, from an array that is stored in the graph's precision.
 
-        Args:
-            name: of the array.
-            array: `float32[...]`.
-            channel: the axes of one channel, which has one scale in int8; a matrix product sums over them.
+        `channel` are the axes of one channel, which has one scale in int8; a matrix product sums over them.
         """
         return self._unpacked(*self._stored(name, array, channel))
 
@@ -100,18 +90,9 @@ class Graph:
         return unscaled if scale is None else self.add("Mul", unscaled, scale)
 
     def model(
-        self,
-        name: str,
-        inputs: Sequence[onnx.ValueInfoProto],
-        outputs: Sequence[tuple[str, onnx.ValueInfoProto]],
+        self, name: str, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[tuple[str, onnx.ValueInfoProto]]
     ) -> onnx.ModelProto:
-        """The graph as a model that passes ONNX's checker.
-
-        Args:
-            name: of the graph.
-            inputs: of the graph.
-            outputs: for each, the name of its value, and its public description.
-        """
+        """The graph as a model that passes ONNX's checker; each output is the name of a value and its public description."""
         named = [helper.make_node("Identity", [value], [info.name], name=info.name) for value, info in outputs]
         graph = helper.make_graph(
             [*self._nodes, *named], name, inputs, [info for _, info in outputs], list(self._arrays.values())
@@ -123,11 +104,7 @@ class Graph:
 
 
 def to_float16(array: np.ndarray, name: str = "a weight") -> np.ndarray:
-    """The nearest float16 numbers.
-
-    Raises:
-        ValueError: one is too large for float16.
-    """
+    """The nearest float16 numbers; ValueError if one is too large."""
     largest = np.abs(array).max(initial=0)
     if not largest <= np.finfo(np.float16).max:
         raise ValueError(f"{name} holds {largest:g}, too large for float16 (65504); leave float16 out of formats")

@@ -16,10 +16,6 @@ TOKENS = "token ids, zeros behind the last token of each question"
 def tower_model(network: NumpyNetwork, precision: str = "float32") -> onnx.ModelProto:
     """`questions int32[batch, length]` -> `embedding float32[batch, dimension]`.
 
-    Args:
-        network: a trained network.
-        precision: in which its weights are stored, see `onnx_graph`.
-
     Raises:
         ValueError: the precision is unknown, a layer is not written in ONNX, or a weight is too large for the precision.
     """
@@ -32,11 +28,7 @@ def tower_model(network: NumpyNetwork, precision: str = "float32") -> onnx.Model
 def network_model(network: NumpyNetwork, precision: str = "float32") -> onnx.ModelProto:
     """`left int32[batch, left_length]`, `right int32[batch, right_length]` -> `similarity float32[batch]` in [0, 1].
 
-    Args:
-        network, precision: as in `tower_model`. Both sides read the same arrays.
-
-    Raises:
-        ValueError: as `tower_model` does.
+    Both sides read the same arrays. Errors as in `tower_model`.
     """
     graph = Graph(precision)
     sides = [_embed(graph, network, side) for side in ("left", "right")]

@@ -30,11 +30,7 @@ SAVED_MODEL = """
 
 
 def readme(head: dict[str, Any]) -> str:
-    """The text, in Markdown.
-
-    Args:
-        head: the content of export.json, see siamese/commands/export.py.
-    """
+    """The text, in Markdown, of the content of export.json, see siamese/commands/export.py."""
     text, verdict, data = (head[name] for name in ("text", "verdict", "measured_on"))
     has_onnx = "onnx" in head["versions"]
     tower, network = ("tower*.onnx", "network*.onnx") if has_onnx else ("tower/", "network/")

@@ -37,9 +37,7 @@ def onnx_runner(model: Path | bytes) -> Runner:
 def batches(token_ids: TokenIds, *rows: np.ndarray) -> list[list[np.ndarray]]:
     """The arguments of a runner, batch by batch, each padded to its longest question.
 
-    Args:
-        token_ids: of some questions.
-        rows: `int[n]`, positions of questions: once for a tower, left and right for a network.
+    `rows` are `int[n]` positions of questions: once for a tower, left and right for a network.
     """
     starts = range(0, len(rows[0]), BATCH)
     return [[token_ids.padded(each[start : start + BATCH]) for each in rows] for start in starts]

@@ -45,15 +45,13 @@ class Sample:
     def outputs(self, network: Runtime) -> dict[str, np.ndarray]:
         """The outputs of the network: embeddings of the questions, similarities of the pairs."""
         embeddings = network.encode(self.token_ids)
-        similarity = network.similarity(embeddings[self.pairs.left], embeddings[self.pairs.right])
-        return {"tower": embeddings, "network": similarity}
+        return {"tower": embeddings, "network": network.compare(embeddings, self.pairs.left, self.pairs.right)}
 
 
 def draw(detector: Detector, name: str, pairs: QuestionPairs, size: int) -> Sample:
     """At most `size` of the pairs, and whether they are those that the detector's threshold was chosen on.
 
-    Raises:
-        ValueError: all pairs are duplicates, or none is.
+    Raises ValueError if all pairs are duplicates, or none is.
     """
     if len(pairs) > size:
         rows = np.sort(np.random.default_rng(0).permutation(len(pairs))[:size])

@@ -28,10 +28,9 @@ class Exported:
 
 
 def write_tokenizer(vectorizer: Vectorizer, sample: Sample, folder: Path) -> dict[str, Any]:
-    """Write `tokenizer.json` and return the rule for its use; checks the code of the example with both.
+    """Write `tokenizer.json` and return the rule for its use.
 
-    Raises:
-        ValueError: the example gives a question of the sample other ids than the vectorizer.
+    Raises ValueError if the code of the example gives a question of the sample other ids than the vectorizer.
     """
     text = tokenizer.write_tokenizer(vectorizer, folder)
     written = Tokenizer.from_file(str(folder / text["tokenizer"]))
@@ -58,19 +57,13 @@ def write_onnx(network: NumpyNetwork, formats: list[str], folder: Path) -> list[
 
 
 def write_saved_models(detector: Path, sample: Sample, folder: Path) -> tuple[list[Exported], dict[str, np.ndarray]]:
-    """Write tower and network as SavedModels.
-
-    Args:
-        detector: a folder with a Keras network.
-        sample: for the outputs.
-        folder: to write into.
+    """Write tower and network as SavedModels, from a folder with a Keras network.
 
     Returns:
         The models, and the outputs of each part of the Keras network for the sample.
     """
-    import siamese.model.quiet_tensorflow  # noqa: F401
+    from siamese.inference.keras_network import load_keras  # isort: skip (before TensorFlow, which it silences)
     from siamese.export import saved_model
-    from siamese.inference.keras_network import load_keras
 
     network = load_keras(detector)
     exported, expected = [], {}

@@ -25,13 +25,9 @@ def check(network: keras.Model) -> None:
 
 
 def numpy_network(network: keras.Model) -> NumpyNetwork:
-    """The same network without Keras; its arrays are copies.
+    """The network from `siamese_network` without Keras; its arrays are copies.
 
-    Args:
-        network: from `siamese_network`.
-
-    Raises:
-        UnknownLayerError: a layer is of a class that no registered part computes, or has settings that it does not compute.
+    Raises UnknownLayerError if a layer is of a class that no registered part computes, or has settings that it does not.
     """
     description, weights = _describe(network)
     return NumpyNetwork(description, {name: weight_array(weight) for name, weight in weights.items()})

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import siamese.model.quiet_tensorflow  # isort: skip (before TensorFlow)
 import keras
 import numpy as np
 import tensorflow as tf
@@ -22,25 +23,23 @@ import siamese.model.towers  # noqa: F401 (importing them registers their layers
 from siamese.inference.from_keras import UnknownLayerError, check, numpy_network, read_part, save_keras, weight_array
 from siamese.inference.network import NumpyNetwork
 from siamese.inference.parts import bind, take_array
+from siamese.inference.runtime import Runtime
 from siamese.inference.similarities import Similarity
 from siamese.text.vectorizer import TokenIds
 
 FILE = "network.keras"
 BATCH_TOKENS = 16_384
-PAIRS_AT_ONCE = 1_024
 PADDING_TOLERANCE = 1e-4
 ROUNDING = 1e-5  # that a similarity may leave [0, 1] by
 
 
-class KerasNetwork:
+class KerasNetwork(Runtime):
     """A tower and a similarity in Keras.
 
     Args:
         network: from `siamese_network`; kept, not copied.
 
     Attributes:
-        vocabulary: number of token ids.
-        dimension: width of an embedding.
         comparison: tells the radius of a similarity that NumPy knows; the similarities themselves come from Keras.
         description: {"similarity": {"layer", "config"}}, as in a `NumpyNetwork`.
         arrays: the weights, by their number.
@@ -62,76 +61,37 @@ class KerasNetwork:
         self.description: dict[str, Any] = {"similarity": described}
         embedding = tf.TensorSpec([None, self.dimension], tf.float32)
         self._encode = _compiled(tower, tf.TensorSpec([None, None], tf.int32))
-        self._similarity = _compiled(similarity, embedding, embedding)
+        self._compare = _compiled(similarity, embedding, embedding)
 
     @property
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, np.ndarray]:  # type: ignore[override]  # weights may be trained on
         """The weights by their number in the network: names that Keras gives depend on what else a process built."""
         return {f"{number:06d}": weight.numpy() for number, weight in enumerate(self._network.weights)}
 
     def encode(self, token_ids: TokenIds) -> np.ndarray:
-        """Embeddings `float32[questions, dimension]`, in the order of `token_ids`.
-
-        Questions of one length are encoded together, so that no padding is computed, whatever the tower makes of it.
-
-        Raises:
-            ValueError: a token id lies outside the network's vocabulary.
-        """
-        ids = token_ids.values
-        if len(ids) and not (ids.min() >= 0 and ids.max() < self.vocabulary):
-            raise ValueError(
-                f"token ids must lie in [0, {self.vocabulary}), got {ids.min()} to {ids.max()}; "
-                "encode the texts with the vectorizer that the network was trained with"
-            )
+        """As `Runtime.encode`. Questions of one length are encoded together, so that no padding is computed."""
+        self.check_ids(token_ids.values)
         embeddings = np.empty((len(token_ids), self.dimension), np.float32)
         for rows in _same_length(token_ids.lengths):
             embeddings[rows] = self._encode(token_ids.padded(rows))
         return embeddings
 
-    def token_shares(self, token_ids: np.ndarray) -> None:
-        """None: an embedding of layers that are not known is no sum over the tokens."""
-
-    def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Similarities `float32[pairs]` in [0, 1] of embeddings, `float32[pairs, dimension]` each.
-
-        Raises:
-            ValueError: the similarity gives numbers outside [0, 1].
-        """
-        similarity = np.empty(len(left), np.float32)
-        for start in range(0, len(left), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            similarity[part] = self._similarity(left[part], right[part])
+    def _similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Raises ValueError if the similarity gives numbers outside [0, 1]."""
+        similarity = self._compare(left, right)
         outside = ~((similarity >= -ROUNDING) & (similarity <= 1 + ROUNDING))
         if outside.any():
             kind = self.description["similarity"]["layer"]
             raise ValueError(f"the similarity {kind} gave {similarity[outside][0]}; it must lie in [0, 1]")
         return similarity.clip(0, 1)
 
-    def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Similarities `float32[pairs]` of the questions `left[i]` and `right[i]`, each question encoded once.
-
-        Args:
-            token_ids: of the questions.
-            left, right: `int[pairs]`, positions among them.
-        """
-        embeddings = self.encode(token_ids)
-        similarity = np.empty(len(left), np.float32)
-        for start in range(0, len(left), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            similarity[part] = self.similarity(embeddings[left[part]], embeddings[right[part]])
-        return similarity
-
     def save(self, folder: Path) -> None:
-        """Write `network.keras` into an existing folder."""
+        """Write `network.keras`."""
         save_keras(self._network, folder)
 
     @classmethod
     def load(cls, folder: Path) -> "KerasNetwork":
-        """Read what `save` wrote.
-
-        Raises:
-            ValueError: as `load_keras` does.
-        """
+        """Read what `save` wrote; errors as in `load_keras`."""
         return cls(load_keras(folder))
 
 
@@ -162,8 +122,7 @@ def choose_runtime(network: keras.Model) -> tuple[Callable[[keras.Model], NumpyN
 def load_keras(folder: Path) -> keras.Model:
     """The Keras network of a detector's folder.
 
-    Raises:
-        ValueError: there is none, it cannot be read, or it has layers of modules that are not imported.
+    Raises ValueError if there is none, it cannot be read, or it has layers of modules that are not imported.
     """
     file = folder / FILE
     if not file.is_file():
@@ -222,9 +181,8 @@ def _comparison(similarity: keras.layers.Layer, dimension: int) -> tuple[dict[st
     try:
         part, config, weights = read_part(Similarity, similarity)
     except UnknownLayerError:
-        return {"layer": keras.saving.get_registered_name(type(similarity)), "config": {}}, Similarity(
-            take_array, dimension
-        )
+        described = {"layer": keras.saving.get_registered_name(type(similarity)), "config": {}}
+        return described, Similarity(take_array, dimension)
     arrays = {name: weight_array(weight) for name, weight in weights.items()}
     kind = part.__name__
     return {"layer": kind, "config": config}, bind(Similarity, kind, config, dimension, arrays, similarity.name)

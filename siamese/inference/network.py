@@ -15,21 +15,20 @@ import numpy as np
 from siamese.inference.packing import Packing
 from siamese.inference.parts import Arrays, Layer, Tables, bind
 from siamese.inference.plan import Plan
+from siamese.inference.runtime import FILES, Runtime
 from siamese.inference.similarities import Similarity
 from siamese.inference.threads import Each, cores, side_by_side
 from siamese.text.vectorizer import TokenIds
 
 FORMAT_VERSION = 1
-FILES = ("light.json", "light.npz")
 CHUNK_NUMBERS = 2**18  # maximal size of an array of a chunk, 1 MB: fits the cache of a core
 CHUNK_TOKENS = 4_096  # maximal tokens of a chunk, whose questions are the rows of an LSTM's matrix products
 CHUNK_WORDS = 1_024
 TABLE_NUMBERS = 2**26  # maximal size of the tables of distinct words, 256 MB; larger inputs are encoded in blocks
-PAIRS_AT_ONCE = 1_024
 
 
-class NumpyNetwork:
-    """A tower and a similarity, as `siamese.inference.from_keras` describes them.
+class NumpyNetwork(Runtime):
+    """A tower and a similarity in NumPy, as `siamese.inference.from_keras` describes them.
 
     Args:
         description: {"tower": steps, "similarity": {"layer", "config"}}; a step is {"layer", "name", "inputs",
@@ -37,10 +36,7 @@ class NumpyNetwork:
         arrays: "name of the step/name of the weight" -> `float32[...]`.
 
     Attributes:
-        vocabulary: number of token ids.
-        dimension: width of an embedding.
         steps: the layers of the tower with the names of their inputs, in the order of computation.
-        comparison: the similarity.
 
     Raises:
         ValueError: a layer is unknown, or an array is missing, superfluous or of the wrong shape.
@@ -60,24 +56,12 @@ class NumpyNetwork:
             raise ValueError(f"no layer has the arrays {', '.join(sorted(unused))}")
 
     def encode(self, token_ids: TokenIds, threads: int | None = None) -> np.ndarray:
-        """Embeddings `float32[questions, dimension]`, in the order of `token_ids`.
-
-        Args:
-            token_ids: of the questions.
-            threads: number of threads; None for one on each core. The embeddings do not depend on it.
-
-        Raises:
-            ValueError: a token id lies outside the network's vocabulary.
-        """
-        ids, vocabulary = token_ids.values, self.vocabulary
-        if len(ids) and not (ids.min() >= 0 and ids.max() < vocabulary):
-            raise ValueError(
-                f"token ids must lie in [0, {vocabulary}), got {ids.min()} to {ids.max()}; "
-                "encode the texts with the vectorizer that the network was trained with"
-            )
+        """As `Runtime.encode`, with a number of threads, None for one on each core; the embeddings do not depend on it."""
+        ids = token_ids.values
+        self.check_ids(ids)
         embeddings = np.empty((len(token_ids), self.dimension), np.float32)
         tokens = TABLE_NUMBERS // self._plan.table_width
-        if vocabulary <= tokens:  # there cannot be more distinct words
+        if self.vocabulary <= tokens:  # there cannot be more distinct words
             tokens = max(1, len(ids))
         with side_by_side(1 if len(ids) <= CHUNK_WORDS else threads or cores()) as each:
             for first, end in _blocks(token_ids.offsets, tokens):
@@ -98,15 +82,7 @@ class NumpyNetwork:
         each(encode_chunk, _chunks(token_ids.lengths, tokens))
 
     def token_shares(self, token_ids: np.ndarray) -> np.ndarray | None:
-        """The contribution of each token to the embedding of a question.
-
-        Args:
-            token_ids: `int32[tokens]`, of one question.
-
-        Returns:
-            `float32[tokens, dimension]`, which sum to the embedding up to rounding; None if the embedding is not a
-            sum over words (conv1d and bilstm towers).
-        """
+        """As `Runtime.token_shares`; None for conv1d and bilstm towers."""
         if not self._plan.additive:
             return None
         words, word_row = _distinct(token_ids, self.vocabulary)
@@ -114,28 +90,6 @@ class NumpyNetwork:
         packing = Packing.of(question, np.zeros(1, np.int64), word_row)
         with side_by_side(1):
             return self._plan.shares(self._plan.tabulate(words), packing)
-
-    def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Similarities `float32[pairs]` in [0, 1] of embeddings, `float32[pairs, dimension]` each."""
-        similarity = np.empty(len(left), np.float32)
-        for start in range(0, len(left), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            similarity[part] = self.comparison(left[part], right[part])
-        return similarity
-
-    def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Similarities `float32[pairs]` of the questions `left[i]` and `right[i]`, each question encoded once.
-
-        Args:
-            token_ids: of the questions.
-            left, right: `int[pairs]`, positions among them.
-        """
-        embeddings = self.encode(token_ids)
-        similarity = np.empty(len(left), np.float32)
-        for start in range(0, len(left), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            similarity[part] = self.similarity(embeddings[left[part]], embeddings[right[part]])
-        return similarity
 
     def save(self, folder: Path) -> None:
         """Write `light.json` and `light.npz` into an existing folder."""
@@ -145,12 +99,8 @@ class NumpyNetwork:
 
     @classmethod
     def load(cls, folder: Path) -> "NumpyNetwork":
-        """Read what `save` wrote.
-
-        Raises:
-            ValueError: a file is missing, is of another format, or does not hold a network.
-        """
-        missing = [name for name in FILES if not (folder / name).is_file()]
+        """Read what `save` wrote; ValueError if a file is missing, is of another format, or holds no network."""
+        missing = [name for name in FILES["numpy"] if not (folder / name).is_file()]
         if missing:
             raise ValueError(f"{folder} holds no network: it has no {', '.join(missing)}")
         try:

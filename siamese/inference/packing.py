@@ -36,7 +36,7 @@ class Packing:
 
         Args:
             token_ids: all questions.
-            rows: `int64[questions]`, the questions to pack, longest first.
+            rows: `int64[questions]`, those to pack, longest first.
             word_row: `int64[ids]`, token id -> row in the table of distinct words.
         """
         first = token_ids.offsets[rows]
@@ -56,11 +56,7 @@ class Packing:
         return np.array(self.starts)[from_end] + self.question
 
     def shifted(self, offset: int) -> tuple[np.ndarray, np.ndarray]:
-        """The token `offset` words further on in the same question.
-
-        Returns:
-            `int64[tokens]`, that token (0 if there is none), and the tokens without one.
-        """
+        """The token `offset` words further on in the same question, `int64[tokens]` (0 if none), and the tokens without one."""
         if offset not in self._shifted:
             step = self.step + offset
             inside = (step >= 0) & (step < self.length[self.question])

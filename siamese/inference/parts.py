@@ -126,8 +126,7 @@ class QuestionLayer(Layer):
     def shares(self, tables: Tables, source: np.ndarray, packing: Packing) -> np.ndarray:
         """The contribution of each token to the row of its question, `float32[tokens, width]`, if the layer is additive.
 
-        Args:
-            tables, source, packing: as in `compute`.
+        Arguments as in `compute`.
         """
         raise NotImplementedError
 
@@ -137,11 +136,7 @@ _parts: dict[str, type[Part]] = {}
 
 
 def register(part: type[P]) -> type[P]:
-    """Register a layer or a similarity (class decorator).
-
-    Raises:
-        ValueError: another class of this name is registered.
-    """
+    """Register a layer or a similarity (class decorator); ValueError if another class of this name is registered."""
     known = _parts.setdefault(part.__name__, part)
     if (known.__module__, known.__qualname__) != (part.__module__, part.__qualname__):
         raise ValueError(f"a part {part.__name__} is registered already, {known}; give {part} another name")
@@ -154,34 +149,12 @@ def registered(base: type[P]) -> dict[str, type[P]]:
     return {kind: part for kind, part in _parts.items() if issubclass(part, base)}
 
 
-def part_of_kind(base: type[P], kind: str, name: str) -> type[P]:
-    """The layer or similarity of a kind.
-
-    Args:
-        base: `Layer` or `Similarity`.
-        kind: as in `light.json`.
-        name: of the layer, for the message.
-
-    Raises:
-        ValueError: the kind is unknown.
-    """
-    known = registered(base)
-    if kind not in known:
-        raise ValueError(
-            f"{name} is a {base.__name__.lower()} of the unknown kind {kind}, expected one of "
-            f"{', '.join(sorted(known))}; for one of your own give "
-            "plugins=MODULE (in Python: import it), the module that registers it"
-        )
-    return known[kind]
-
-
 def bind(base: type[P], kind: str, config: dict[str, Any], width: int, arrays: Arrays, name: str) -> P:
     """A part with its settings and arrays.
 
     Args:
         base: `Layer` or `Similarity`.
-        kind: as in `light.json`.
-        config: its settings.
+        kind, config: as in `light.json`.
         width: of its inputs together; for a similarity that of an embedding.
         arrays: "name/name of the weight" -> `float32[...]`; its own are taken out.
         name: of the layer.
@@ -189,17 +162,19 @@ def bind(base: type[P], kind: str, config: dict[str, Any], width: int, arrays: A
     Raises:
         ValueError: the kind is unknown, or an array is missing or not of the shape it should have.
     """
-    part = part_of_kind(base, kind, name)(partial(take_array, arrays, name), width, **config)
+    known = registered(base)
+    if kind not in known:
+        raise ValueError(
+            f"{name} is a {base.__name__.lower()} of the unknown kind {kind}, expected one of {', '.join(sorted(known))}; "
+            "for one of your own give plugins=MODULE (in Python: import it), the module that registers it"
+        )
+    part = known[kind](partial(take_array, arrays, name), width, **config)
     part.name = name
     return part
 
 
 def take_array(arrays: Arrays, name: str, weight: str, *shape: int) -> np.ndarray:
-    """Take the array of a layer's weight out of `arrays`.
-
-    Raises:
-        ValueError: it is not there, or not `float32` of this shape.
-    """
+    """Take a layer's weight out of `arrays`; ValueError if it is not there, or not `float32` of this shape."""
     full = f"{name}/{weight}"
     if full not in arrays:
         raise ValueError(f"the array {full} is missing")

@@ -3,18 +3,20 @@
 import importlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from siamese.inference.network import NumpyNetwork
 from siamese.inference.similarities import Similarity
 from siamese.model.silence import silent_stderr
 from siamese.text.vectorizer import TokenIds
 
+FILES = {"numpy": ("light.json", "light.npz"), "keras": ("network.keras",)}  # what each runtime needs of a folder
+PAIRS_AT_ONCE = 256  # whose embeddings are in a core's cache
 
-class Runtime(Protocol):
-    """The interface of `NumpyNetwork` and `KerasNetwork`; their docstrings give shapes and errors.
+
+class Runtime:
+    """A trained network: token ids in, embeddings and similarities out.
 
     Attributes:
         name: "numpy" or "keras", as in detector.json.
@@ -22,6 +24,7 @@ class Runtime(Protocol):
         dimension: width of an embedding.
         comparison: what compares two embeddings, as far as it is known.
         description: {"similarity": {"layer", "config"}} and more.
+        arrays: the weights by name.
     """
 
     name: str
@@ -29,39 +32,65 @@ class Runtime(Protocol):
     dimension: int
     comparison: Similarity
     description: dict[str, Any]
-
-    @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The weights by name."""
+    arrays: dict[str, np.ndarray]
 
     def encode(self, token_ids: TokenIds) -> np.ndarray:
-        """Embeddings of questions."""
+        """Embeddings `float32[questions, dimension]`, in order; ValueError if a token id lies outside the vocabulary."""
+        raise NotImplementedError
 
-    def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Similarities of embeddings."""
-
-    def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """Similarities of pairs of questions."""
+    def check_ids(self, ids: np.ndarray) -> None:
+        """Raise ValueError if a token id, `int32[tokens]`, lies outside the vocabulary."""
+        if len(ids) and not (ids.min() >= 0 and ids.max() < self.vocabulary):
+            raise ValueError(
+                f"token ids must lie in [0, {self.vocabulary}), got {ids.min()} to {ids.max()}; "
+                "encode the texts with the vectorizer that the network was trained with"
+            )
 
     def token_shares(self, token_ids: np.ndarray) -> np.ndarray | None:
-        """What each token adds to the embedding of a question; None where there is no such share."""
+        """The contribution of each token, `int32[tokens]`, to the embedding of a question, `float32[tokens, dimension]`.
+
+        They sum to the embedding up to rounding; None if it is no sum over words.
+        """
+        return None
+
+    def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Similarities `float32[pairs]` in [0, 1] of embeddings, `float32[pairs, dimension]` each."""
+        similarity = np.empty(len(left), np.float32)
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            similarity[part] = self._similarity(left[part], right[part])
+        return similarity
+
+    def compare(self, embeddings: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Similarities `float32[pairs]` of pairs of positions among embeddings, `int[pairs]` each."""
+        similarity = np.empty(len(left), np.float32)
+        for start in range(0, len(left), PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            similarity[part] = self._similarity(embeddings[left[part]], embeddings[right[part]])
+        return similarity
+
+    def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Similarities `float32[pairs]` of pairs of positions among questions, `int[pairs]` each; each is encoded once."""
+        return self.compare(self.encode(token_ids), left, right)
+
+    def _similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Those of a few pairs, all at once."""
+        return self.comparison(left, right)
 
     def save(self, folder: Path) -> None:
-        """Write the files of the network."""
-
-
-FILES = {"numpy": ("light.json", "light.npz"), "keras": ("network.keras",)}  # what each runtime needs of a folder
+        """Write the files of the network into an existing folder."""
+        raise NotImplementedError
 
 
 def load_network(name: str, folder: Path) -> Runtime:
     """The network of a detector's folder; TensorFlow is imported for "keras" alone.
 
-    Raises:
-        ValueError: the folder holds no such network, or its layers are not imported.
+    Raises ValueError if the folder holds no such network, or its layers are not imported.
     """
-    if name == NumpyNetwork.name:
+    if name == "numpy":
+        from siamese.inference.network import NumpyNetwork
+
         return NumpyNetwork.load(folder)
-    import siamese.model.quiet_tensorflow  # noqa: F401
     from siamese.inference.keras_network import KerasNetwork
 
     return KerasNetwork.load(folder)
@@ -70,11 +99,7 @@ def load_network(name: str, folder: Path) -> Runtime:
 def import_plugins(modules: str | Sequence[str] | None) -> None:
     """Import the modules that hold or describe layers of a detector: the setting `plugins` of the programs.
 
-    Args:
-        modules: names, or one text with commas between them; None for none.
-
-    Raises:
-        ValueError: a module cannot be imported.
+    `modules` are names, or one text with commas between them. Raises ValueError if one cannot be imported.
     """
     if not modules:
         return

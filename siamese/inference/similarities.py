@@ -35,9 +35,7 @@ class Similarity(Part):
     def radius(self, threshold: float) -> float | None:
         """The maximal Euclidean distance of two points whose similarity reaches a threshold in (0, 1].
 
-        Returns:
-            None if there is no useful bound: then the nearest points are candidates, and the similarity decides
-            among them.
+        None if there is no useful bound: then the nearest points are candidates, and the similarity decides among them.
         """
         return None
 

@@ -21,7 +21,7 @@ CLIP = 1e-7  # similarities are kept this far from 0 and 1 before a logarithm
 
 @runtime_checkable
 class Loss(Protocol):
-    """The interface of a loss."""
+    """The interface of a loss. By default it trains every similarity."""
 
     def __call__(self, label, similarity, matrix, negative):
         """`float32[batch]`, the loss of each pair."""
@@ -36,7 +36,7 @@ def check_loss(loss: Loss, similarity: keras.layers.Layer) -> None:
         loss.check(similarity)
 
 
-class BinaryCrossentropy:
+class BinaryCrossentropy(Loss):
     """-(y log s + (1 - y) log(1 - s)), in [0, 16.1]; labels between 0 and 1 are allowed.
 
     Args:
@@ -55,22 +55,16 @@ class BinaryCrossentropy:
         similarity = ops.clip(similarity, CLIP, 1.0 - CLIP)
         return -(label * ops.log(similarity) + (1.0 - label) * ops.log(1.0 - similarity))
 
-    def check(self, similarity: keras.layers.Layer) -> None:
-        """Trains every similarity."""
 
-
-class SquaredError:
+class SquaredError(Loss):
     """(y - s)², in [0, 1]; the natural choice for graded labels (Mueller & Thyagarajan 2016)."""
 
     def __call__(self, label, similarity, matrix, negative):
         """With label 1 and similarity 1/4 the loss is 9/16."""
         return ops.square(label - similarity)
 
-    def check(self, similarity: keras.layers.Layer) -> None:
-        """Trains every similarity."""
 
-
-class Contrastive:
+class Contrastive(Loss):
     """y d² + (1 - y) max(0, m - d)² with the distance d = 1 - s (Hadsell et al. 2006, equation 4, doubled).
 
     Args:
@@ -89,11 +83,8 @@ class Contrastive:
         apart = ops.square(ops.maximum(self.margin - distance, 0.0))
         return label * ops.square(distance) + (1.0 - label) * apart
 
-    def check(self, similarity: keras.layers.Layer) -> None:
-        """Trains every similarity."""
 
-
-class Ranking:
+class Ranking(Loss):
     """In-batch negatives ranking loss (Henderson et al. 2017), in both directions.
 
     For a duplicate pair i: the cross-entropy of softmax_j(s_ij / temperature) at j = i, over its partner and all
@@ -128,7 +119,7 @@ class Ranking:
             )
 
 
-class WeightedSum:
+class WeightedSum(Loss):
     """(1 - second_weight) · first + second_weight · second.
 
     Args:

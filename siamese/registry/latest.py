@@ -14,13 +14,7 @@ SQLITE = "sqlite:///"
 
 
 def note(uri: str, run: str, detector: Path) -> None:
-    """Record a detector as the latest of a store, if the store is a SQLite file.
-
-    Args:
-        uri: of the tracking store.
-        run: id of the finished run of the detector.
-        detector: its folder.
-    """
+    """Record the folder of a finished run's detector as the latest of a store, if the store is a SQLite file."""
     file = _file(uri)
     if file is None:
         return

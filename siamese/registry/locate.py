@@ -65,11 +65,7 @@ def load(
 ) -> Detector:
     """The detector that `locate` finds: without arguments that of the training that finished last.
 
-    Args:
-        wanted, uri, experiment: as in `locate`; the defaults are those of the programs.
-
-    Raises:
-        ValueError: as `locate` and `Detector.load`.
+    Arguments and errors as in `locate`; the defaults are those of the programs.
     """
     return Detector.load(locate(wanted, uri, experiment).folder)
 

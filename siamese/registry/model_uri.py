@@ -12,11 +12,7 @@ MODELS = "models:/"
 def download(source: str) -> tuple[Path, str]:
     """The folder of a model and the id of its run; a model that lies on another machine is downloaded.
 
-    Args:
-        source: a run id, or a registry URI such as models:/duplicate-questions@champion.
-
-    Raises:
-        ValueError: there is no such run or model.
+    `source` is a run id or a registry URI, such as models:/duplicate-questions@champion; ValueError if there is none.
     """
     uri = source if source.startswith(MODELS) else model_uri(source)
     try:
@@ -27,11 +23,7 @@ def download(source: str) -> tuple[Path, str]:
 
 
 def model_uri(run: str) -> str:
-    """The URI of the model of a run.
-
-    Raises:
-        ValueError: there is no such run, or it has no model.
-    """
+    """The URI of the model of a run; ValueError if there is no such run, or it has no model."""
     try:
         outputs = mlflow.get_run(run).outputs
     except MlflowException:

@@ -32,21 +32,18 @@ KERAS_PACKAGES = ("keras", "tensorflow")  # that a detector needs too if it answ
 
 @defer_interrupts()
 def log_detector(detector: Detector, network: "keras.Model", example: list[tuple[str, str]], card: str) -> None:
-    """Log the detector as a model that `mlflow.pyfunc` loads and serves, and its card also as an artifact of the run.
+    """Log a detector as a model that `mlflow.pyfunc` loads and serves, and its card also as an artifact of the run.
 
     Args:
-        detector: the trained detector.
+        detector: just trained.
         network: its Keras network, saved beside it.
         example: a few pairs of questions, the input example of the model.
         card: its model card, Markdown.
     """
-    from siamese.inference.from_keras import save_keras  # brings in TensorFlow, which only training has
-
     packages = (*SERVING_PACKAGES, *KERAS_PACKAGES) if detector.network.name == "keras" else SERVING_PACKAGES
     frame = pd.DataFrame(example, columns=["question1", "question2"])
     with tempfile.TemporaryDirectory() as folder:
-        detector.save(Path(folder) / "detector")
-        save_keras(network, Path(folder) / "detector")
+        detector.save(Path(folder) / "detector", network)
         (Path(folder) / "detector" / model_card.FILE).write_text(card, encoding="utf-8")
         mlflow.log_text(card, model_card.FILE)
         package = Path(folder) / "siamese"

@@ -32,12 +32,7 @@ class ClusterBuilder:
         self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
 
     def add(self, left: np.ndarray, right: np.ndarray, similarity: np.ndarray) -> None:
-        """Add pairs of duplicates.
-
-        Args:
-            left, right: `int64[pairs]`, numbers of questions; each pair comes once.
-            similarity: `float32[pairs]`.
-        """
+        """Add pairs of duplicates, `int64[pairs]` numbers of questions and `float32[pairs]` similarities; each comes once."""
         self._waiting.append((left, right, similarity))
         if sum(len(pairs) for pairs, _, _ in self._waiting) >= len(self._component):
             self._settle()

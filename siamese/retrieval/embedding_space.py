@@ -16,24 +16,14 @@ ROWS = 4_096  # that are projected at once
 
 
 def points(similarity: Similarity, embeddings: np.ndarray) -> np.ndarray:
-    """Points `float32[questions, dimension]` of embeddings of this shape.
-
-    Args:
-        similarity: of the network, such as `NumpyNetwork.comparison`.
-        embeddings: `float32[questions, dimension]`.
-    """
+    """Points `float32[questions, dimension]` of embeddings of this shape, for the similarity of a network."""
     return normalized(embeddings) if similarity.unit else embeddings
 
 
 def radius(similarity: Similarity, threshold: float) -> float | None:
-    """The maximal distance of two points whose similarity reaches the threshold.
+    """The maximal distance of two points whose similarity reaches the threshold; infinite at 0 and below.
 
-    Args:
-        similarity: as in `points`.
-        threshold: a similarity; at 0 and below the radius is infinite.
-
-    Returns:
-        None for a similarity without such a distance; negative if no distance is small enough.
+    None for a similarity without such a distance; negative if no distance is small enough.
     """
     possible = 0 < threshold <= 1
     distance = similarity.radius(threshold if possible else 1.0)
@@ -69,10 +59,7 @@ def principal(similarity: Similarity, embeddings: np.ndarray, axes: int = AXES) 
 
 
 def principal_axes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and the principal axes of points (Pearson 1901).
-
-    Args:
-        points: `float32[points, dimension]`.
+    """The mean and the principal axes of points `float32[points, dimension]` (Pearson 1901).
 
     Returns:
         `float64[dimension]`, and `float64[dimension, dimension]` with an orthonormal axis in each column, in the order

@@ -10,20 +10,18 @@ other on the principal axes; above `exact_max_questions`, most of these.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from siamese.data.texts import Texts, factorize
 from siamese.detector import Detector
 from siamese.inference.runtime import Runtime
 from siamese.retrieval import embedding_space
 from siamese.retrieval.nearest_pairs import nearest_pairs
 from siamese.retrieval.radius_pairs import pairs_within
 from siamese.retrieval.scored_pairs import ScoredPairs
-from siamese.text.vectorizer import TokenIds
 
 SAMPLE, SAMPLE_OTHERS = 500, 20_000  # texts for an estimate of the number of pairs above a threshold
-PAIRS_AT_ONCE = 256  # whose embeddings are in a core's cache
 
 
 @dataclass(frozen=True)
@@ -46,9 +44,9 @@ class DistinctTexts:
     def of(cls, detector: Detector, questions: Sequence[str]) -> "DistinctTexts":
         """Encode each text of a collection once."""
         token_ids = detector.vectorizer.encode(questions)
-        number = _numbered(token_ids)
+        number = token_ids.numbered()
         _, first, count = np.unique(number, return_index=True, return_counts=True)
-        return cls(detector.network.encode(_taken(token_ids, first)), number, first, count)
+        return cls(detector.network.encode(token_ids.take(first)), number, first, count)
 
 
 def duplicates(
@@ -79,7 +77,7 @@ def duplicates(
 def _repeats(network: Runtime, texts: DistinctTexts, threshold: float) -> ScoredPairs:
     right = np.flatnonzero(texts.first[texts.number] != np.arange(len(texts.number)))
     text = texts.number[right]
-    similarity = _similarity(network, texts.embeddings, text, text)
+    similarity = network.compare(texts.embeddings, text, text)
     kept = similarity >= threshold
     return ScoredPairs(texts.first[text[kept]], right[kept], similarity[kept], 0.0)
 
@@ -89,13 +87,11 @@ def _near_duplicates(
 ) -> Iterator[ScoredPairs]:
     """Pairs of distinct texts, by their positions."""
 
-    def score(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        return _similarity(network, embeddings, left, right)
-
     if len(embeddings) < 2:
         return iter(())
     similarity = network.comparison
     radius = embedding_space.radius(similarity, threshold)
+    score = partial(network.compare, embeddings)
     exact = len(embeddings) <= exact_max_questions
     if radius is not None and exact:
         return pairs_within(embedding_space.points(similarity, embeddings), radius, score, threshold)
@@ -138,27 +134,5 @@ def affordable_threshold(network: Runtime, embeddings: np.ndarray, threshold: fl
     allowed = compared * max_pairs // pairs
     nearest_first = np.argpartition(-nearness.ravel(), allowed)
     row, column = np.divmod(nearest_first[allowed : allowed + 1], len(others))  # the first pair beyond the limit
-    too_much = _similarity(network, embeddings, sample[row], others[column])[0]
+    too_much = network.compare(embeddings, sample[row], others[column])[0]
     return max(threshold, float(np.nextafter(too_much, np.float32(2))))
-
-
-def _similarity(network: Runtime, embeddings: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Similarities `float32[pairs]` of pairs of positions, `int64[pairs]` each."""
-    similarity = np.empty(len(left), np.float32)
-    for start in range(0, len(left), PAIRS_AT_ONCE):
-        part = slice(start, start + PAIRS_AT_ONCE)
-        similarity[part] = network.similarity(embeddings[left[part]], embeddings[right[part]])
-    return similarity
-
-
-def _numbered(token_ids: TokenIds) -> np.ndarray:
-    """Number questions so that those with the same tokens have the same number: `int32[questions]`."""
-    return factorize(Texts(token_ids.values.view(np.uint8), 4 * token_ids.offsets))[0]
-
-
-def _taken(token_ids: TokenIds, rows: np.ndarray) -> TokenIds:
-    """The token ids of the questions at `rows`, `int64[n]`."""
-    lengths = token_ids.lengths[rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    shift = np.repeat(token_ids.offsets[rows] - offsets[:-1], lengths)
-    return TokenIds(token_ids.values[shift + np.arange(offsets[-1])], offsets)

@@ -14,10 +14,7 @@ from siamese.retrieval.scored_pairs import Score, ScoredPairs, scored
 ROWS, COLUMNS = 512, 2_048  # of a tile, 4 MB of distances
 TILE_ROWS_AT_ONCE = 16
 QUERIES_AT_ONCE = 1_000
-PAIRS_AT_ONCE, PARTS_AT_ONCE = (
-    2**14,
-    8,
-)  # pairs scored by a core at once, and such parts before results are yielded
+PAIRS_AT_ONCE, PARTS_AT_ONCE = (2**14, 8)  # pairs scored by a core at once, and such parts before results are yielded
 CELLS_PROBED = 16  # of an index; on 60,000 of Quora's questions 144 found no more than 0.1 % more duplicates
 SEARCHING = 0.5  # share of the search in the work of `nearest_pairs`, for progress
 

@@ -108,11 +108,7 @@ class Collection:
         return len(gone)
 
     def chosen(self, where: Mapping[str, str]) -> np.ndarray:
-        """Positions `int64[n]` of the questions with the given value in each given column.
-
-        Raises:
-            ValueError: there is no such column.
-        """
+        """Positions `int64[n]` of the questions with the given value in each given column; ValueError if one is not there."""
         mask = np.ones(len(self), bool)
         for column, value in where.items():
             if column not in self.table.column_names:
@@ -167,11 +163,7 @@ class Collection:
         return found if among is None else among[found]
 
     def save(self, folder: Path) -> None:
-        """Write the folder atomically; an older index there is replaced.
-
-        Raises:
-            ValueError: the folder holds something else.
-        """
+        """Write the folder atomically; an older index there is replaced, anything else raises ValueError."""
         with atomic_folder(folder, lambda old: (old / HEAD).is_file()) as new:
             pq.write_table(self.table, new / TABLE)
             np.save(new / EMBEDDINGS, self.embeddings)
@@ -190,8 +182,7 @@ class Collection:
         """Read a folder that `save` wrote; embeddings are memory-mapped.
 
         Raises:
-            ValueError: the folder is no question index, is of a newer format, was made by another detector, or its
-                files do not fit together.
+            ValueError: it is no question index, is of a newer format or another detector, or its files do not fit together.
         """
         head = _head(folder)
         if head["detector"] != digest(detector):

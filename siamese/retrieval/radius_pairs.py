@@ -29,13 +29,9 @@ PAIRS_AT_ONCE = 1_024  # whose full distance is computed
 
 
 def pairs_within(points: np.ndarray, radius: float, score: Score, threshold: float) -> Iterator[ScoredPairs]:
-    """All pairs within `radius` whose score reaches the threshold, ordered by left, then right.
+    """All pairs of points, `float32[points, dimension]`, within `radius` whose score reaches the threshold.
 
-    Args:
-        points: `float32[points, dimension]`.
-        radius: Euclidean; a pair farther apart must have a score below the threshold.
-        score: of pairs of positions; called in several threads.
-        threshold: least score.
+    They are ordered by left, then right. A pair farther apart must have a lower score; several threads call `score`.
     """
     with side_by_side(cores()) as each:
         narrow = _narrowed(points, radius, each)
@@ -48,12 +44,7 @@ def pairs_within(points: np.ndarray, radius: float, score: Score, threshold: flo
 def _row_of_tiles(
     points: np.ndarray, narrow: np.ndarray | None, radius: float, score: Score, threshold: float
 ) -> Callable[[int], ScoredPairs]:
-    """A function: a multiple of ROWS -> the pairs of the points from there on, ROWS of them, with later points.
-
-    Args:
-        points, radius, score, threshold: as in `pairs_within`.
-        narrow: from `_narrowed`.
-    """
+    """A function: a multiple of ROWS -> the pairs of the points from there on, ROWS of them, with later points."""
     total = len(points) ** 2 / 2
     left, right, least = products(points if narrow is None else narrow, radius)
     scores = threading.local()  # an array that each thread reuses
@@ -117,11 +108,7 @@ def _narrowed(points: np.ndarray, radius: float, each: Each) -> np.ndarray | Non
 def _turned(points: np.ndarray, center: np.ndarray, axes: np.ndarray, each: Each) -> np.ndarray:
     """Coordinates of points on orthonormal axes, and the length of the remainder: `float32[points, axes + 1]`.
 
-    Args:
-        points: `float32[points, dimension]`.
-        center: `float64[dimension]`, the origin.
-        axes: `float64[dimension, axes]`.
-        each: distributes the work.
+    From `float32[points, dimension]`, the origin `float64[dimension]` and `float64[dimension, axes]`.
     """
     turned = np.empty((len(points), axes.shape[1] + 1), np.float32)
 

@@ -39,10 +39,8 @@ Kind = TypeVar("Kind")
 def answers(detector: Detector, pairs: pd.DataFrame) -> list[dict[str, float | bool]]:
     """The values of `ANSWERS` for each pair of the columns question1 and question2, in order.
 
-    Returns a list, because a DataFrame would cost a sixth of a request.
-
-    Raises:
-        MlflowException: a value is empty or not a string; MLflow's server answers with status 400.
+    A list, because a DataFrame would cost a sixth of a request. A value that is empty or not a string raises
+    MlflowException; MLflow's server answers with status 400.
     """
     columns = [pairs[name].tolist() for name in QUESTIONS]
     for name, values in zip(QUESTIONS, columns, strict=True):
@@ -66,23 +64,13 @@ def curl(address: str) -> str:
 
 
 def scoring_app(detector: Detector, max_request_bytes: int) -> ASGIApp:
-    """MLflow's scoring server for a detector, as an ASGI app. It runs no code of a saved model.
-
-    Args:
-        detector: answers the requests.
-        max_request_bytes: bytes of a body; a larger one is refused.
-    """
+    """MLflow's scoring server for a detector, as an ASGI app that refuses larger requests. It runs no code of a model."""
     model = PyFuncModel(Model(signature=SIGNATURE), SimpleNamespace(predict=partial(answers, detector)))
     return with_clear_errors(scoring_server.init(model), max_request_bytes)
 
 
 def with_clear_errors(app: ASGIApp, max_request_bytes: int) -> ASGIApp:
-    """MLflow's app with every error as a short JSON object {"error_code", "message"}, without a traceback.
-
-    Args:
-        app: from `scoring_server.init`.
-        max_request_bytes: bytes of a body.
-    """
+    """The app of `scoring_server.init` with every error as a short JSON object {"error_code", "message"}."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         body = await _body(receive, max_request_bytes)

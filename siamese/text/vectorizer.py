@@ -9,7 +9,7 @@ from itertools import chain, islice
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from siamese.data.texts import Texts
+from siamese.data.texts import Texts, factorize
 from siamese.text import chunks
 from siamese.text.vocabulary import learn
 
@@ -36,6 +36,22 @@ class TokenIds:
     def lengths(self) -> np.ndarray:
         """`int64[questions]`: tokens in each question, at least 1."""
         return np.diff(self.offsets)
+
+    @classmethod
+    def of(cls, questions: Sequence[np.ndarray]) -> "TokenIds":
+        """Those of `int32[tokens]` each."""
+        return cls(np.concatenate(questions), np.cumsum([0, *map(len, questions)]))
+
+    def take(self, rows: np.ndarray) -> "TokenIds":
+        """The questions at `rows`, `int64[n]`."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        shift = np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return TokenIds(self.values[shift + np.arange(offsets[-1])], offsets)
+
+    def numbered(self) -> np.ndarray:
+        """Number questions so that those with the same tokens have the same number: `int32[questions]`."""
+        return factorize(Texts(self.values.view(np.uint8), 4 * self.offsets))[0]
 
     def padded(self, rows: np.ndarray) -> np.ndarray:
         """The questions at `rows` as `int32[rows, length]`, as long as the longest, zeros behind the last token."""
@@ -143,6 +159,12 @@ class Vectorizer:
         starts, ends = token_spans.T
         spans = np.stack([np.minimum.reduceat(starts, first), np.maximum.reduceat(ends, first)], axis=1)
         return spans, np.cumsum(is_first) - 1
+
+    def without_each_word(self, question: str) -> TokenIds:
+        """A question, and behind it the question without each of its words in turn, which may leave the unknown token."""
+        ids, (spans, word) = self.encode([question]).values, self.words(question)
+        rests = [ids[word != left_out] for left_out in range(len(spans))]
+        return TokenIds.of([ids, *(rest if len(rest) else np.array([UNKNOWN], np.int32) for rest in rests)])
 
     def encode(self, questions: Sequence[str]) -> TokenIds:
         """Token ids of `questions`; a question without any token becomes the unknown token."""

@@ -29,11 +29,7 @@ def learn(questions: Sequence[str], kind: str, vocabulary_size: int, min_frequen
     """A tokenizer with the vocabulary of training questions; the arguments are those of `Vectorizer.fit`."""
     if kind == "word":
         return _words(questions, vocabulary_size, min_frequency, lowercase)
-    options: dict[str, Any] = {
-        "vocab_size": vocabulary_size,
-        "special_tokens": list(SPECIAL),
-        "show_progress": False,
-    }
+    options: dict[str, Any] = {"vocab_size": vocabulary_size, "special_tokens": list(SPECIAL), "show_progress": False}
     trainer: trainers.Trainer
     if kind == "unigram":
         tokenizer = _tokenizer(models.Unigram(), lowercase)

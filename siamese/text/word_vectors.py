@@ -34,8 +34,7 @@ def random(vocabulary: Sequence[str], size: int, seed: int, width: int = 300) ->
     Args:
         vocabulary: the tokens of the ids 0, 1, ….
         size: number of ids, at least `len(vocabulary)`; the rest are buckets.
-        seed: of the draw.
-        width: numbers for each word.
+        seed, width: of the draw, and numbers for each word.
     """
     if width < 1:
         raise ValueError(f"vectors.width must be at least 1, got {width}")

@@ -15,26 +15,3 @@ from siamese.tracking.provenance import config_digest, metrics_version, process,
 from siamese.tracking.queries import Logged, find_metrics, metric_history
 from siamese.tracking.runs import defer_interrupts, set_tags, tracked_run
 from siamese.tracking.stores import connect
-
-__all__ = [
-    "Logged",
-    "config_digest",
-    "connect",
-    "defer_interrupts",
-    "find_metrics",
-    "flatten",
-    "log_calibration",
-    "log_config",
-    "log_data",
-    "log_environment",
-    "log_figure",
-    "log_metrics",
-    "log_page",
-    "log_report",
-    "metric_history",
-    "metrics_version",
-    "process",
-    "process_is_dead",
-    "set_tags",
-    "tracked_run",
-]

@@ -74,10 +74,7 @@ def log_environment(seed: int) -> None:
 def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from: QuestionPairs | None = None) -> None:
     """Log digests and sizes of the splits, their overlap with training, and the skipped rows.
 
-    Args:
-        splits: what the run uses.
-        overlap: name of a split → its overlap with training.
-        drawn_from: all training pairs, if the run uses a sample of them.
+    `drawn_from` are all training pairs, if the run uses a sample of them.
     """
     mlflow.set_tags({"data": splits.name, "data_digest.drawn_from": (drawn_from or splits.train).digest()})
     for split, pairs in splits.parts().items():

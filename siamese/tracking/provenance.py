@@ -60,8 +60,7 @@ def _first_names(node: object, path: str) -> object:
 def metrics_version(tags: Mapping[str, str]) -> str:
     """The version of the metrics of a run: figures of different versions are not comparable.
 
-    Args:
-        tags: of the run. Runs without the tag metrics_version have a digest of the code instead.
+    Runs without the tag metrics_version have a digest of the code instead.
     """
     code = tags.get("evaluation_code", "")
     return tags.get("metrics_version") or VERSION_OF_CODE.get(code, code)
@@ -74,12 +73,7 @@ def process(pid: int | None = None) -> str:
 
 
 def process_is_dead(process_name: str, elsewhere: bool = False) -> bool:
-    """Whether a process named by `process` has ended.
-
-    Args:
-        process_name: "host pid start-time".
-        elsewhere: the answer for a process of another host, whose state is unknown.
-    """
+    """Whether a process named by `process` has ended; `elsewhere` is the answer for one of another host."""
     host, pid, _ = process_name.rsplit(" ", 2)
     if host != socket.gethostname():
         return elsewhere

@@ -56,11 +56,8 @@ class TrackedRun:
 def find_runs(condition: str = "") -> list[TrackedRun]:
     """Runs of the current experiment, the newest first.
 
-    Args:
-        condition: in MLflow's notation, such as "tags.kind = 'model' and metrics.`dev/roc_auc` > 0.7".
-
-    Raises:
-        ValueError: MLflow does not understand the condition.
+    The condition is in MLflow's notation, such as "tags.kind = 'model' and metrics.`dev/roc_auc` > 0.7"; ValueError if MLflow
+    does not understand it.
     """
     try:
         with _no_garbage_collection():
@@ -71,11 +68,7 @@ def find_runs(condition: str = "") -> list[TrackedRun]:
 
 
 def newest_model_run() -> str:
-    """The id of the run with a model that finished last, in any experiment of the current store.
-
-    Raises:
-        ValueError: the store has none.
-    """
+    """The id of the run with a model that finished last in the current store; ValueError if there is none."""
     found = mlflow.search_runs(
         search_all_experiments=True,
         filter_string="attributes.status = 'FINISHED' and tags.kind = 'model'",
@@ -89,11 +82,7 @@ def newest_model_run() -> str:
 
 
 def tracked(run: str) -> TrackedRun:
-    """One run by its id.
-
-    Raises:
-        ValueError: the store has no such run.
-    """
+    """One run by its id; ValueError if the store has no such run."""
     try:
         return _tracked(mlflow.get_run(run))
     except MlflowException:
@@ -103,11 +92,7 @@ def tracked(run: str) -> TrackedRun:
 
 
 def predictions(run: str, split: str) -> pd.DataFrame:
-    """A run's table of scored pairs, in the order of the pairs; its columns are those of `Report.predictions`.
-
-    Raises:
-        ValueError: the run has none for this split, or its file is gone.
-    """
+    """A run's table of scored pairs, in their order, with the columns of `Report.predictions`; ValueError if it is gone."""
     try:
         file = mlflow.artifacts.download_artifacts(run_id=run, artifact_path=f"predictions/{split}.csv")
     except (MlflowException, OSError) as problem:

@@ -51,9 +51,6 @@ def save_view_of(parent: str) -> View:
 def save_missing_views(experiment: str) -> list[View]:
     """Save a view of all networks of an experiment, and one of each study and sweep that has none.
 
-    Args:
-        experiment: of the store in use.
-
     Returns:
         All of them: first the view of all networks, then the others, the newest first.
     """

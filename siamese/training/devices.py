@@ -1,11 +1,10 @@
 """Devices: where one network is trained. One device, those of this host, or those of several hosts.
 
-With several, each holds the whole network and the whole batch of token ids, and encodes its share of
-the questions. The embeddings are gathered, so that every device sees the loss of the whole batch, with
-all of its in-batch negatives; the gradients are summed, so that all make the same step. What is learned
-is what one device would have learned, up to the order in which floats are added; only dropout layers
-draw otherwise, the same mask on every device for other questions. Each device takes the loss of the whole
-batch, which is little beside the encoding.
+With several, each holds the whole network and the whole batch of token ids, and encodes its share of the questions. The
+embeddings are gathered, so that every device sees the loss of the whole batch, with all of its in-batch negatives; the
+gradients are summed, so that all make the same step. What is learned is what one device would have learned, up to the
+order in which floats are added; only dropout layers draw otherwise, the same mask on every device for other questions.
+Each device takes the loss of the whole batch, which is little beside the encoding.
 
 A network is trained on the devices of the strategy in whose scope it was made. Keras' own
 `keras.distribution` is no help: on the TensorFlow backend it leaves every weight on the first device.
@@ -27,14 +26,7 @@ def single() -> tf.distribute.Strategy:
 
 @cache  # a second strategy would take the first one's names for its exchanges, and TensorFlow would abort both
 def mirrored(count: int | None) -> tf.distribute.Strategy:
-    """Several devices of this host: its GPUs, or without one its (virtual) CPUs.
-
-    Args:
-        count: how many of them, the first ones; None for all.
-
-    Raises:
-        ValueError: there are fewer.
-    """
+    """The first `count` devices of this host, its GPUs or else its (virtual) CPUs; all by default, ValueError if fewer."""
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if count is not None and not 1 <= count <= len(found):
         there = f"this host has {len(found)} {found[0].device_type}"

@@ -151,12 +151,7 @@ def passes(
     word_dropout: float,
     on_batch: Callable[[int], object] = lambda size: None,
 ) -> Iterator[Pass]:
-    """Train one epoch each time that the next value is asked for.
-
-    Args:
-        on_batch: called after each step with its number of pairs.
-        (the others): as in `fit`.
-    """
+    """Train one epoch each time that the next value is asked for, as `fit` does; `on_batch` gets the pairs of each step."""
     batches = PairBatches(pairs, token_ids, question_components(pairs, only_duplicates=True), weight, batch_size, seed)
     with network.distribute_strategy.scope():
         step = training_step(network, loss, optimizer(epochs * len(batches)), word_dropout)

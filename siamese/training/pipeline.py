@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
+import siamese.model.quiet_tensorflow  # noqa: F401  # isort: skip (before TensorFlow)
 import keras
 import numpy as np
 import tensorflow as tf
@@ -161,14 +162,7 @@ def train(
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     **choices: Any,
 ) -> Trained:
-    """`build` and `train_built` with one call, on one device; a note of the network becomes a warning.
-
-    Args:
-        splits: as in `train_built`.
-        seed: of all that is drawn.
-        text, vectors, tower, similarity: as in `build`.
-        choices: loss, epochs and the others, as in `train_built`.
-    """
+    """`build` and `train_built` with one call, on one device; a note of the network becomes a warning."""
     questions = splits.train.questions
     built = build(questions, seed, text=text, vectors=vectors, tower=tower, similarity=similarity)
     if built.note:

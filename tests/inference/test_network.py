@@ -119,7 +119,7 @@ def test_sharing_out_the_work_changes_nothing(build_network, monkeypatch, tower,
 def test_more_pairs_than_are_compared_at_once(bilstm, token_ids, pairs, monkeypatch):
     light, _ = bilstm
     whole = light.score(token_ids, pairs.left, pairs.right)
-    monkeypatch.setattr("siamese.inference.network.PAIRS_AT_ONCE", 5)
+    monkeypatch.setattr("siamese.inference.runtime.PAIRS_AT_ONCE", 5)
     np.testing.assert_allclose(light.score(token_ids, pairs.left, pairs.right), whole, atol=1e-6)
     order = np.random.default_rng(0).permutation(len(pairs))
     shuffled = light.score(token_ids, pairs.right[order], pairs.left[order])
