@@ -117,16 +117,11 @@ def group_runs(
 ) -> list[Group]:
     """Sort runs into groups and options; the group with the most options comes first.
 
-    Of several runs of one option and seed the newest counts: by determinism they are equal.
-
     Args:
-        runs: of networks, newest first.
+        runs: of networks, newest first; of several of one option and seed the newest counts, as they are equal.
         baselines: newest first; each joins the group that was measured alike, the others are left out.
-        metric: options are ranked by its mean on dev.
+        metric: options are ranked by its mean on dev; ValueError if a run lacks it.
         each_run: every run is an option of its own, to compare seeds.
-
-    Raises:
-        ValueError: a run has no such metric.
     """
     networks: dict[Measured, dict[str, dict[str, TrackedRun]]] = {}  # by option, by seed
     for run in runs:
@@ -147,20 +142,13 @@ def group_runs(
         names = _names([seeds[0] for seeds in ordered])
         beside = classical.get(measured, {})
         several_sizes = len({size for _, size in beside}) > 1
-        groups.append(
-            Group(
-                ordered[0][0].tags.get("data", "unnamed data"),
-                measured,
-                _ranked((Option(name, own) for name, own in zip(names, ordered, strict=True)), metric),
-                _ranked(
-                    (
-                        Option(f"{name}, {size:,} pairs" if several_sizes else name, tuple(drawn.values()), True)
-                        for (name, size), drawn in beside.items()
-                    ),
-                    metric,
-                ),
-            )
-        )
+        own = _ranked(map(Option, names, ordered), metric)
+        others = [
+            Option(f"{name}, {size:,} pairs" if several_sizes else name, tuple(drawn.values()), baseline=True)
+            for (name, size), drawn in beside.items()
+        ]
+        data = ordered[0][0].tags.get("data", "unnamed data")
+        groups.append(Group(data, measured, own, _ranked(others, metric)))
     return sorted(groups, key=lambda group: -len(group.options))
 
 

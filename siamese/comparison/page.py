@@ -1,7 +1,7 @@
 """The page of a comparison: conclusion, tables, tests and figures of each group, as Markdown and PNG."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from siamese.comparison import figures as draw
 from siamese.comparison.conclusion import caveats, conclude, in_words
 from siamese.comparison.importance import SEED, importances
-from siamese.comparison.options import Group, Option
+from siamese.comparison.options import Group
 from siamese.comparison.paired_tests import couples, paired_tests
 from siamese.comparison.tables import importance_table, option_table, tests_table
 from siamese.tracking.queries import metric_history
@@ -39,16 +39,19 @@ def write_page(
         command: that makes this page.
         folder: to write into.
     """
-    head = ["# Comparison", *([_apart(groups)] if len(groups) > 1 else [])]
-    summary, whole = list(head), list(head)
+    summary = ["# Comparison", *([_apart(groups)] if len(groups) > 1 else [])]
+    whole = list(summary)
     for number, group in enumerate(groups, start=1):
         tests = paired_tests(group, couples(group, against, max_options), metric)
-        opening = [f"## {_heading(group)}", *conclude(group, tests, metric)]
+        sizes = [f"{group.pairs(part):,} {part} pairs" for part in dict.fromkeys(["dev", group.split])]
+        opening = [f"## {group.data} ({', '.join(sizes)})", *conclude(group, tests, metric)]
         notes = ["\n".join(f"- {each}" for each in caveats(group, tests))] if caveats(group, tests) else []
         left_out = len(group.options) - SUMMARISED
         more = [f"{left_out} more options in {FILE}."] if left_out > 0 else []
         summary += [*opening, option_table(group, metric, SUMMARISED), *more, *notes]
-        whole += [*opening, option_table(group, metric), *notes, _provenance(group)]
+        whole += [*opening, option_table(group, metric), *notes]
+        digests = ", ".join(f"{name} `{(value or 'none')[:12]}`" for name, value in vars(group.measured).items())
+        whole.append(f"Digests that all of these runs share: {digests}.")
         if tests:
             whole += [f"### Tests on the same {group.split} pairs", tests_table(tests, metric), HOW_TESTED]
         shares = importances([run for option in group.options for run in option.runs], f"dev/{metric}")
@@ -75,31 +78,14 @@ HOW_IMPORTANT = (
 
 def _apart(groups: Sequence[Group]) -> str:
     """The differences between runs that cannot be ranked together."""
-    words = {
-        "test": "test pairs",
-        "dev": "dev pairs",
-        "drawn_from": "training data",
-        "metrics_version": "version of the metrics",
-    }
-    differing = [
-        words[each.name]
-        for each in fields(groups[0].measured)
-        if len({getattr(group.measured, each.name) for group in groups}) > 1
-    ]
+    words = {"dev": "dev pairs", "test": "test pairs", "drawn_from": "training data"}
+    words["metrics_version"] = "version of the metrics"
+    parts = {word: {getattr(group.measured, name) for group in groups} for name, word in words.items()}
+    differing = [word for word, values in parts.items() if len(values) > 1]
     return (
         f"**These runs were not all measured alike: they differ in {', '.join(differing)}. So there are {len(groups)} "
         "tables with tests of their own; figures of different tables cannot be compared.**"
     )
-
-
-def _heading(group: Group) -> str:
-    parts = dict.fromkeys(["dev", group.split])
-    return f"{group.data} ({', '.join(f'{group.pairs(part):,} {part} pairs' for part in parts)})"
-
-
-def _provenance(group: Group) -> str:
-    digests = ", ".join(f"{name} `{(value or 'none')[:12]}`" for name, value in vars(group.measured).items())
-    return f"Digests that all of these runs share: {digests}."
 
 
 def _figures(group: Group, metric: str, shares: dict[str, float]) -> dict[str, Figure]:
@@ -113,7 +99,11 @@ def _figures(group: Group, metric: str, shares: dict[str, float]) -> dict[str, F
     known = {split: [each for each in found if each] for split, found in estimates.items()}
     if all(len(each) == len(shown) for each in known.values()):
         figures["forest"] = draw.forest([option.name for option in shown], known, words)
-    histories = {option.name: _histories(option, metric) for option in options[:CURVES]}
+    logged = f"epoch/dev_{metric}"
+    histories = {
+        option.name: [[each.value for each in metric_history(run.id, logged)] for run in option.runs]
+        for option in options[:CURVES]
+    }
     if all(all(seeds) for seeds in histories.values()):
         figures["learning_curves"] = draw.curves(histories, words)
     seconds = [option.mean("training/seconds") for option in options]
@@ -125,10 +115,6 @@ def _figures(group: Group, metric: str, shares: dict[str, float]) -> dict[str, F
     if shares:
         figures["importance"] = draw.importance(shares, f"dev {words}", SEED)
     return figures
-
-
-def _histories(option: Option, metric: str) -> list[list[float]]:
-    return [[logged.value for logged in metric_history(run.id, f"epoch/dev_{metric}")] for run in option.runs]
 
 
 def _lines(group: Group, metric: str) -> tuple[dict[str, dict[int, list[float]]], list[str]]:

@@ -1,14 +1,13 @@
 """Paired tests: is the difference of two options on the same pairs more than chance?"""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from siamese.comparison.options import Group, Option
-from siamese.data.pairs import DUPLICATE_FROM
-from siamese.evaluation.metrics import pair_metrics
+from siamese.evaluation.report import weighted_metrics
 from siamese.evaluation.significance import Estimate, McNemar, difference, holm, mcnemar, resampled, resamples
 from siamese.tracking.queries import TrackedRun, predictions
 
@@ -99,21 +98,13 @@ def _scored(split: str, options: Iterable[Option], metric: str) -> dict[Option, 
             if known is None:
                 known, weight = (run, table[PAIR]), resamples(len(table), seed=0)
             _assert_same_pairs(*known, run, table)
-            score = _weighted(table, metric)
+            score = weighted_metrics(table)[metric]
             values.append(float(score(np.ones((1, len(table))))[0]))
             drawn.append(resampled(score, weight))
             if run is chosen:
                 correct = table["correct"].to_numpy(bool)
         found[option] = _Scored(np.array(values), np.array(drawn), correct)
     return found
-
-
-def _weighted(table: pd.DataFrame, metric: str) -> Callable[[np.ndarray], np.ndarray]:
-    """A metric of a table of predictions, as a function of the weights of the pairs."""
-    similarity, verdict = table["similarity"].to_numpy(), table["verdict"].to_numpy(bool)
-    threshold = similarity[verdict].min() if verdict.any() else np.inf
-    label = table["label"].to_numpy() >= DUPLICATE_FROM
-    return pair_metrics(label, similarity, table["probability"].to_numpy(), threshold)[metric]
 
 
 def _assert_same_pairs(known: TrackedRun, pairs: pd.DataFrame, run: TrackedRun, table: pd.DataFrame) -> None:

@@ -9,8 +9,6 @@ from siamese.comparison.options import Group, Option
 from siamese.comparison.paired_tests import PairedTest
 from siamese.evaluation.tables import markdown, number
 
-MEGABYTE = 1e6
-
 
 def option_table(group: Group, metric: str, most: int | None = None) -> str:
     """A row for each option, at most `most`, best on dev first; baselines below."""
@@ -24,42 +22,19 @@ def option_table(group: Group, metric: str, most: int | None = None) -> str:
         name = option.name if option.baseline else f"`{option.name}`"
         rows.append([name, *([f"{option.training_pairs:,}"] if several else []), str(len(option.runs))])
         rows[-1] += [_estimate(option, f"{split}/{metric}") for split in splits]
-        rows[-1] += [
-            number(option.mean("model/parameters")),
-            number(option.mean("training/seconds")),
-            number(option.mean("model/questions_per_second")),
-            number(option.mean("model/bytes") / MEGABYTE),
-        ]
+        costs = [option.mean(name) for name in ("model/parameters", "training/seconds", "model/questions_per_second")]
+        rows[-1] += map(number, [*costs, option.mean("model/bytes") / 1e6])
     return markdown(rows)
 
 
 def tests_table(tests: Sequence[PairedTest], metric: str) -> str:
     """A row for each test, the smallest p-value first."""
-    rows = [
-        [
-            "first",
-            "second",
-            f"{in_words(metric)}, first - second [95 %]",
-            "p",
-            "p (Holm)",
-            "only first right",
-            "only second right",
-            "McNemar p",
-            "McNemar p (Holm)",
-        ]
-    ]
+    head = ["first", "second", f"{in_words(metric)}, first - second [95 %]", "p", "p (Holm)"]
+    rows = [[*head, "only first right", "only second right", "McNemar p", "McNemar p (Holm)"]]
     for test in sorted(tests, key=lambda test: test.difference.p):
-        rows.append(
-            [
-                test.first.name,
-                test.second.name,
-                signed(test.difference),
-                *(_p(p) for p in (test.difference.p, test.p)),
-                f"{test.mcnemar.only_first:,}",
-                f"{test.mcnemar.only_second:,}",
-                *(_p(p) for p in (test.mcnemar.p, test.mcnemar_p)),
-            ]
-        )
+        verdicts = test.mcnemar
+        rows.append([test.first.name, test.second.name, signed(test.difference), _p(test.difference.p), _p(test.p)])
+        rows[-1] += [f"{verdicts.only_first:,}", f"{verdicts.only_second:,}", _p(verdicts.p), _p(test.mcnemar_p)]
     return markdown(rows)
 
 

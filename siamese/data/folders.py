@@ -13,13 +13,8 @@ WHOLE_FILE: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "newline
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A path at which to write a file that takes its name `path` when the block ends without an error.
 
-    Until then, and after an error, whatever had the name before stays as it was.
-
-    Args:
-        path: the file; `~` is the home directory. Its folder must exist.
-
-    Yields:
-        A path with the same file name in a folder of its own.
+    Until then, and after an error, whatever had the name before stays as it was. `~` is the home directory; the folder of
+    `path` must exist. The new path has the same file name in a folder of its own.
     """
     path = Path(path).expanduser()
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as scratch:
@@ -42,9 +37,6 @@ def atomic_folder(folder: Path, may_replace: Callable[[Path], bool]) -> Iterator
     Args:
         folder: its final name, with `~` for the home directory; missing parents are made.
         may_replace: whether a folder of this name that is not empty may be replaced.
-
-    Yields:
-        The folder to write into.
 
     Raises:
         ValueError: the name is taken by a file, or by a folder that may not be replaced.

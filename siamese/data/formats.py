@@ -142,7 +142,8 @@ def _delimited_tables(file: Path, columns: Sequence[str], name: str) -> Iterator
         reader = csv.reader(stream, delimiter=delimiter, strict=True)
         header = _header(reader, name)
         _require(columns, header, name)
-        before, lines, at_end = reader.line_num, [], False  # lines of the file before the first of `lines`
+        lines: list[str] = []
+        before, at_end = reader.line_num, False  # lines of the file before the first of `lines`
         while not at_end:
             fresh = list(islice(stream, BLOCK))
             lines, at_end = lines + fresh, not fresh

@@ -67,16 +67,13 @@ def intent_file(
     on_bad_row: str = "error",
     seed: int = 0,
 ) -> PairSplits:
-    """Pairs from a file of questions with intents.
+    """Pairs from a CSV, TSV, JSONL or Parquet file of questions with intents.
 
     Args:
-        path: a CSV, TSV, JSONL or Parquet file.
+        path: of the file.
         text, intent, topic: names of its columns; topic may be None: then any two intents give hard negatives.
         on_bad_row: "error" or "skip".
-        (the others): as in `corpus`.
-
-    Raises:
-        FileNotFoundError, ValueError: as `read_intent_file`, `split_intents` and `pairs_from_intents` do.
+        (the others): as in `corpus`. Errors as in `read_intent_file`, `split_intents` and `pairs_from_intents`.
     """
     *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row)
     parts = _draw_parts(columns, split, dev, test, seed, duplicates_per_question, duplicate_share, hard_negative_share)
@@ -146,10 +143,7 @@ def tfds_pairs(
         train: the TFDS split to train on, such as "train" or "train+validation".
         dev, test: each an official split, or a share of the pairs of `train` to hold out by connected
             component; test may also be 0 or None for none.
-        seed: of the split.
-
-    Raises:
-        ValueError: as `read_tfds` and `split_by_component` do.
+        seed: of the split. Errors as in `read_tfds` and `split_by_component`.
     """
     splits = [train, *(split for split in (dev, test) if isinstance(split, str))]
     (pairs, *official), bad_rows = read_tfds(name, splits, left, right, label, label_scale, data_dir, manual_dir)
@@ -159,7 +153,7 @@ def tfds_pairs(
 
 
 def _draw_parts(
-    columns: Sequence[Sequence[str]], split: str, dev: float, test: float | None, seed: int, *drawing: float
+    columns: Sequence[Sequence[str]], split: str, dev: float, test: float | None, seed: int, *drawing: Any
 ) -> dict[str, Any]:
     """Train, dev and test pairs: drawn within each part of the questions, or drawn from all and split by pair.
 
@@ -170,10 +164,10 @@ def _draw_parts(
     """
     questions = IntentQuestions.from_columns(*columns)
     if split == "pair":
-        return {"test": None, **split_by_pair(pairs_from_intents(questions, *drawing, seed=seed), dev, test or 0, seed)}
+        return {"test": None, **split_by_pair(pairs_from_intents(questions, *drawing, seed), dev, test or 0, seed)}
     parts = split_intents(questions, split, dev, test or 0, seed)
     seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
-    drawn = [pairs_from_intents(part, *drawing, seed=own) for part, own in zip(parts.values(), seeds, strict=True)]
+    drawn = [pairs_from_intents(part, *drawing, own) for part, own in zip(parts.values(), seeds, strict=True)]
     return {"test": None, **dict(zip(parts, drawn, strict=True))}
 
 

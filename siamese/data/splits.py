@@ -9,17 +9,10 @@ from siamese.data.texts import factorize
 
 
 def question_components(pairs: QuestionPairs, only_duplicates: bool = False) -> np.ndarray:
-    """Connected component of every question in the graph whose edges are the pairs.
+    """Connected component of every question in the graph of the pairs: `int32[questions]`.
 
-    Two texts that differ only in case, spacing or Unicode form are one question.
-
-    Args:
-        pairs: the graph.
-        only_duplicates: keep only the edges of duplicate pairs, so that a component is a set of
-            questions that ask the same thing, by transitivity.
-
-    Returns:
-        `int32[questions]`, the component of `pairs.questions[i]`.
+    Two texts that differ only in case, spacing or Unicode form are one question. With `only_duplicates` the edges are the
+    duplicate pairs, so that the questions of a component ask the same thing, by transitivity.
     """
     (number,) = question_numbers(pairs)
     return _components(pairs, number, pairs.duplicate if only_duplicates else np.ones(len(pairs), bool))
@@ -41,13 +34,8 @@ def _components(pairs: QuestionPairs, number: np.ndarray, edges: np.ndarray) -> 
 def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int) -> dict[str, QuestionPairs]:
     """Split so that no question is in two parts: whole connected components go to one part.
 
-    Components are assigned in random order. One that would overfill dev and test goes to train, so the giant component
-    of such graphs never distorts the small parts.
-
-    Args:
-        pairs: what to split.
-        dev, test: shares of the pairs in [0, 1), together below 1; test may be 0.
-        seed: of the order in which components are assigned.
+    Components are assigned in an order drawn with `seed`. One that would overfill dev and test goes to train, so the giant
+    component of such graphs never distorts the small parts. The shares of the pairs lie in [0, 1), together below 1.
 
     Returns:
         The parts "train", "dev" and, if `test` > 0, "test".
@@ -90,14 +78,7 @@ def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int)
 def split_by_pair(pairs: QuestionPairs, dev: float, test: float, seed: int) -> dict[str, QuestionPairs]:
     """Split at random by pair, as many published results do. Parts share questions, which inflates metrics.
 
-    Args:
-        pairs, dev, test, seed: as in `split_by_component`.
-
-    Returns:
-        The parts "train", "dev" and, if `test` > 0, "test".
-
-    Raises:
-        ValueError: the shares are impossible.
+    Arguments and parts as in `split_by_component`; ValueError if the shares are impossible.
     """
     _check_shares(dev, test)
     order = np.random.default_rng(seed).permutation(len(pairs))

@@ -8,18 +8,10 @@ from siamese.data.pairs import PairSplits
 
 
 def sample(splits: PairSplits, seed: int, pairs: int | None = None) -> PairSplits:
-    """Draw training pairs at random; dev and test stay whole.
+    """Draw `pairs` training pairs at random, from 2 to all of them; dev and test stay whole. None for all.
 
     Samples of one seed are nested: a smaller one is part of every larger one, so a learning curve shows the effect of
-    more pairs. Another seed draws another sample.
-
-    Args:
-        splits: with the training pairs to draw from.
-        seed: of the draw.
-        pairs: how many, from 2 to all of them; None for all.
-
-    Raises:
-        ValueError: `pairs` is out of its range.
+    more pairs. Another seed draws another sample. A number out of its range raises ValueError.
     """
     if pairs is None:
         return splits

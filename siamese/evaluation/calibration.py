@@ -110,18 +110,10 @@ SENTENCE_WIDTH = len(verdict_sentence(False, 1.0, 1.0))  # characters of the lon
 
 
 def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float) -> Calibration:
-    """Choose threshold, temperature and offset on dev.
+    """Choose threshold, as `choose_threshold` does, temperature and offset on dev.
 
     If no threshold reaches the wanted precision, as in an early epoch or for a baseline, the one with the highest
-    precision is taken; see `precision` of the result.
-
-    Args:
-        label: `float[pairs]` in [0, 1].
-        similarity: `float[pairs]` in [0, 1].
-        threshold: a criterion or a number, as `choose_threshold` takes it.
-
-    Raises:
-        ValueError: as `choose_threshold` does.
+    precision is taken; see `precision` of the result. Labels and similarities are `float[pairs]` in [0, 1].
     """
     from scipy.optimize import minimize  # takes half a second, and using a calibration does not need it
 

@@ -38,7 +38,7 @@ def pair_metrics(
     ends = np.flatnonzero(np.append(np.diff(similarity[order]) != 0, True))
 
     def mean_of(values: np.ndarray) -> Weighted:
-        return lambda weight: _ratio(weight @ values, weight.sum(axis=1))
+        return lambda weight: ratio(weight @ values, weight.sum(axis=1))
 
     def curve(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         positives = np.cumsum(weight[:, order] * label[order], axis=1)[:, ends]
@@ -49,38 +49,31 @@ def pair_metrics(
         positives, negatives = curve(weight)
         step = np.diff(negatives, prepend=0, axis=1)
         below = (np.pad(positives, ((0, 0), (1, 0)))[:, :-1] + positives) / 2
-        return _ratio((step * below).sum(axis=1), positives[:, -1] * negatives[:, -1])
+        return ratio((step * below).sum(axis=1), positives[:, -1] * negatives[:, -1])
 
     def average_precision(weight: np.ndarray) -> np.ndarray:
         positives, negatives = curve(weight)
-        precision = _ratio(positives, positives + negatives)
-        return _ratio((np.diff(positives, prepend=0, axis=1) * precision).sum(axis=1), positives[:, -1])
+        precision = ratio(positives, positives + negatives)
+        return ratio((np.diff(positives, prepend=0, axis=1) * precision).sum(axis=1), positives[:, -1])
 
     def precision(weight: np.ndarray) -> np.ndarray:
-        return _ratio(weight @ (verdict & label), weight @ verdict)
+        return ratio(weight @ (verdict & label), weight @ verdict)
 
     def recall(weight: np.ndarray) -> np.ndarray:
-        return _ratio(weight @ (verdict & label), weight @ label)
+        return ratio(weight @ (verdict & label), weight @ label)
 
     def f1(weight: np.ndarray) -> np.ndarray:
-        return _ratio(2 * (weight @ (verdict & label)), weight @ verdict + weight @ label)
+        return ratio(2 * (weight @ (verdict & label)), weight @ verdict + weight @ label)
 
     def expected_calibration_error(weight: np.ndarray) -> np.ndarray:
         bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
         gap = (label - probability.astype(np.float64))[:, None] * (bins[:, None] == np.arange(CALIBRATION_BINS))
-        return _ratio(np.abs(weight @ gap).sum(axis=1), weight.sum(axis=1))
+        return ratio(np.abs(weight @ gap).sum(axis=1), weight.sum(axis=1))
 
-    return {
-        "accuracy": mean_of(verdict == label),
-        "precision": precision,
-        "recall": recall,
-        "f1": f1,
-        "roc_auc": roc_auc,
-        "average_precision": average_precision,
-        "log_loss": mean_of(log_loss),
-        "brier": mean_of(brier),
-        "expected_calibration_error": expected_calibration_error,
-    }
+    named = {each.__name__: each for each in (precision, recall, f1, roc_auc, average_precision)}
+    of_verdicts = {"accuracy": mean_of(verdict == label), **named}
+    of_probabilities = {"log_loss": mean_of(log_loss), "brier": mean_of(brier)}
+    return of_verdicts | of_probabilities | {"expected_calibration_error": expected_calibration_error}
 
 
 def values(metrics: dict[str, Weighted], pairs: int) -> dict[str, float]:
@@ -133,5 +126,7 @@ def graded_metrics(label: np.ndarray, similarity: np.ndarray) -> dict[str, float
     }
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def ratio(numerator: np.ndarray, denominator: np.ndarray | float) -> np.ndarray:
+    """The ratio, 0 where the denominator is 0."""
+    denominator = np.broadcast_to(denominator, np.shape(numerator))
     return np.divide(numerator, denominator, out=np.zeros(np.shape(numerator), float), where=denominator > 0)

@@ -55,18 +55,18 @@ def report(
         values |= metrics.graded_metrics(pairs.label, similarity)
     intervals = metrics.intervals(weighted, len(pairs), seed, bootstrap_repeats) if bootstrap_repeats else {}
     verdict = calibration.duplicate(similarity)
-    predictions = pd.DataFrame(
-        {
-            "question1": pairs.left_texts(),
-            "question2": pairs.right_texts(),
-            "label": pairs.label,
-            "similarity": similarity,
-            "probability": probability,
-            "verdict": verdict,
-            "correct": verdict == pairs.duplicate,
-        }
-    )
+    columns = {"question1": pairs.left_texts(), "question2": pairs.right_texts(), "label": pairs.label}
+    columns |= {"similarity": similarity, "probability": probability}
+    predictions = pd.DataFrame(columns | {"verdict": verdict, "correct": verdict == pairs.duplicate})
     return Report(values, intervals, predictions)
+
+
+def weighted_metrics(predictions: pd.DataFrame) -> dict[str, metrics.Weighted]:
+    """The metrics of a table of predictions, as functions of the weights of the pairs."""
+    similarity, verdict = predictions["similarity"].to_numpy(), predictions["verdict"].to_numpy(bool)
+    threshold = similarity[verdict].min() if verdict.any() else np.inf
+    label = predictions["label"].to_numpy() >= DUPLICATE_FROM
+    return metrics.pair_metrics(label, similarity, predictions["probability"].to_numpy(), threshold)
 
 
 # joblib and Ray give workers fewer threads, and the number of threads changes the last bit of a product
@@ -102,14 +102,11 @@ def evaluate(
             reports[name] = report(pairs, score(pairs), calibration, seed, bootstrap_repeats)
     if retrieval and nearest is not None:
         for name, each in reports.items():
-            reports[name] = replace(each, metrics=each.metrics | _retrieval(parts[name], nearest))
+            task = RetrievalTask.of(parts[name])
+            found = nearest(Texts.of(parts[name].questions).take(task.questions))
+            more = {f"retrieval_{measure}": value for measure, value in retrieval_metrics(task, *found).items()}
+            reports[name] = replace(each, metrics=each.metrics | more)
     return calibration, reports
-
-
-def _retrieval(pairs: QuestionPairs, nearest: Nearest) -> dict[str, float]:
-    task = RetrievalTask.of(pairs)
-    found = nearest(Texts.of(pairs.questions).take(task.questions))
-    return {f"retrieval_{name}": value for name, value in retrieval_metrics(task, *found).items()}
 
 
 def worst_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from siamese.evaluation.metrics import ratio
+
 CRITERIA = "best_accuracy, best_f1, precision@0.95, recall@0.9 (any share) or a number in [0, 1]"
 
 
@@ -139,22 +141,22 @@ def choose_threshold(dev: DevScores, criterion: str | float, prior: float | None
     hits = np.concatenate([[0], np.cumsum(dev.duplicate)])[n_positive]
     true, false = hits * duplicate_weight, (n_positive - hits) * other_weight
     duplicates = int(dev.duplicate.sum())
-    precision, recall = _ratio(true, true + false), _ratio(hits, duplicates)
+    precision, recall = ratio(true, true + false), ratio(hits, duplicates)
 
-    def point(cut: int) -> OperatingPoint:
+    def point(cut: np.intp | int) -> OperatingPoint:
         threshold = wanted if kind == "number" else _threshold(dev.similarity, n_positive[cut])
         share = dev.share if prior is None else prior
         return OperatingPoint(threshold, str(criterion), share, float(precision[cut]), float(recall[cut]))
 
     if kind == "best_accuracy":
-        return point(_first_best(true - false))
+        return point(np.argmax(true - false))
     if kind == "best_f1":
-        return point(_first_best(_ratio(2 * true, true + false + duplicates * duplicate_weight)))
+        return point(np.argmax(ratio(2 * true, true + false + duplicates * duplicate_weight)))
     if kind == "precision":
         reached = (n_positive > 0) & (precision >= wanted)
         if not reached.any():
             raise PrecisionNotReachedError(point(_last_best(precision)))
-        return point(_first_best(np.where(reached, recall, -1)))
+        return point(np.argmax(np.where(reached, recall, -1)))
     if kind == "recall":
         if not duplicates:
             raise ValueError(f"{criterion} cannot be chosen: none of the {len(dev)} dev pairs is a duplicate")
@@ -185,15 +187,5 @@ def _threshold(similarity: np.ndarray, n_positive: int) -> float:
     return float(middle if middle > below else above)
 
 
-def _first_best(quality: np.ndarray) -> int:
-    return int(np.argmax(quality))
-
-
 def _last_best(quality: np.ndarray) -> int:
     return len(quality) - 1 - int(np.argmax(quality[::-1]))
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray | float) -> np.ndarray:
-    """The ratio, 0 where it is 0 / 0."""
-    denominator = np.broadcast_to(denominator, numerator.shape)
-    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)

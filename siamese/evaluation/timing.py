@@ -37,15 +37,9 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
 
 
 def in_turn(contestants: Mapping[str, Callable[[], float]], repeats: int, title: str) -> dict[str, list[float]]:
-    """Let every contestant measure itself once a repeat, one after the other.
+    """Let every contestant, already warm, measure itself once a repeat, one after the other: its figures by name.
 
-    Args:
-        contestants: what measures once and gives a figure, by name; already warm.
-        repeats: at least 1.
-        title: shown with the progress, on stderr, if that is a terminal.
-
-    Returns:
-        The figures of each contestant, one a repeat.
+    The title is shown with the progress, on stderr, if that is a terminal. Repeats below 1 raise ValueError.
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}")

@@ -10,13 +10,9 @@ TOLERANCE = 1e-5  # maximal difference of a float32 model
 
 
 def difference(given: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, relative to the largest expected number if that is above 1.
+    """The largest difference of `float32[...]`, relative to the largest expected number if that is above 1.
 
-    Args:
-        given, expected: `float32[...]` of the same shape: similarities, or embeddings.
-
-    Returns:
-        NaN if any number is NaN.
+    NaN if any number is NaN.
 
     >>> difference(np.float32([3, 40]), np.float32([3, 50])), difference(np.float32([0.25]), np.float32([0.5]))
     (0.2, 0.25)
@@ -26,15 +22,10 @@ def difference(given: np.ndarray, expected: np.ndarray) -> float:
 
 
 def check(file: str, difference: dict[str, float], exact: bool) -> None:
-    """Refuse a model that differs too much.
+    """Raise ValueError for the file of a model that differs too much.
 
-    Args:
-        file: of the model.
-        difference: from each implementation of the network, see `difference`.
-        exact: whether TOLERANCE applies; other models need only give finite numbers.
-
-    Raises:
-        ValueError: it differs too much.
+    `difference` is that from each implementation of the network; `exact` says whether TOLERANCE applies, other models need
+    only give finite numbers.
     """
     for name, value in difference.items():
         if not (value <= TOLERANCE if exact else np.isfinite(value)):
@@ -51,15 +42,10 @@ def roc_auc(label: np.ndarray, similarity: np.ndarray) -> float:
 
 
 def roc_auc_loss(label: np.ndarray, before: np.ndarray, after: np.ndarray, seed: int = 0) -> Estimate:
-    """The loss of ROC AUC on the same pairs, with a paired bootstrap over them.
+    """The loss of ROC AUC from `before` to `after`, `float32[pairs]`, with a paired bootstrap over the pairs.
 
-    Args:
-        label: `bool[pairs]`, true for duplicates; both kinds are there.
-        before, after: `float32[pairs]`, similarities.
-        seed: of the resampling.
-
-    Returns:
-        The loss and its 95 % interval for new pairs and this one network; negative if the ROC AUC rose.
+    The 95 % interval is for new pairs and this one network; negative if the ROC AUC rose. `label` is `bool[pairs]`, and both
+    kinds are there.
     """
     drawn = significance.resamples(len(label), seed)
     resampled = [significance.resampled(_roc_auc(label, scores), drawn)[None] for scores in (before, after)]

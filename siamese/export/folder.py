@@ -11,7 +11,9 @@ FORMAT_VERSION = 1
 
 def write_head(folder: Path, head: dict[str, Any]) -> None:
     """Write `export.json`: `head`, and the SHA-256 of each file in the folder."""
-    digests = {path.relative_to(folder).as_posix(): _digest(path) for path in _files(folder)}
+    digests = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in _files(folder)
+    }
     head = {"export_version": FORMAT_VERSION, **head, "sha256": digests}
     (folder / HEAD).write_text(json.dumps(head, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -31,8 +33,3 @@ def is_export(folder: Path) -> bool:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -31,32 +31,26 @@ def measure(
 
     Returns:
         part, precision; bytes; difference, from each implementation; of ONNX models speed, as a ratio to the part's
-        first one; of whole networks roc_auc and, if their weights are smaller, roc_auc_lost.
-
-    Raises:
-        ValueError: a float32 model differs from the network, or a model gives NaN or infinity.
+        first one; of whole networks roc_auc and, if their weights are smaller, roc_auc_lost. Errors as in `check`.
     """
     given = {each.file: runners.run(each.runner, sample.arguments(each.part), each.file) for each in exported}
     # the processor time of TensorFlow's own threads is not known here
     speed = _speeds([each for each in exported if each.file.endswith(".onnx")], sample)
-    label, models = sample.pairs.duplicate, {}
+    label = sample.pairs.duplicate
+    models: dict[str, dict[str, Any]] = {}
     for each in exported:
         outputs = given[each.file]
         difference = {name: agreement.difference(outputs, parts[each.part]) for name, parts in expected.items()}
         agreement.check(each.file, difference, each.precision == "float32")
-        models[each.file] = {
-            "part": each.part,
-            "precision": each.precision,
-            "bytes": size(folder / each.file),
-            "difference": difference,
-        }
+        models[each.file] = {"part": each.part, "precision": each.precision}
+        models[each.file] |= {"bytes": size(folder / each.file), "difference": difference}
         if each.file in speed:
             models[each.file]["speed"] = speed[each.file]
         if each.part == "network":
             models[each.file]["roc_auc"] = agreement.roc_auc(label, outputs)
             if each.precision != "float32":
                 lost = agreement.roc_auc_loss(label, given["network.onnx"], outputs)
-                models[each.file]["roc_auc_lost"] = {"value": lost.value, "low": lost.low, "high": lost.high}
+                models[each.file]["roc_auc_lost"] = {name: getattr(lost, name) for name in ("value", "low", "high")}
     return models
 
 

@@ -114,9 +114,7 @@ def to_float16(array: np.ndarray, name: str = "a weight") -> np.ndarray:
 def to_int8(array: np.ndarray, channel: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Quantized values and scales: array ≈ values · scale, with an error of at most half a scale.
 
-    Args:
-        array: `float32[...]`.
-        channel: the axes of a channel; each channel has its own scale.
+    Each channel, along the given axes of `float32[...]`, has its own scale.
 
     Returns:
         `int8[...]` in [-127, 127], and `float32[...]` in which those axes have length 1.

@@ -34,15 +34,9 @@ ROUNDING = 1e-5  # that a similarity may leave [0, 1] by
 
 
 class KerasNetwork(Runtime):
-    """A tower and a similarity in Keras.
+    """A tower and a similarity in Keras, of a network from `siamese_network`, which is kept, not copied.
 
-    Args:
-        network: from `siamese_network`; kept, not copied.
-
-    Attributes:
-        comparison: tells the radius of a similarity that NumPy knows; the similarities themselves come from Keras.
-        description: {"similarity": {"layer", "config"}}, as in a `NumpyNetwork`.
-        arrays: the weights, by their number.
+    `comparison` tells the radius of a similarity that NumPy knows; the similarities themselves come from Keras.
 
     Raises:
         ValueError: the tower has no embedding table.

@@ -15,22 +15,15 @@ class Plan:
     """A tower, ready to run.
 
     Every step is computed as rarely as possible: once for each distinct word while it depends on words alone, then
-    once for each token, and after the pooling once for each question.
-
-    Args:
-        tower: steps in the order of their computation, each {"layer", "name", "inputs", "config"}.
-        arrays: "name of the step/name of the weight" -> `float32[...]`; those of the tower are removed.
+    once for each token, and after the pooling once for each question. Arguments and errors as in `NumpyNetwork`; the arrays
+    of the tower are removed.
 
     Attributes:
         steps: each layer with the names of its inputs, in the order of their computation.
-        vocabulary: number of token ids.
-        dimension: width of an embedding.
+        vocabulary, dimension: number of token ids, width of an embedding.
         table_width: numbers stored for each distinct word.
         widest: numbers in the widest vector of a token; 0 if tokens have no vectors of their own.
         additive: whether an embedding is a sum over its words, see `shares`.
-
-    Raises:
-        ValueError: a layer is unknown, or an array is missing or not of the shape it should have.
     """
 
     def __init__(self, tower: Sequence[dict[str, Any]], arrays: Arrays):

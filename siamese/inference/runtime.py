@@ -1,7 +1,7 @@
 """Runtime: what computes embeddings and similarities of a trained network, NumPy or Keras."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,23 +55,20 @@ class Runtime:
 
     def similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Similarities `float32[pairs]` in [0, 1] of embeddings, `float32[pairs, dimension]` each."""
-        similarity = np.empty(len(left), np.float32)
-        for start in range(0, len(left), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            similarity[part] = self._similarity(left[part], right[part])
-        return similarity
+        return self._in_parts(len(left), lambda part: self._similarity(left[part], right[part]))
 
     def compare(self, embeddings: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Similarities `float32[pairs]` of pairs of positions among embeddings, `int[pairs]` each."""
-        similarity = np.empty(len(left), np.float32)
-        for start in range(0, len(left), PAIRS_AT_ONCE):
-            part = slice(start, start + PAIRS_AT_ONCE)
-            similarity[part] = self._similarity(embeddings[left[part]], embeddings[right[part]])
-        return similarity
+        return self._in_parts(len(left), lambda part: self._similarity(embeddings[left[part]], embeddings[right[part]]))
 
     def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Similarities `float32[pairs]` of pairs of positions among questions, `int[pairs]` each; each is encoded once."""
         return self.compare(self.encode(token_ids), left, right)
+
+    @staticmethod
+    def _in_parts(pairs: int, similarity: Callable[[slice], np.ndarray]) -> np.ndarray:
+        parts = [similarity(slice(start, start + PAIRS_AT_ONCE)) for start in range(0, pairs, PAIRS_AT_ONCE)]
+        return np.concatenate([np.empty(0, np.float32), *parts])
 
     def _similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Those of a few pairs, all at once."""

@@ -11,15 +11,11 @@ from siamese.model.layers import PackWords, Pool
 
 
 def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
-    """For each level a tower that ends there, from the word embedding to the output.
-
-    Args:
-        tower: from `siamese.model.towers`.
+    """For each level a tower that ends there, from the word embedding to the output, with the same weights.
 
     Returns:
-        "0_word_embedding", "1", "2", … and "output", each `int32[batch, length]` -> `float32[batch, dimension]`;
-        all of them share the weights of `tower`. Nothing for a tower that is not made of packed words, levels
-        (`siamese.model.towers.drop` ends each) and pooling.
+        "0_word_embedding", "1", "2", … and "output", each `int32[batch, length]` -> `float32[batch, dimension]`.
+        Nothing for a tower that is not made of packed words, levels (`siamese.model.towers.drop` ends each) and pooling.
     """
     layers = getattr(tower, "layers", [])
     packing = next((layer for layer in layers if isinstance(layer, PackWords)), None)

@@ -28,6 +28,7 @@ class Loss(Protocol):
 
     def check(self, similarity: keras.layers.Layer) -> None:
         """Raise ValueError if the loss cannot train the similarity."""
+        return None
 
 
 def check_loss(loss: Loss, similarity: keras.layers.Layer) -> None:

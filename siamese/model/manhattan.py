@@ -18,16 +18,9 @@ _matrix = tf.TensorSpec([None, None], tf.float32)
 
 @tf.custom_gradient
 def manhattan_distances(left: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-    """|u - v|₁ of all pairs of rows.
+    """|u - v|₁ of all pairs of rows: `float32[n, dimension]`, `float32[m, dimension]` -> `float32[n, m]`.
 
-    The gradient is sign(u - v) in every dimension, 0 where both are equal.
-
-    Args:
-        left: `float32[n, dimension]`.
-        right: `float32[m, dimension]`.
-
-    Returns:
-        `float32[n, m]`, exactly 0 for equal embeddings.
+    Exactly 0 for equal embeddings. The gradient is sign(u - v) in every dimension, 0 where both are equal.
     """
 
     def gradient(slope):

@@ -22,8 +22,7 @@ def siamese_network(tower: keras.Model, similarity: keras.layers.Layer) -> keras
         similarity: `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
 
     Returns:
-        A functional model, `[int32[batch, length], int32[batch, length]]` -> `float32[batch]`, whose
-        layers "tower" and "similarity" are the two arguments.
+        A functional model, `int32[batch, length]` twice -> `float32[batch]`, with the layers "tower" and "similarity".
     """
     left = keras.Input((None,), dtype="int32", name="left")
     right = keras.Input((None,), dtype="int32", name="right")

@@ -28,15 +28,12 @@ class Located:
 
 
 def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
-    """Find a trained model.
+    """Find a trained model, or raise ValueError.
 
     Args:
         wanted: a folder, a run id, a registry URI such as models:/duplicate-questions@champion, or None for the
             training that finished last.
         uri, experiment: of the tracking store.
-
-    Raises:
-        ValueError: there is no such folder, run or model, or the store has none yet.
     """
     if wanted is not None and Path(wanted).expanduser().is_dir():
         return Located(wanted, detector_folder(Path(wanted).expanduser()), None)

@@ -97,15 +97,12 @@ def promote(run: str, name: str, alias: str) -> tuple[Version, Version | None]:
     """Give the model of a run an alias in the registry; it becomes a new version unless it is one already.
 
     Args:
-        run: id of a finished run of kind "model".
+        run: id of a finished run of kind "model"; ValueError for another.
         name: of the registered model, created if it does not exist.
         alias: such as champion; models:/NAME@ALIAS then means this model.
 
     Returns:
         The version that has the alias now, and the one that had it before, or None.
-
-    Raises:
-        ValueError: there is no such run, it is not a finished training, or it has no model.
     """
     promoted = tracked(run)
     kind = promoted.tags.get("kind")

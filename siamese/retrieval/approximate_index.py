@@ -78,12 +78,9 @@ class ApproximateIndex:
         self._index.remove_ids(np.asarray(numbers, np.int64))
 
     def search(self, queries: np.ndarray, k: int, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest vectors of each query, with the recall that `cells_probed` gives.
+        """The k nearest vectors of each of `float32[queries, dimension]`, with the recall that `cells_probed` gives.
 
-        Args:
-            queries: `float32[queries, dimension]`.
-            k: neighbors of each query, at most as many as there are vectors.
-            among: `int64[n]`, numbers in the index to choose from; None for all.
+        `among` are numbers in the index to choose from, `int64[n]`; None for all.
 
         Returns:
             Inner products, descending, or squared Euclidean distances, ascending, and the numbers of the vectors:

@@ -33,19 +33,11 @@ def radius(similarity: Similarity, threshold: float) -> float | None:
 
 
 def principal(similarity: Similarity, embeddings: np.ndarray, axes: int = AXES) -> np.ndarray:
-    """Points of embeddings on their principal axes.
+    """Points of embeddings on their principal axes: `float32[questions, min(axes, dimension)]`.
 
     Distances shrink by the variance that the axes leave out; the search for candidates is several times as fast. On
     40,000 of Quora's questions, from 1,800 dimensions to 256: 97.4 % of the known duplicates are among the 50 nearest
     (98.0 % in all dimensions), 99.0 % among the 100 nearest (99.4 %).
-
-    Args:
-        similarity: as in `points`.
-        embeddings: `float32[questions, dimension]`.
-        axes: to keep.
-
-    Returns:
-        `float32[questions, axes]`, or as `points` if there are at most `axes` dimensions.
     """
     if embeddings.shape[1] <= axes:
         return points(similarity, embeddings)
@@ -90,11 +82,7 @@ def augment_queries(points: np.ndarray) -> np.ndarray:
 
 
 def products(points: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Two matrices whose product is -|p - q|² / 2, and the smallest product of a pair within the radius.
-
-    Args:
-        points: `float32[points, dimension]`.
-        radius: Euclidean.
+    """Two matrices whose product is -|p - q|² / 2, and the smallest product of a pair within the Euclidean radius.
 
     Returns:
         `float32[points, dimension + 2]` twice, and the smallest product minus the rounding error: an inner product of n

@@ -61,25 +61,18 @@ def duplicates(
         network: decides about each pair.
         texts: of the collection.
         threshold: least similarity.
-        top_k: nearest points of each text that are compared, where not all are; at least 1.
+        top_k: nearest points of each text that are compared, where not all are; ValueError if below 1.
         exact_max_questions: above this number of texts, only texts in near cells are compared.
-
-    Raises:
-        ValueError: `top_k` is below 1.
     """
     if top_k < 1:
         raise ValueError(f"top_k must be at least 1, got {top_k}")
-    yield _repeats(network, texts, threshold)
-    for found in _near_duplicates(network, texts.embeddings, threshold, top_k, exact_max_questions):
-        yield replace(found, left=texts.first[found.left], right=texts.first[found.right])
-
-
-def _repeats(network: Runtime, texts: DistinctTexts, threshold: float) -> ScoredPairs:
     right = np.flatnonzero(texts.first[texts.number] != np.arange(len(texts.number)))
     text = texts.number[right]
     similarity = network.compare(texts.embeddings, text, text)
     kept = similarity >= threshold
-    return ScoredPairs(texts.first[text[kept]], right[kept], similarity[kept], 0.0)
+    yield ScoredPairs(texts.first[text[kept]], right[kept], similarity[kept], 0.0)
+    for found in _near_duplicates(network, texts.embeddings, threshold, top_k, exact_max_questions):
+        yield replace(found, left=texts.first[found.left], right=texts.first[found.right])
 
 
 def _near_duplicates(
@@ -99,20 +92,11 @@ def _near_duplicates(
 
 
 def affordable_threshold(network: Runtime, embeddings: np.ndarray, threshold: float, max_pairs: int) -> float:
-    """The threshold, raised if needed until about `max_pairs` pairs of texts reach it.
+    """The threshold, raised if needed until about `max_pairs` pairs of texts, `float32[texts, dimension]`, reach it.
 
     A threshold chosen where a third of the pairs are duplicates is far too low for all pairs of a collection. The
     number of pairs is estimated from a fixed sample. Where candidates are nearest neighbors their number is bounded, and
-    the threshold stays.
-
-    Args:
-        network: computes the similarity.
-        embeddings: `float32[texts, dimension]`.
-        threshold: least similarity.
-        max_pairs: at least 1.
-
-    Raises:
-        ValueError: `max_pairs` is below 1.
+    the threshold stays. Raises ValueError if `max_pairs` is below 1.
     """
     if max_pairs < 1:
         raise ValueError(f"max_pairs must be at least 1, got {max_pairs}")

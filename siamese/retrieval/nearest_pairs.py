@@ -55,11 +55,6 @@ def nearest_pairs(points: np.ndarray, top_k: int, exact: bool, score: Score, thr
 def most_similar(network: Runtime, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest other questions of each question, most similar first, as `retrieval_metrics` takes them.
 
-    Args:
-        network: computes the similarity.
-        embeddings: `float32[questions, dimension]`.
-        k: neighbors of each question, at most as many as there are others.
-
     Returns:
         Positions `int64[questions, min(k, questions - 1)]` and similarities `float32` of the same shape.
     """
@@ -115,16 +110,13 @@ def _exact_neighbors(points: np.ndarray, k: int) -> Callable[[int], tuple[np.nda
 def _best(
     nearness: np.ndarray, found: np.ndarray, row: np.ndarray, nearness_of_more: np.ndarray, more: np.ndarray, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k best of each row, unordered, among those found so far and more.
+    """The k best of each row, unordered, among those found so far, `float32[rows, n]` and `int64[rows, n]`, and more.
 
     Args:
-        nearness, found: `float32[rows, n]` and `int64[rows, n]`, so far.
+        nearness, found: so far; what is returned has at most k columns.
         row: `int64[m]`, ascending; the row that each of the others belongs to.
         nearness_of_more, more: `float32[m]`, `int64[m]`.
         k: kept of each row.
-
-    Returns:
-        As the first two, with at most k columns.
     """
     count = np.bincount(row, minlength=len(found))
     place = found.shape[1] + np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)

@@ -59,15 +59,12 @@ class Collection:
 
     @classmethod
     def build(cls, detector: Detector, questions: pa.Table, approximate: bool = False) -> "Collection":
-        """Encode questions.
+        """Encode the texts of the column question; other columns of texts stay beside it.
 
         Args:
             detector: encodes and scores.
-            questions: the column question, and any others, of texts.
+            questions: ValueError if there is none, or a column has a reserved name.
             approximate: whether to search by an approximate index (faiss), for millions of questions.
-
-        Raises:
-            ValueError: there is no question, or a column has a reserved name.
         """
         table = _numbered(questions, 0)
         embeddings = detector.encode(table["question"].to_pylist())
@@ -135,10 +132,7 @@ class Collection:
             candidates: number of questions that are scored, at least `top`.
 
         Returns:
-            Positions `int64[n]`, most similar first, and similarities `float32[n]`.
-
-        Raises:
-            ValueError: `top` or `candidates` is below 1, or `where` names no column.
+            Positions `int64[n]`, most similar first, and similarities `float32[n]`. Numbers below 1 raise ValueError.
         """
         if top < 1 or candidates < 1:
             raise ValueError(f"top and candidates must be at least 1, got {top} and {candidates}")
@@ -169,12 +163,8 @@ class Collection:
             np.save(new / EMBEDDINGS, self.embeddings)
             if self._index is not None:
                 self._index.save(new / INDEX)
-            head = {
-                "format_version": FORMAT_VERSION,
-                "detector": digest(self._detector),
-                "following": self._following,
-                "approximate": self.approximate,
-            }
+            head: dict[str, Any] = {"format_version": FORMAT_VERSION, "detector": digest(self._detector)}
+            head |= {"following": self._following, "approximate": self.approximate}
             (new / HEAD).write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -215,11 +205,7 @@ def answers(
     where: Mapping[str, str] | None = None,
     candidates: int = 100,
 ) -> list[Row]:
-    """The questions of a collection most similar to one, best first, as rows to print.
-
-    Args:
-        detector, collection: the detector that encoded the collection.
-        question, top, where, candidates: as in `Collection.search`.
+    """The questions of a collection most similar to one, best first, as rows to print; arguments as in `search`.
 
     Returns:
         Rows of asked (the question), similarity and probability in [0, 1], duplicate (bool), number and all columns

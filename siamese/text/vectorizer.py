@@ -202,24 +202,14 @@ class Vectorizer:
             lists = [encoding.ids for encoding in encodings]
             return np.fromiter(chain.from_iterable(lists), np.int32), np.fromiter(map(len, lists), np.int64)
         words, counts = chunks.words_of(self._tokenizer, new)
-        ids = self._ids
-        return np.fromiter((ids.get(word) or self._outside(word) for word in words), np.int32, len(words)), counts
-
-    def _outside(self, word: str) -> int:
-        """The id of a word outside the vocabulary."""
-        return self._first_bucket + zlib.crc32(word.encode()) % self.oov_buckets if self.oov_buckets else UNKNOWN
+        known, first, buckets = self._ids, self._first_bucket, self.oov_buckets
+        outside = (lambda word: first + zlib.crc32(word.encode()) % buckets) if buckets else (lambda word: UNKNOWN)
+        return np.fromiter((known.get(word) or outside(word) for word in words), np.int32, len(words)), counts
 
     def to_json(self) -> str:
         """Everything that `from_json` needs, as data."""
-        return json.dumps(
-            {
-                "format_version": FORMAT_VERSION,
-                "oov_buckets": self.oov_buckets,
-                "max_length": self.max_length,
-                "tokenizer": json.loads(self._tokenizer.to_str()),
-            },
-            ensure_ascii=False,
-        )
+        state = {"format_version": FORMAT_VERSION, "oov_buckets": self.oov_buckets, "max_length": self.max_length}
+        return json.dumps(state | {"tokenizer": json.loads(self._tokenizer.to_str())}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Vectorizer":

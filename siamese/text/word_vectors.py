@@ -48,12 +48,11 @@ def from_file(
 
     Args:
         vocabulary, size, seed: as in `random`; words that the file lacks start at random.
-        path: a text file with a word and its numbers on each line (a first line "count width" is
-            skipped), or a .npy file of `float[words, width]`.
+        path: text with a word and its numbers on each line (a first line "count width" is skipped), or a .npy file of
+            `float[words, width]`.
         words: for .npy, a text file with the word of each row; otherwise null.
         trainable: whether training tunes the vectors.
-        width: numbers for each word in the model; random columns fill what the file does not have.
-            null takes the file's own width.
+        width: numbers for each word; random columns fill what the file lacks; null for the file's own.
 
     Raises:
         ValueError: the file is missing or malformed, or is wider than `width`.

@@ -11,7 +11,7 @@ import pandas as pd
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.numpy_dataset import from_numpy
 
-from siamese.data.pairs import BadRow, PairSplits, QuestionPairs
+from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.metrics import METRICS_VERSION
 from siamese.tracking.provenance import PARAMETER_LIMIT, config_digest, git
@@ -95,7 +95,7 @@ def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from:
         mlflow.log_metrics({f"data/{split}_{what}_seen_in_train": count for what, count in counts.items()})
     mlflow.log_metric("data/bad_rows", len(splits.bad_rows))
     if splits.bad_rows:
-        mlflow.log_table(_bad_row_table(splits.bad_rows), "bad_rows.json")
+        mlflow.log_table(pd.DataFrame(map(vars, splits.bad_rows)).astype({"found": str}), "bad_rows.json")
 
 
 @defer_interrupts()
@@ -156,7 +156,3 @@ def log_report(report: "Report", split: str, calibration: Calibration) -> None:
     mistakes = worst_mistakes(table, WORST_MISTAKES)
     if len(mistakes):
         mlflow.log_table(mistakes, f"{split}_worst_mistakes.json")
-
-
-def _bad_row_table(rows: tuple[BadRow, ...]) -> pd.DataFrame:
-    return pd.DataFrame([vars(row) for row in rows]).astype({"found": str})

@@ -18,7 +18,7 @@ def tracked_run(
     tags: Mapping[str, str] | None = None,
     resume: str | None = None,
 ) -> Iterator[str]:
-    """A run that ends FINISHED, or FAILED after an error, or KILLED after Ctrl-C or SIGTERM.
+    """A run, by its id, that ends FINISHED, or FAILED after an error, or KILLED after Ctrl-C or SIGTERM.
 
     Within it both signals raise KeyboardInterrupt, but never during a write to the store.
 
@@ -29,9 +29,6 @@ def tracked_run(
         parent: id of the parent run; without one the run has none, even where another run is under way.
         tags: more tags.
         resume: id of an ended run to resume, instead of a new one.
-
-    Yields:
-        The id of the run.
     """
     previous = {each: signal.signal(each, _interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

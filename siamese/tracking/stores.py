@@ -17,11 +17,8 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
     Args:
         uri: of the store, in MLflow's notation: sqlite:///mlflow.db, postgresql://user@host/database, http://….
         experiment: that runs belong to.
-        artifacts: the folder, or URI, under which a new experiment keeps its artifacts; by default MLflow chooses.
-            All processes that use the store must see it there.
-
-    Raises:
-        ValueError: the experiment was made with another place for its artifacts.
+        artifacts: the folder, or URI, under which a new experiment keeps its artifacts, seen by all processes; by default
+            MLflow chooses. ValueError if the experiment was made with another one.
     """
     place = artifacts if artifacts is None or ":/" in artifacts else str(Path(artifacts).expanduser().absolute())
     mlflow.set_tracking_uri(uri)

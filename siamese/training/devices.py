@@ -74,16 +74,10 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def encode_sharded(tower: keras.Model, questions: tf.Tensor) -> tf.Tensor:
-    """Embeddings of all questions on every device, each question encoded on one of them.
+    """Embeddings `float32[questions, dimension]` of all questions on every device, each encoded on one of them.
 
-    The shares are equally long: beyond the end the last question is encoded again, and cut off.
-
-    Args:
-        tower: `int32[n, length]` -> `float32[n, dimension]`.
-        questions: `int32[questions, length]`, at least one, the same on every device.
-
-    Returns:
-        `float32[questions, dimension]`.
+    The shares are equally long: beyond the end the last question is encoded again, and cut off. There is at least one
+    question, `int32[questions, length]`, the same on every device.
     """
     device = tf.distribute.get_replica_context()
     if device.num_replicas_in_sync == 1:

@@ -70,8 +70,8 @@ def fit(
     """Train until the last epoch or until dev stops improving; keep the weights of the best epoch.
 
     Args:
-        network: from `siamese_network`, made in the scope of one of the strategies of `siamese.training.devices` if
-            not on one device; changed in place.
+        network: from `siamese_network`, made in the scope of a strategy of `siamese.training.devices` if not on one
+            device; changed in place.
         loss: from `siamese.model.losses`, or a function that is called as they are.
         optimizer: number of training steps -> optimizer.
         pairs, token_ids: the training pairs and the ids of their questions.
@@ -84,9 +84,6 @@ def fit(
         word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (Iyyer et al. 2015).
         monitor: the dev metric that decides which epoch is best.
         patience: epochs without improvement after which training stops; None for never.
-
-    Returns:
-        Measurements of each epoch.
 
     Raises:
         ValueError: an argument is out of its range, the loss cannot train the similarity, the loss is no

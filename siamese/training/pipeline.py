@@ -128,10 +128,7 @@ def train_built(
         optimizer: number of training steps -> optimizer.
         evaluate: as `siamese.evaluation.report.evaluate`.
         on_epoch: called after each epoch.
-        training: epochs, batch_size, word_dropout, monitor and patience, as `fit` takes them.
-
-    Raises:
-        ValueError: as `fit` and `evaluate` do.
+        training: epochs, batch_size, word_dropout, monitor and patience, as `fit` takes them. Errors as in `fit`.
     """
     token_ids = cache(lambda pairs: built.vectorizer.encode(pairs.questions))  # once, not once an epoch
 
