@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamese.data.folders import atomic_folder
-from siamese.data.pairs import QuestionPairs
+from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores
 from siamese.inference.runtime import FILES, Runtime, load_network
@@ -24,7 +24,6 @@ from siamese.text.vectorizer import Vectorizer
 if TYPE_CHECKING:
     import keras
 
-    from siamese.data.pairs import PairSplits
     from siamese.evaluation.report import Report
 
 FORMAT_VERSION = 3
@@ -67,7 +66,7 @@ class Detector:
         return cls(runtime(network), vectorizer, calibration, dev)
 
     @classmethod
-    def train(cls, splits: "PairSplits", **choices: Any) -> "Detector":
+    def train(cls, splits: PairSplits, **choices: Any) -> "Detector":
         """Train a network on the training pairs, and choose its epoch, threshold and calibration on dev.
 
         Test is not read, and nothing is tracked; `experiments.train` tracks the same pipeline. Warns if the network has to

@@ -172,12 +172,10 @@ def _read_records(
 
     The remaining lines (none at the end of the file) begin a record that further lines may complete.
     """
-    records: list[list[str]] = []
-    start = 0
+    records, start = list[list[str]](), 0
     while start < len(lines):
         reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
-        done = 0  # lines of this reader that belong to finished records
-        problem = ""
+        done, problem = 0, ""  # lines of this reader that belong to finished records
         try:
             for fields in reader:
                 if len(fields) == width:

@@ -153,21 +153,30 @@ def tfds_pairs(
 
 
 def _draw_parts(
-    columns: Sequence[Sequence[str]], split: str, dev: float, test: float | None, seed: int, *drawing: Any
+    columns: Sequence[Sequence[str]], split: str, dev: float, test: float | None, seed: int, *drawing: float
 ) -> dict[str, Any]:
     """Train, dev and test pairs: drawn within each part of the questions, or drawn from all and split by pair.
 
     Args:
         columns: questions, intents and topics.
         split, dev, test, seed: as in `corpus`.
-        drawing: as `pairs_from_intents` takes them.
+        drawing: the three numbers that `pairs_from_intents` takes.
     """
+    per_question, duplicates, hard_negatives = drawing
     questions = IntentQuestions.from_columns(*columns)
     if split == "pair":
-        return {"test": None, **split_by_pair(pairs_from_intents(questions, *drawing, seed), dev, test or 0, seed)}
+        return {
+            "test": None,
+            **split_by_pair(
+                pairs_from_intents(questions, per_question, duplicates, hard_negatives, seed), dev, test or 0, seed
+            ),
+        }
     parts = split_intents(questions, split, dev, test or 0, seed)
     seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
-    drawn = [pairs_from_intents(part, *drawing, own) for part, own in zip(parts.values(), seeds, strict=True)]
+    drawn = [
+        pairs_from_intents(part, per_question, duplicates, hard_negatives, own)
+        for part, own in zip(parts.values(), seeds, strict=True)
+    ]
     return {"test": None, **dict(zip(parts, drawn, strict=True))}
 
 

@@ -83,11 +83,8 @@ def split_by_pair(pairs: QuestionPairs, dev: float, test: float, seed: int) -> d
     _check_shares(dev, test)
     order = np.random.default_rng(seed).permutation(len(pairs))
     first, second = round(len(pairs) * dev), round(len(pairs) * test)
-    rows = {
-        "train": order[first + second :],
-        "dev": order[:first],
-        **({"test": order[first:][:second]} if test else {}),
-    }
+    rows = {"train": order[first + second :], "dev": order[:first]}
+    rows |= {"test": order[first : first + second]} if test else {}
     return {name: pairs.take(np.sort(chosen)) for name, chosen in rows.items()}
 
 

@@ -53,13 +53,7 @@ def logistic_regression(train: QuestionPairs) -> PairScorer:
     def features(pairs: QuestionPairs) -> np.ndarray:
         sets = [_set_features(left, right, rarity, float(words.idf_.max())) for left, right in _word_sets(pairs)]
         return np.column_stack(
-            [
-                np.array(sets),
-                _end_features(pairs),
-                _cosines(words, pairs),
-                _cosines(letters, pairs),
-                _cosines(bigrams, pairs),
-            ]
+            [sets, _end_features(pairs), *(_cosines(each, pairs) for each in (words, letters, bigrams))]
         )
 
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
@@ -68,9 +62,8 @@ def logistic_regression(train: QuestionPairs) -> PairScorer:
     return lambda pairs: model.predict_proba(features(pairs))[:, 1]
 
 
-NEGATIONS = frozenset(
-    ["not", "no", "never", "without", "cannot", "t", "ne", "n", "pas", "jamais", "sans"]  # n't ends in the token t
-)
+# n't ends in the token t
+NEGATIONS = frozenset(["not", "no", "never", "without", "cannot", "t", "ne", "n", "pas", "jamais", "sans"])
 
 
 def _tokens(question: str) -> list[str]:

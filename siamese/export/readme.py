@@ -82,11 +82,7 @@ def table(head: dict[str, Any]) -> str:
 
 def _row(file: str, model: dict[str, Any]) -> list[str]:
     lost = model.get("roc_auc_lost")
-    return [
-        file,
-        f"{model['bytes'] / 1e6:.2f}",
-        f"{max(model['difference'].values()):.1e}",
-        f"{model['roc_auc']:.4f}" if "roc_auc" in model else "",
-        f"{lost['value']:+.5f} [{lost['low']:+.5f}, {lost['high']:+.5f}]" if lost else "",
-        f"{model['speed']:.2f}" if "speed" in model else "",
-    ]
+    auc = f"{model['roc_auc']:.4f}" if "roc_auc" in model else ""
+    cost = f"{lost['value']:+.5f} [{lost['low']:+.5f}, {lost['high']:+.5f}]" if lost else ""
+    speed = f"{model['speed']:.2f}" if "speed" in model else ""
+    return [file, f"{model['bytes'] / 1e6:.2f}", f"{max(model['difference'].values()):.1e}", auc, cost, speed]

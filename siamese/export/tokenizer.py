@@ -27,11 +27,6 @@ def write_tokenizer(vectorizer: Vectorizer, folder: Path) -> dict[str, Any]:
     tokenizer.enable_truncation(vectorizer.max_length)
     tokenizer.enable_padding(pad_id=PADDING, pad_token=vectorizer.vocabulary[PADDING])
     tokenizer.save(str(folder / FILE))
-    return {
-        "tokenizer": FILE,
-        "max_length": vectorizer.max_length,
-        "padding": PADDING,
-        "unknown": UNKNOWN,
-        "oov_buckets": vectorizer.oov_buckets,
-        "first_bucket": vectorizer.size - vectorizer.oov_buckets,
-    }
+    ids = {"max_length": vectorizer.max_length, "padding": PADDING, "unknown": UNKNOWN}
+    buckets = {"oov_buckets": vectorizer.oov_buckets, "first_bucket": vectorizer.size - vectorizer.oov_buckets}
+    return {"tokenizer": FILE, **ids, **buckets}

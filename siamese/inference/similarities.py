@@ -54,13 +54,11 @@ class Cosine(Similarity):
         return np.square(np.square(np.maximum(1 - _squares(apart) / 4, 0)))
 
     def onnx(self, graph: Graph, left: str, right: str) -> str:
-        """The formula in ONNX."""
         apart = operators.squares(graph, graph.add("Sub", operators.unit(graph, left), operators.unit(graph, right)))
         quarter = graph.add("Div", apart, graph.constant(4, np.float32))
         return operators.square(graph, operators.square(graph, graph.add("Relu", operators.one_minus(graph, quarter))))
 
     def radius(self, threshold: float) -> float:
-        """2 √(1 - threshold^¼)."""
         return float(2 * np.sqrt(1 - threshold**0.25))
 
 
@@ -81,13 +79,11 @@ class Euclidean(Similarity):
         return 1 - distance / (distance + np.float32(self.scale))
 
     def onnx(self, graph: Graph, left: str, right: str) -> str:
-        """The formula in ONNX."""
         distance = operators.norm(graph, graph.add("Sub", left, right))
         beyond = graph.add("Add", distance, graph.constant(self.scale, np.float32))
         return operators.one_minus(graph, graph.add("Div", distance, beyond))
 
     def radius(self, threshold: float) -> float:
-        """Scale · (1 - threshold) / threshold."""
         return float(self.scale * (1 - threshold) / threshold)
 
 
@@ -103,11 +99,9 @@ class Manhattan(Similarity):
     formula = "exp(-|u - v|₁), |·|₁ being the sum of absolute values"
 
     def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """exp of minus the sum over the dimensions."""
         return np.exp(-np.abs(left - right).sum(axis=-1))
 
     def onnx(self, graph: Graph, left: str, right: str) -> str:
-        """The formula in ONNX."""
         distance = operators.total(graph, graph.add("Abs", graph.add("Sub", left, right)))
         return graph.add("Exp", graph.add("Neg", distance))
 
@@ -130,7 +124,6 @@ class Learned(Similarity):
 
     @classmethod
     def keras_weights(cls, layer: Any) -> dict[str, Any]:
-        """Kernel and bias of each layer by its number, and the ceiling."""
         layers = enumerate([*layer.hidden, layer.output_layer])
         weights = {f"{i}/{name}": getattr(each, name) for i, each in layers for name in ("kernel", "bias")}
         return weights | {"ceiling": layer.ceiling}
@@ -153,7 +146,6 @@ class Learned(Similarity):
         return (1 + np.tanh((self.ceiling - below * np.tanh(5 * r)) / 2)) / 2  # sigmoid(x) = (1 + tanh(x / 2)) / 2
 
     def onnx(self, graph: Graph, left: str, right: str) -> str:
-        """The formula in ONNX."""
         difference = graph.add("Sub", left, right)
         x = graph.add("Concat", graph.add("Abs", difference), graph.add("Mul", left, right), axis=-1)
         for i, (kernel, bias) in enumerate(self.layers):

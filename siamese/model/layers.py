@@ -75,9 +75,8 @@ class NGrams(keras.layers.Layer):
             kernels = [keras.initializers.GlorotUniform()((k, width, self.filters)) for k in self.kernel_sizes]
             return tf.concat([tf.reshape(tf.transpose(each, [1, 0, 2]), [width, -1]) for each in kernels], axis=1)
 
-        self.kernel = self.add_weight(
-            shape=(width, sum(self.kernel_sizes) * self.filters), initializer=glorot, name="kernel"
-        )
+        shape = (width, sum(self.kernel_sizes) * self.filters)
+        self.kernel = self.add_weight(shape=shape, initializer=glorot, name="kernel")
         self.bias = self.add_weight(shape=(len(self.kernel_sizes) * self.filters,), initializer="zeros", name="bias")
 
     def call(self, vectors, position, question):
@@ -86,24 +85,19 @@ class NGrams(keras.layers.Layer):
         token = tf.range(tokens)
         widths = [size * self.filters for size in self.kernel_sizes]
         outputs = []
-        for size, products in zip(
-            self.kernel_sizes, tf.split(tf.matmul(vectors, self.kernel), widths, axis=1), strict=True
-        ):
+        every_product = tf.split(tf.matmul(vectors, self.kernel), widths, axis=1)
+        for size, products in zip(self.kernel_sizes, every_product, strict=True):
             projected = tf.reshape(products, [-1, self.filters])  # row n·size + j is W_kj · vectors[n]
             offset = tf.range(size) - (size - 1) // 2
             neighbour = tf.clip_by_value(token[:, None] + offset, 0, tokens - 1)  # int32[tokens, size]
             inside = (neighbour == token[:, None] + offset) & (tf.gather(question, neighbour) == question[:, None])
             row = (neighbour if position is None else tf.gather(position, neighbour)) * size + tf.range(size)
-            at = tf.where(inside)[:, 0]
-            outputs.append(
-                tf.raw_ops.SparseSegmentSumWithNumSegments(
-                    data=projected, indices=tf.boolean_mask(row, inside), segment_ids=at, num_segments=tokens
-                )
-            )
+            rows, at = tf.boolean_mask(row, inside), tf.where(inside)[:, 0]
+            total = tf.raw_ops.SparseSegmentSumWithNumSegments
+            outputs.append(total(data=projected, indices=rows, segment_ids=at, num_segments=tokens))
         return tf.concat(outputs, axis=-1) + self.bias
 
     def get_config(self) -> dict:
-        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "filters": self.filters, "kernel_sizes": self.kernel_sizes}
 
 
@@ -129,14 +123,9 @@ class Pool(keras.layers.Layer):
         batch = tf.shape(questions)[0]
         pooled = []
         if "mean" in self.pooling:
-            pooled.append(
-                tf.raw_ops.SparseSegmentMeanWithNumSegments(
-                    data=vectors,
-                    indices=tf.range(tf.size(question)) if position is None else position,
-                    segment_ids=question,
-                    num_segments=batch,
-                )
-            )
+            row = tf.range(tf.size(question)) if position is None else position
+            mean = tf.raw_ops.SparseSegmentMeanWithNumSegments
+            pooled.append(mean(data=vectors, indices=row, segment_ids=question, num_segments=batch))
         if "max" in self.pooling:
             words = vectors if position is None else tf.gather(vectors, position)  # float32[tokens, width]
             highest = tf.math.segment_max(words, question)
@@ -144,5 +133,4 @@ class Pool(keras.layers.Layer):
         return tf.concat(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
 
     def get_config(self) -> dict:
-        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "pooling": self.pooling}

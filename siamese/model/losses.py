@@ -134,10 +134,8 @@ class WeightedSum(Loss):
 
     def __call__(self, label, similarity, matrix, negative):
         """Weighted sum of both losses on the same batch."""
-        first = self.first(label, similarity, matrix, negative)
-        return (1.0 - self.second_weight) * first + self.second_weight * self.second(
-            label, similarity, matrix, negative
-        )
+        first, second = (each(label, similarity, matrix, negative) for each in (self.first, self.second))
+        return (1.0 - self.second_weight) * first + self.second_weight * second
 
     def check(self, similarity: keras.layers.Layer) -> None:
         """Raise only if no part with a weight above 0 trains the similarity."""

@@ -62,7 +62,6 @@ class BidirectionalLSTM(keras.layers.Layer):
         return tf.concat(outputs, axis=-1)
 
     def get_config(self) -> dict:
-        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "units": self.units}
 
 

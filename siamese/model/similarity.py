@@ -67,7 +67,6 @@ class Euclidean(keras.layers.Layer):
         return 1.0 - distance / (distance + self.scale)
 
     def get_config(self) -> dict:
-        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "scale": self.scale}
 
 
@@ -137,7 +136,6 @@ class Learned(keras.layers.Layer):
         return Cosine().matrix(left, right)
 
     def get_config(self) -> dict:
-        """Arguments of the constructor, by which a saved layer is built again."""
         return {**super().get_config(), "units": self.units, "dropout": self.dropout}
 
 

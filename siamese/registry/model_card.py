@@ -140,11 +140,10 @@ def _license(settings: Mapping[str, object]) -> str:
 
 
 def _data_table(splits: PairSplits) -> str:
-    rows = [
-        [name, f"{len(pairs):,}", f"{pairs.duplicate.mean():.1%}", f"`{pairs.digest()}`"]
-        for name, pairs in splits.parts().items()
-    ]
-    return markdown([["", "pairs", "duplicates", "digest"], *rows])
+    rows = [["", "pairs", "duplicates", "digest"]]
+    for name, pairs in splits.parts().items():
+        rows.append([name, f"{len(pairs):,}", f"{pairs.duplicate.mean():.1%}", f"`{pairs.digest()}`"])
+    return markdown(rows)
 
 
 def _settings_table(settings: Mapping[str, object]) -> str:

@@ -107,11 +107,8 @@ def affordable_threshold(network: Runtime, embeddings: np.ndarray, threshold: fl
     generator = np.random.default_rng(0)
     sample = generator.choice(texts, min(SAMPLE, texts), replace=False)
     others = generator.choice(texts, min(SAMPLE_OTHERS, texts), replace=False)
-    points = embedding_space.points(similarity, embeddings[sample])
-    nearness = (
-        embedding_space.augment_queries(points)
-        @ embedding_space.augment_vectors(embedding_space.points(similarity, embeddings[others])).T
-    )
+    points, more = (embedding_space.points(similarity, embeddings[rows]) for rows in (sample, others))
+    nearness = embedding_space.augment_queries(points) @ embedding_space.augment_vectors(more).T
     nearness -= np.einsum("nd,nd->n", points, points)[:, None] / 2  # now -distance² / 2
     nearness[sample[:, None] == others] = -np.inf  # a text is not paired with itself
     compared = np.count_nonzero(nearness > -np.inf)

@@ -13,6 +13,7 @@ The folder holds no code, and loading runs none.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,32 +31,27 @@ from siamese.retrieval.exact_search import exact_top
 FORMAT_VERSION = 1
 HEAD, TABLE, EMBEDDINGS, INDEX = "collection.json", "questions.parquet", "embeddings.npy", "nearest.faiss"
 Row = dict[str, Any]  # by column
-
+Where = Mapping[str, str] | None  # column -> value
 TAKEN = ("number", "asked", "similarity", "probability", "duplicate")  # columns that every answer has
 
 
+@dataclass(eq=False, repr=False)
 class Collection:
     """Questions that can be searched with the detector that encoded them.
 
     Attributes:
         table: the questions: number (`int64`, ascending), question, and other columns of texts.
         embeddings: `float32[questions, dimension]`.
+        index: the approximate one, if there is one.
+        following: the number of the next question.
     """
 
-    def __init__(
-        self,
-        detector: Detector,
-        table: pa.Table,
-        embeddings: np.ndarray,
-        index: ApproximateIndex | None,
-        following: int,
-    ):
-        self._detector = detector
-        self.table = table
-        self.embeddings = embeddings
-        self._index = index
-        self._following = following  # the number of the next question
-        self._vectors: np.ndarray | None = None  # for exact search; made when it is first wanted
+    detector: Detector
+    table: pa.Table
+    embeddings: np.ndarray
+    index: ApproximateIndex | None
+    following: int
+    _vectors: np.ndarray | None = field(default=None, init=False)  # for exact search; made when it is first wanted
 
     @classmethod
     def build(cls, detector: Detector, questions: pa.Table, approximate: bool = False) -> "Collection":
@@ -77,27 +73,27 @@ class Collection:
     @property
     def approximate(self) -> bool:
         """Whether searches use an approximate index, which may miss a near question."""
-        return self._index is not None
+        return self.index is not None
 
     def append(self, questions: pa.Table) -> None:
         """Add questions, as in `build`; columns that one side lacks are filled with ""."""
-        new = _numbered(questions, self._following)
-        embeddings = self._detector.encode(new["question"].to_pylist())
-        if self._index is not None:
-            self._index.add(_points(self._detector, embeddings), new["number"].to_numpy())
+        new = _numbered(questions, self.following)
+        embeddings = self.detector.encode(new["question"].to_pylist())
+        if self.index is not None:
+            self.index.add(_points(self.detector, embeddings), new["number"].to_numpy())
         joined = pa.concat_tables([self.table, new], promote_options="default")
         for position, name in enumerate(joined.column_names):
             joined = joined.set_column(position, name, joined[name].fill_null("" if position else 0))
         self.table = joined.combine_chunks()
         self.embeddings = np.concatenate([self.embeddings, embeddings])
-        self._following += len(new)
+        self.following += len(new)
         self._vectors = None
 
     def delete(self, where: Mapping[str, str]) -> int:
         """Remove the questions that `chosen` gives for `where`; returns their number."""
         gone = self.chosen(where)
-        if self._index is not None:
-            self._index.remove(self.table["number"].to_numpy()[gone])
+        if self.index is not None:
+            self.index.remove(self.table["number"].to_numpy()[gone])
         kept = np.delete(np.arange(len(self)), gone)
         self.table = self.table.take(_int64(kept)).combine_chunks()
         self.embeddings = self.embeddings[kept]
@@ -118,7 +114,7 @@ class Collection:
         return self.table.take(_int64(position)).to_pylist()
 
     def search(
-        self, question: str, top: int, where: Mapping[str, str] | None = None, candidates: int = 100
+        self, question: str, top: int, where: Where = None, candidates: int = 100
     ) -> tuple[np.ndarray, np.ndarray]:
         """The questions most similar to one.
 
@@ -136,22 +132,22 @@ class Collection:
         """
         if top < 1 or candidates < 1:
             raise ValueError(f"top and candidates must be at least 1, got {top} and {candidates}")
-        embedding = self._detector.encode([question])
-        position = self._nearest(_points(self._detector, embedding), max(top, candidates), where or {})
+        embedding = self.detector.encode([question])
+        position = self._nearest(_points(self.detector, embedding), max(top, candidates), where or {})
         embeddings = self.embeddings[position]
-        similarity = self._detector.network.similarity(np.repeat(embedding, len(position), axis=0), embeddings)
+        similarity = self.detector.network.similarity(np.repeat(embedding, len(position), axis=0), embeddings)
         best = np.argsort(-similarity, kind="stable")[:top]
         return position[best], similarity[best]
 
     def _nearest(self, point: np.ndarray, count: int, where: Mapping[str, str]) -> np.ndarray:
         """Positions `int64[n]` of the points nearest to `float32[1, dimension]`."""
         among = self.chosen(where) if where else None
-        if self._index is not None:
+        if self.index is not None:
             numbers = self.table["number"].to_numpy()
-            found = self._index.search(point, count, None if among is None else numbers[among])[1][0]
+            found = self.index.search(point, count, None if among is None else numbers[among])[1][0]
             return np.searchsorted(numbers, found)
         if self._vectors is None:
-            self._vectors = embedding_space.augment_vectors(_points(self._detector, self.embeddings))
+            self._vectors = embedding_space.augment_vectors(_points(self.detector, self.embeddings))
         vectors = self._vectors if among is None else self._vectors[among]
         found = exact_top(embedding_space.augment_queries(point), vectors, count)[1][0]
         return found if among is None else among[found]
@@ -161,10 +157,10 @@ class Collection:
         with atomic_folder(folder, lambda old: (old / HEAD).is_file()) as new:
             pq.write_table(self.table, new / TABLE)
             np.save(new / EMBEDDINGS, self.embeddings)
-            if self._index is not None:
-                self._index.save(new / INDEX)
-            head: dict[str, Any] = {"format_version": FORMAT_VERSION, "detector": digest(self._detector)}
-            head |= {"following": self._following, "approximate": self.approximate}
+            if self.index is not None:
+                self.index.save(new / INDEX)
+            head: dict[str, Any] = {"format_version": FORMAT_VERSION, "detector": digest(self.detector)}
+            head |= {"following": self.following, "approximate": self.approximate}
             (new / HEAD).write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -187,9 +183,8 @@ class Collection:
         except (OSError, ValueError, pa.ArrowInvalid) as problem:
             raise ValueError(f"{folder} cannot be read: {problem}; build it anew") from None
         index = ApproximateIndex.load(folder / INDEX) if head["approximate"] else None
-        if embeddings.shape != (len(table), detector.network.dimension) or (
-            index is not None and len(index) != len(table)
-        ):
+        expected = len(table), detector.network.dimension
+        if embeddings.shape != expected or (index is not None and len(index) != len(table)):
             raise ValueError(
                 f"the files of {folder} do not belong together: {len(table)} questions, embeddings of shape "
                 f"{list(embeddings.shape)}; build it anew"
@@ -198,12 +193,7 @@ class Collection:
 
 
 def answers(
-    detector: Detector,
-    collection: Collection,
-    question: str,
-    top: int,
-    where: Mapping[str, str] | None = None,
-    candidates: int = 100,
+    detector: Detector, collection: Collection, question: str, top: int, where: Where = None, candidates: int = 100
 ) -> list[Row]:
     """The questions of a collection most similar to one, best first, as rows to print; arguments as in `search`.
 
@@ -212,17 +202,15 @@ def answers(
         of the collection.
     """
     position, similarity = collection.search(question, top, where, candidates)
-    scores = zip(
-        [float(str(value)) for value in similarity],  # as few digits as a float32 needs
-        [round(value, 6) for value in detector.probability(similarity).tolist()],
-        detector.calibration.duplicate(similarity).tolist(),
-        collection.rows(position),
-        strict=True,
-    )
-    return [
-        {"asked": question, "similarity": similar, "probability": probable, "duplicate": verdict, **row}
-        for similar, probable, verdict, row in scores
-    ]
+    probability, duplicate = detector.probability(similarity), detector.calibration.duplicate(similarity)
+    found = []
+    for row, similar, probable, verdict in zip(
+        collection.rows(position), similarity, probability, duplicate, strict=True
+    ):
+        digits = float(str(similar))  # as few digits as a float32 needs
+        scores = {"similarity": digits, "probability": round(float(probable), 6), "duplicate": bool(verdict)}
+        found.append({"asked": question, **scores, **row})
+    return found
 
 
 def digest(detector: Detector) -> str:

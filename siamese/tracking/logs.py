@@ -58,14 +58,8 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
 @defer_interrupts()
 def log_environment(seed: int) -> None:
     """Log what a repetition needs besides the config: seed, git commit, package versions."""
-    mlflow.set_tags(
-        {
-            "seed": seed,
-            "metrics_version": METRICS_VERSION,
-            "git_commit": git("rev-parse", "HEAD"),
-            "git_dirty": bool(git("status", "--porcelain")),
-        }
-    )
+    code = {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain"))}
+    mlflow.set_tags({"seed": seed, "metrics_version": METRICS_VERSION, **code})
     installed = {f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}
     mlflow.log_text("\n".join(sorted(installed, key=str.lower)) + "\n", "versions.txt")
 
@@ -80,16 +74,11 @@ def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from:
     for split, pairs in splits.parts().items():
         digest = pairs.digest()
         mlflow.set_tag(f"data_digest.{split}", digest)
-        mlflow.log_metrics(
-            {f"data/{split}_pairs": len(pairs), f"data/{split}_duplicate_share": float(pairs.duplicate.mean())}
-        )
-        dataset = from_numpy(
-            {"left": pairs.left, "right": pairs.right},
-            source=CodeDatasetSource({"data": splits.name}),
-            targets=pairs.label,
-            name=f"{splits.name} {split}"[:500],
-            digest=digest[:36],
-        )
+        mlflow.log_metric(f"data/{split}_pairs", len(pairs))
+        mlflow.log_metric(f"data/{split}_duplicate_share", float(pairs.duplicate.mean()))
+        columns, source = {"left": pairs.left, "right": pairs.right}, CodeDatasetSource({"data": splits.name})
+        name = f"{splits.name} {split}"[:500]
+        dataset = from_numpy(columns, source=source, targets=pairs.label, name=name, digest=digest[:36])
         mlflow.log_input(dataset, context=split)
     for split, counts in overlap.items():
         mlflow.log_metrics({f"data/{split}_{what}_seen_in_train": count for what, count in counts.items()})

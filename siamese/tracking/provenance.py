@@ -86,13 +86,8 @@ def process_is_dead(process_name: str, elsewhere: bool = False) -> bool:
 def git(*arguments: str) -> str:
     """The output of git for the checkout of the project; empty without one."""
     try:
-        result = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return result.stdout.strip()

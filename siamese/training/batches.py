@@ -30,6 +30,7 @@ class PairBatch:
     group: np.ndarray
 
 
+@dataclass(frozen=True)
 class PairBatches:
     """An endless supply of epochs over one set of pairs, each a shuffled list of length-bucketed batches.
 
@@ -37,25 +38,16 @@ class PairBatches:
     on the number of the epoch alone, so an epoch can be repeated exactly.
     """
 
-    def __init__(
-        self,
-        pairs: QuestionPairs,
-        token_ids: TokenIds,
-        group: np.ndarray,
-        weight: np.ndarray,
-        batch_size: int,
-        seed: int,
-    ):
-        if batch_size < 1:
-            raise ValueError(f"training.batch_size must be at least 1, got {batch_size}")
-        self.pairs = pairs
-        self.token_ids = token_ids
-        self.group = group
-        self.weight = weight.astype(np.float32)
-        self.batch_size = batch_size
-        self.seed = seed
-        lengths = token_ids.lengths
-        self._pair_length = np.maximum(lengths[pairs.left], lengths[pairs.right])
+    pairs: QuestionPairs
+    token_ids: TokenIds
+    group: np.ndarray
+    weight: np.ndarray
+    batch_size: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"training.batch_size must be at least 1, got {self.batch_size}")
 
     def __len__(self) -> int:
         """Batches in one epoch."""
@@ -66,12 +58,9 @@ class PairBatches:
         generator = np.random.default_rng([self.seed, number])
         order = generator.permutation(len(self.pairs))
         bucket = self.batch_size * BUCKET_BATCHES
-        order = np.concatenate(
-            [
-                rows[np.argsort(self._pair_length[rows], kind="stable")]
-                for rows in np.split(order, range(bucket, len(order), bucket))
-            ]
-        )
+        length = np.maximum(*(self.token_ids.lengths[side] for side in (self.pairs.left, self.pairs.right)))
+        buckets = np.split(order, range(bucket, len(order), bucket))
+        order = np.concatenate([rows[np.argsort(length[rows], kind="stable")] for rows in buckets])
         batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
         for index in generator.permutation(len(batches)):
             yield self._batch(batches[index])
@@ -85,6 +74,6 @@ class PairBatches:
             left=position[: len(rows)],
             right=position[len(rows) :],
             label=pairs.label[rows],
-            weight=self.weight[rows],
+            weight=self.weight[rows].astype(np.float32),
             group=self.group[questions],
         )

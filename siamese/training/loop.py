@@ -19,9 +19,7 @@ from siamese.text.vectorizer import UNKNOWN, TokenIds
 from siamese.training.batches import PairBatch, PairBatches
 from siamese.training.devices import broadcast_from_chief, encode_sharded, has_several_hosts, require_same_on_all_hosts
 
-SMALLER_IS_BETTER = frozenset(
-    {"log_loss", "brier", "expected_calibration_error", "expected_calibration_error_uncalibrated"}
-)
+SMALLER_IS_BETTER = ("log_loss", "brier", "expected_calibration_error", "expected_calibration_error_uncalibrated")
 
 
 class Pass(NamedTuple):
@@ -104,9 +102,8 @@ def fit(
     best, best_weights, since_best = -np.inf, network.get_weights(), 0
     with tqdm(total=epochs * len(pairs), unit="pair", unit_scale=True, disable=not sys.stderr.isatty()) as progress:
         progress.set_description("epoch 1")
-        trained = passes(
-            network, loss, optimizer, pairs, token_ids, weight, seed, epochs, batch_size, word_dropout, progress.update
-        )
+        data, settings = (pairs, token_ids, weight, seed), (epochs, batch_size, word_dropout)
+        trained = passes(network, loss, optimizer, *data, *settings, progress.update)
         for number, (mean_loss, seconds) in enumerate(trained, start=1):
             if not np.isfinite(mean_loss):
                 raise ValueError(
@@ -192,13 +189,11 @@ def training_step(
         return total
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), integers, integers, floats, floats, integers])
-    def step(
-        questions: tf.Tensor, left: tf.Tensor, right: tf.Tensor, label: tf.Tensor, weight: tf.Tensor, group: tf.Tensor
-    ) -> tf.Tensor:
+    def step(questions: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
         if word_dropout:
             dropped = keras.random.uniform(tf.shape(questions), seed=drop) < word_dropout
             questions = tf.where(dropped & (questions != 0), UNKNOWN, questions)
-        total = strategy.run(on_each_device, args=(questions, left, right, label, weight, group))
+        total = strategy.run(on_each_device, args=(questions, *others))
         return strategy.experimental_local_results(total)[0]  # the same on all devices
 
     return lambda batch: step(batch.questions, batch.left, batch.right, batch.label, batch.weight, batch.group)

@@ -41,7 +41,6 @@ class BidirectionalLSTM(QuestionLayer):
         return [dense(x, kernel, bias) for kernel, bias in zip(self._kernels, self._biases, strict=True)]
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
-        """`float32[tokens, 2 * units]`."""
         reverse, units = packing.reverse, self.units
         forward_row = np.arange(len(reverse)) if source is None else source
         h = np.empty((len(reverse), 2 * units), np.float32)

@@ -41,7 +41,6 @@ class NGrams(QuestionLayer):
         return tables
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
-        """`float32[tokens, len(kernel_sizes) * filters]`."""
         tokens, filters = packing.starts[-1], self.filters
         y = np.empty((tokens, len(self.kernel_sizes), filters), np.float32)
         buffer = np.empty((tokens, filters), np.float32)

@@ -27,11 +27,9 @@ class Pool(QuestionLayer):
         self.width, self.table_width = len(pooling) * width, width
 
     def tabulate(self, x: np.ndarray) -> Tables:
-        """The vectors themselves are the one table."""
         return [x]
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
-        """`float32[questions, len(pooling) * width]`."""
         [vectors] = tables
         questions, width = len(packing.length), vectors.shape[1]
         pooled = np.zeros((questions, len(self.pooling), width), np.float32)
@@ -71,7 +69,6 @@ class Pool(QuestionLayer):
         return shares.reshape(len(vectors), -1)
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
-        """Sums and maxima over the words that are no padding."""
         ways = [self._onnx_way(graph, way, inputs[0], questions) for way in self.pooling]
         return graph.add("Concat", *ways, axis=-1) if len(ways) > 1 else ways[0]
 

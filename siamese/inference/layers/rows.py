@@ -27,7 +27,6 @@ class Embedding(RowLayer):
 
     @classmethod
     def keras_settings(cls, layer: Any) -> dict[str, Any]:
-        """Both sizes of the table."""
         return {"ids": layer.input_dim, "width": layer.output_dim}
 
     def compute(self, ids: np.ndarray) -> np.ndarray:
@@ -35,7 +34,6 @@ class Embedding(RowLayer):
         return np.take(self.embeddings, ids, axis=0)
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
-        """Rows of the stored table."""
         return graph.rows(f"{self.name}/embeddings", self.embeddings, questions)
 
 
@@ -53,11 +51,9 @@ class Dense(RowLayer):
         self.kernel, self.bias = take("kernel", width, units), take("bias", units)
 
     def compute(self, x: np.ndarray) -> np.ndarray:
-        """One matrix product."""
         return dense(x, self.kernel, self.bias)
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
-        """A product and a sum."""
         return operators.dense(graph, self.name, inputs[0], self.kernel, self.bias)
 
 
@@ -75,7 +71,6 @@ class LayerNormalization(RowLayer):
         self.gamma, self.beta = take("gamma", width), take("beta", width)
 
     def compute(self, x: np.ndarray) -> np.ndarray:
-        """In one new array."""
         y = x - x.mean(axis=-1, keepdims=True)
         variance = np.einsum("nw,nw->n", y, y)[:, None] / np.float32(x.shape[-1])
         y /= np.sqrt(variance + np.float32(self.epsilon))
@@ -84,7 +79,6 @@ class LayerNormalization(RowLayer):
         return y
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
-        """ONNX's own operator."""
         scale = [graph.array(f"{self.name}/gamma", self.gamma), graph.array(f"{self.name}/beta", self.beta)]
         return graph.add("LayerNormalization", inputs[0], *scale, axis=-1, epsilon=self.epsilon)
 
@@ -97,11 +91,9 @@ class ReLU(RowLayer):
     required = (("max_value", None), ("negative_slope", 0), ("threshold", 0))
 
     def compute(self, x: np.ndarray) -> np.ndarray:
-        """`float32[n, width]` -> the same."""
         return np.maximum(x, np.float32(0), out=x if self.in_place else None)
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
-        """ONNX's own operator."""
         return graph.add("Relu", inputs[0])
 
 
@@ -118,7 +110,6 @@ class Concatenate(RowLayer):
         return np.concatenate(inputs, axis=-1)
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
-        """ONNX's own operator."""
         return graph.add("Concat", *inputs, axis=-1)
 
 
