@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from siamese.data.pairs import QuestionPairs, question_key
+from siamese.data.splits import check_shares
 
 INTENTS_DEALT_TOGETHER = 2  # of one topic, so that each part has similar intents
 RETRIES = 20  # draws for each negative wanted before the corpus counts as exhausted
@@ -67,8 +68,7 @@ def split_intents(corpus: IntentQuestions, by: str, dev: float, test: float, see
     Raises:
         ValueError: `by` is neither, the shares are impossible, or an intent has too few questions.
     """
-    if not (0 < dev < 1 and 0 <= test < 1 and dev + test < 1):
-        raise ValueError(f"dev and test must be shares with dev > 0 and dev + test < 1, got dev={dev} and test={test}")
+    check_shares(dev, test)
     generator = np.random.default_rng(seed)
     if by == "intent":
         part = _parts_by_intent(corpus, dev, test, generator)

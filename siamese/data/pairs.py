@@ -126,7 +126,7 @@ class PairSplits:
     name: str
     train: QuestionPairs
     dev: QuestionPairs
-    test: QuestionPairs | None
+    test: QuestionPairs | None = None
     bad_rows: tuple[BadRow, ...] = ()
 
     def __post_init__(self) -> None:

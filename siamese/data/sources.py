@@ -49,7 +49,8 @@ def corpus(
         found = read_intent_file(CORPORA / f"{language}.tsv", "question", "intent", "topic", "error")
         for column, more in zip(columns, (*found[:2], [f"{language} {topic}" for topic in found[2]]), strict=True):
             column += more
-    parts = _draw_parts(columns, split, dev, test, seed, duplicates_per_question, duplicate_share, hard_negative_share)
+    drawing = duplicates_per_question, duplicate_share, hard_negative_share
+    parts = _draw_parts(columns, split, dev, test, seed, drawing)
     return PairSplits(f"corpus {'+'.join(dict.fromkeys(languages))} by {split}", **parts)
 
 
@@ -76,7 +77,8 @@ def intent_file(
         (the others): as in `corpus`. Errors as in `read_intent_file`, `split_intents` and `pairs_from_intents`.
     """
     *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row)
-    parts = _draw_parts(columns, split, dev, test, seed, duplicates_per_question, duplicate_share, hard_negative_share)
+    drawing = duplicates_per_question, duplicate_share, hard_negative_share
+    parts = _draw_parts(columns, split, dev, test, seed, drawing)
     return PairSplits(f"{Path(path).name} by {split}", **parts, bad_rows=bad_rows)
 
 
@@ -153,31 +155,24 @@ def tfds_pairs(
 
 
 def _draw_parts(
-    columns: Sequence[Sequence[str]], split: str, dev: float, test: float | None, seed: int, *drawing: float
+    columns: Sequence[Sequence[str]],
+    split: str,
+    dev: float,
+    test: float | None,
+    seed: int,
+    drawing: tuple[float, float, float],
 ) -> dict[str, Any]:
     """Train, dev and test pairs: drawn within each part of the questions, or drawn from all and split by pair.
 
-    Args:
-        columns: questions, intents and topics.
-        split, dev, test, seed: as in `corpus`.
-        drawing: the three numbers that `pairs_from_intents` takes.
+    The columns are questions, intents and topics; `drawing` is what `pairs_from_intents` takes.
     """
-    per_question, duplicates, hard_negatives = drawing
     questions = IntentQuestions.from_columns(*columns)
     if split == "pair":
-        return {
-            "test": None,
-            **split_by_pair(
-                pairs_from_intents(questions, per_question, duplicates, hard_negatives, seed), dev, test or 0, seed
-            ),
-        }
+        return split_by_pair(pairs_from_intents(questions, *drawing, seed), dev, test or 0, seed)
     parts = split_intents(questions, split, dev, test or 0, seed)
     seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
-    drawn = [
-        pairs_from_intents(part, per_question, duplicates, hard_negatives, own)
-        for part, own in zip(parts.values(), seeds, strict=True)
-    ]
-    return {"test": None, **dict(zip(parts, drawn, strict=True))}
+    drawn = [pairs_from_intents(part, *drawing, own) for part, own in zip(parts.values(), seeds, strict=True)]
+    return dict(zip(parts, drawn, strict=True))
 
 
 def _complete(

@@ -43,7 +43,7 @@ def split_by_component(pairs: QuestionPairs, dev: float, test: float, seed: int)
     Raises:
         ValueError: the shares are impossible, or the components are so large that a part stays below half of its share.
     """
-    _check_shares(dev, test)
+    check_shares(dev, test)
     (number,) = question_numbers(pairs)
     component = _components(pairs, number, np.ones(len(pairs), bool))[pairs.left]
     sizes = np.bincount(component, minlength=1)
@@ -80,7 +80,7 @@ def split_by_pair(pairs: QuestionPairs, dev: float, test: float, seed: int) -> d
 
     Arguments and parts as in `split_by_component`; ValueError if the shares are impossible.
     """
-    _check_shares(dev, test)
+    check_shares(dev, test)
     order = np.random.default_rng(seed).permutation(len(pairs))
     first, second = round(len(pairs) * dev), round(len(pairs) * test)
     rows = {"train": order[first + second :], "dev": order[:first]}
@@ -93,7 +93,8 @@ def assert_disjoint(parts: dict[str, QuestionPairs]) -> None:
     _refuse_shared(parts, question_numbers(*parts.values()))
 
 
-def _check_shares(dev: float, test: float) -> None:
+def check_shares(dev: float, test: float) -> None:
+    """Raise ValueError unless dev and test are shares that leave something for training."""
     if not (0 < dev < 1 and 0 <= test < 1 and dev + test < 1):
         raise ValueError(f"dev and test must be shares with dev > 0 and dev + test < 1, got dev={dev} and test={test}")
 

@@ -88,22 +88,17 @@ def _prepare(builder: Any, name: str, manual_dir: str | None) -> None:
         reason = textwrap.shorten(str(error), 400)
         raise ValueError(f"a file of {name} is not the one that TFDS knows, download it again ({reason})") from error
     except (OSError, AssertionError, tfds.download.DownloadError) as error:  # AssertionError: manual files are missing
-        missing = _missing_files(builder, str(error))
+        missing = ", ".join(  # the files whose addresses stand in the message
+            f"{file.filename} ({int(file.size):,} bytes, from {url})"
+            for url, file in builder.url_infos.items()
+            if urlsplit(url).path in str(error)
+        )
         place = f"into {manual_dir}" if manual_dir else "into a directory, set data.manual_dir to it"
         remedy = f"put {missing} {place} and run again " if missing else ""
         reason = textwrap.shorten(str(error), 160 if missing else 1000)
         raise ValueError(
             f"{name} is not in {builder.data_dir} and could not be prepared; {remedy}({reason})"
         ) from error
-
-
-def _missing_files(builder: Any, message: str) -> str:
-    """The files whose addresses stand in the message of a failed download, empty if it failed otherwise."""
-    return ", ".join(
-        f"{file.filename} ({int(file.size):,} bytes, from {url})"
-        for url, file in builder.url_infos.items()
-        if urlsplit(url).path in message
-    )
 
 
 @contextlib.contextmanager

@@ -1,13 +1,11 @@
 """Question index: questions with their embeddings, to search, extend and reduce.
 
-It is saved as a folder of plain files:
+It is saved as a folder of plain files, without code:
 
     collection.json     format version, the digest of the detector, and the next number
     questions.parquet   number (kept for good), question, and the other columns
     embeddings.npy      float32[questions, dimension]
     nearest.faiss       the approximate index, if there is one
-
-The folder holds no code, and loading runs none.
 """
 
 import hashlib
@@ -82,9 +80,8 @@ class Collection:
         if self.index is not None:
             self.index.add(_points(self.detector, embeddings), new["number"].to_numpy())
         joined = pa.concat_tables([self.table, new], promote_options="default")
-        for position, name in enumerate(joined.column_names):
-            joined = joined.set_column(position, name, joined[name].fill_null("" if position else 0))
-        self.table = joined.combine_chunks()
+        filled = [column.fill_null("" if position else 0) for position, column in enumerate(joined.columns)]
+        self.table = pa.table(filled, joined.column_names).combine_chunks()
         self.embeddings = np.concatenate([self.embeddings, embeddings])
         self.following += len(new)
         self._vectors = None
@@ -123,12 +120,12 @@ class Collection:
 
         Args:
             question: any text.
-            top: number of answers, at most the number of questions.
+            top: number of answers, at most the number of questions; ValueError below 1.
             where: column → value; only questions with these values are searched.
             candidates: number of questions that are scored, at least `top`.
 
         Returns:
-            Positions `int64[n]`, most similar first, and similarities `float32[n]`. Numbers below 1 raise ValueError.
+            Positions `int64[n]`, most similar first, and similarities `float32[n]`.
         """
         if top < 1 or candidates < 1:
             raise ValueError(f"top and candidates must be at least 1, got {top} and {candidates}")
@@ -215,12 +212,10 @@ def answers(
 
 def digest(detector: Detector) -> str:
     """A digest of a detector's vectorizer and network (not of its thresholds), as 64 hexadecimal digits."""
-    blake = hashlib.blake2b(digest_size=32)
-    blake.update(detector.vectorizer.to_json().encode())
+    blake = hashlib.blake2b(detector.vectorizer.to_json().encode(), digest_size=32)
     blake.update(json.dumps(detector.network.description, sort_keys=True).encode())
     for name, array in sorted(detector.network.arrays.items()):
-        blake.update(f"{name} {array.shape}".encode())
-        blake.update(array.tobytes())
+        blake.update(f"{name} {array.shape}".encode() + array.tobytes())
     return blake.hexdigest()
 
 
@@ -229,8 +224,7 @@ def _head(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} is no collection: it has no {HEAD}")
     try:
         head = json.loads((folder / HEAD).read_text(encoding="utf-8"))
-        version = head["format_version"]
-        missing = {"detector", "following", "approximate"} - set(head)
+        version, missing = head["format_version"], {"detector", "following", "approximate"} - set(head)
     except (ValueError, KeyError, TypeError) as problem:
         raise ValueError(f"{folder / HEAD} describes no collection: {problem!r}; build it anew") from None
     if version > FORMAT_VERSION:
