@@ -35,13 +35,7 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Option:
-    """A way of training, or a baseline.
-
-    Attributes:
-        name: as in the tables.
-        runs: one for each seed.
-        baseline: whether it is a baseline, which does not depend on the seed.
-    """
+    """A way of training, with a run for each seed, or a baseline, which does not depend on the seed."""
 
     name: str
     runs: tuple[TrackedRun, ...]
@@ -76,14 +70,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Group:
-    """Options measured on the same pairs by the same version of the metrics.
-
-    Attributes:
-        data: name of the data.
-        measured: shared by all runs.
-        options: best on dev first.
-        baselines: best on dev first.
-    """
+    """Options and baselines measured on the same pairs by the same version of the metrics, best on dev first."""
 
     data: str
     measured: Measured

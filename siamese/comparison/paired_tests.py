@@ -18,14 +18,11 @@ BEST, ALL = "best", "all"
 
 @dataclass(frozen=True)
 class PairedTest:
-    """The difference of two options on the same pairs.
+    """The difference of two options on the same pairs, first - second.
 
     Attributes:
-        first, second: the options.
-        difference: of the metric, first - second.
         p: of no difference, corrected by Holm for all tests of the group.
-        mcnemar: of the verdicts of two networks, each with the best seed on dev.
-        mcnemar_p: its p-value, also corrected.
+        mcnemar: of the verdicts of two networks, each with the best seed on dev; `mcnemar_p` is corrected, too.
     """
 
     first: Option

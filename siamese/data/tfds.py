@@ -40,8 +40,7 @@ def read_tfds(
         manual_dir: a directory with files downloaded by hand, or None.
 
     Returns:
-        The pairs of each split, in the order of `splits`, and the rows left out, whose row is the position
-        in the split from 1.
+        The pairs of each split, in order, and the rows left out, with their position in the split from 1.
 
     Raises:
         ValueError: no such data set, feature or split; it is neither prepared nor can be downloaded (the message

@@ -80,17 +80,14 @@ def evaluate(
     retrieval: bool = False,
     nearest: Nearest | None = None,
 ) -> tuple[Calibration, dict[str, Report]]:
-    """Choose threshold and calibration on dev, then evaluate the other parts once.
-
-    Networks and baselines use the same function.
+    """Choose threshold and calibration on dev, then evaluate the other parts once, of networks and baselines alike.
 
     Args:
         score: pairs -> `float[pairs]` similarities in [0, 1].
         parts: "dev", and "test" where there is one.
         threshold: the criterion by which it is chosen on dev, see `choose_threshold`: "best_accuracy", "best_f1",
             "precision@0.95", "recall@0.9", or a number.
-        seed: of the bootstrap.
-        bootstrap_repeats: resamples for the intervals; 0 for none.
+        seed, bootstrap_repeats: of the bootstrap; 0 resamples for no intervals.
         retrieval: whether to measure mining and retrieval, too, if `nearest` is given (baselines have none).
         nearest: questions -> positions and similarities of the nearest others, as `most_similar` gives them.
     """

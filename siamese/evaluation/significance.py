@@ -79,8 +79,7 @@ def difference(
 
     Args:
         first, second: `float64[seeds]`, the metric of each seed; the numbers of seeds may differ.
-        first_resampled, second_resampled: `float64[seeds, resamples]`, the metric on resampled pairs; each column
-            is one resample.
+        first_resampled, second_resampled: `float64[seeds, resamples]`; each column is one resample of the pairs.
     """
     over_pairs = first_resampled.mean(axis=0) - second_resampled.mean(axis=0)
     return _estimate(float(np.mean(first) - np.mean(second)), [first, second], float(np.var(over_pairs, ddof=1)))

@@ -63,11 +63,9 @@ class DevScores:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold and what it gives on dev.
+    """A threshold, the criterion it was chosen for, and what it gives on dev.
 
     Attributes:
-        threshold: from this similarity on, the verdict is "duplicate".
-        criterion: what it was chosen for, as `choose_threshold` takes it.
         prior: the share of duplicates among the pairs that the precision is for.
         precision: of the predictions on dev, at that prior; 0 where nothing is predicted "duplicate".
         recall: the share of dev's duplicates that are found; it does not depend on the prior.

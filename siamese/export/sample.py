@@ -19,13 +19,9 @@ UNKNOWN_PAIRS = "Whether the network was trained on any of them is not known."
 
 @dataclass(frozen=True)
 class Sample:
-    """Labeled pairs to measure on.
+    """Labeled pairs to measure on, and the token ids of their questions.
 
-    Attributes:
-        name: their source.
-        note: whether the network was trained or chosen on them.
-        pairs: duplicates and others.
-        token_ids: of their questions.
+    `name` is their source; `note` says whether the network was trained or chosen on them.
     """
 
     name: str

@@ -23,10 +23,8 @@ class Part:
         settings: by name.
 
     Attributes:
-        keras_classes: import paths of the equivalent Keras classes. Subclasses do not match, because they may compute
-            anything.
-        settings: attributes of the Keras layer that `light.json` keeps.
-        weights: attributes of the Keras layer that are its weights.
+        keras_classes: import paths of the equivalent Keras classes; subclasses do not match, they may compute anything.
+        settings, weights: attributes of the Keras layer that `light.json` keeps, and those that are its weights.
         required: names and values that the config of the Keras layer must have to be equivalent.
         name: of the layer; its arrays are called "name/weight".
     """

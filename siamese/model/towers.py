@@ -55,10 +55,9 @@ def conv1d(
     """Convolutions of several widths, concatenated, then pooling over positions (Kim 2014).
 
     Args:
-        word_embedding: `int32[words]` -> `float32[words, width]`.
         filters: for each layer, the filters of each width.
         kernel_sizes: the widths, in words.
-        pooling, dropout, normalization, skip: as in `dense`, but each token has its own dropout mask.
+        (the others): as in `dense`, but each token has its own dropout mask.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
     words, position, question = PackWords()(questions)
@@ -82,9 +81,8 @@ def bilstm(
     """Bidirectional LSTM, then pooling over time (Conneau et al. 2017, InferSent).
 
     Args:
-        word_embedding: `int32[words]` -> `float32[words, width]`.
         units: for each layer, the width of each direction.
-        pooling, dropout, normalization, skip: as in `conv1d`; normalization follows each layer.
+        (the others): as in `conv1d`; normalization follows each layer.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
     words, position, question = PackWords()(questions)

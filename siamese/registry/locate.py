@@ -14,13 +14,7 @@ from siamese.registry import latest
 
 @dataclass(frozen=True)
 class Located:
-    """A trained model that was found.
-
-    Attributes:
-        source: the folder, run id or registry URI by which it was found.
-        folder: of its detector.
-        run_id: of the run that trained it; None if only a folder is known.
-    """
+    """A trained model: what it was found by, the folder of its detector, and its run; None if only a folder is known."""
 
     source: str
     folder: Path

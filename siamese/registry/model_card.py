@@ -40,12 +40,10 @@ class Training:
     """What a card says of a training.
 
     Attributes:
-        run_id: of its run in MLflow.
-        commit: of the project in git; "" if unknown.
+        run_id, commit: its run in MLflow, and the project's commit in git; "" if unknown.
         command: how to repeat it, Markdown.
         settings: the composed config by dotted names, as `tracking.flatten` gives it.
-        splits: the pairs.
-        reports: of dev and, where there is one, of test.
+        splits, reports: the pairs; reports of dev and, where there is one, of test.
         baselines: the metrics of each, "split/name" -> value; empty if none was measured.
         cost: parameters, bytes of the detector, questions_per_second, and seconds of training.
     """

@@ -78,13 +78,9 @@ def note_newest(run: str) -> None:
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a registered model.
+    """A version of a registered model: its number, the run, and the run's metrics, empty if it is deleted.
 
-    Attributes:
-        number: in the registry.
-        run: id of its run.
-        metrics: of that run, "split/name" -> value; empty if the run is deleted.
-        measured_by: digest of its dev pairs and version of the metrics; versions with the same are comparable.
+    Versions with the same `measured_by`, digest of the dev pairs and version of the metrics, are comparable.
     """
 
     number: str

@@ -9,11 +9,9 @@ from scipy.sparse.csgraph import connected_components
 
 @dataclass(frozen=True)
 class Cluster:
-    """A connected component of duplicates.
+    """A connected component of duplicates: at least 2 members, `int64[rows]` ascending, and their representative.
 
-    Attributes:
-        members: `int64[rows]`, ascending, at least 2.
-        representative: the member with the greatest sum of similarities to its duplicates; the first of ties.
+    It has the greatest sum of similarities to its duplicates; the first of ties.
     """
 
     members: np.ndarray

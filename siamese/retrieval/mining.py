@@ -26,13 +26,12 @@ SAMPLE, SAMPLE_OTHERS = 500, 20_000  # texts for an estimate of the number of pa
 
 @dataclass(frozen=True)
 class DistinctTexts:
-    """The texts of a collection that a detector can distinguish.
+    """The texts of a collection that a detector can distinguish, in the order of their first appearance.
 
     Attributes:
-        embeddings: `float32[texts, dimension]`, in the order of their first appearance.
+        embeddings: `float32[texts, dimension]`.
         number: `int32[rows]`, the text of each row of the collection.
-        first: `int64[texts]`, the first row of each text.
-        count: `int64[texts]`, the number of rows of each text.
+        first, count: `int64[texts]`, the first row and the number of rows of each text.
     """
 
     embeddings: np.ndarray

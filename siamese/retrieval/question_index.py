@@ -106,10 +106,6 @@ class Collection:
             mask &= pc.equal(self.table[column].cast(pa.large_string()), value).to_numpy()
         return np.flatnonzero(mask)
 
-    def rows(self, position: np.ndarray) -> list[dict[str, Any]]:
-        """The rows of the table at these positions, `int64[n]`, by column."""
-        return self.table.take(_int64(position)).to_pylist()
-
     def search(
         self, question: str, top: int, where: Where = None, candidates: int = 100
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -131,8 +127,8 @@ class Collection:
             raise ValueError(f"top and candidates must be at least 1, got {top} and {candidates}")
         embedding = self.detector.encode([question])
         position = self._nearest(_points(self.detector, embedding), max(top, candidates), where or {})
-        embeddings = self.embeddings[position]
-        similarity = self.detector.network.similarity(np.repeat(embedding, len(position), axis=0), embeddings)
+        repeated = np.repeat(embedding, len(position), axis=0)
+        similarity = self.detector.network.similarity(repeated, self.embeddings[position])
         best = np.argsort(-similarity, kind="stable")[:top]
         return position[best], similarity[best]
 
@@ -162,11 +158,7 @@ class Collection:
 
     @classmethod
     def load(cls, folder: Path, detector: Detector) -> "Collection":
-        """Read a folder that `save` wrote; embeddings are memory-mapped.
-
-        Raises:
-            ValueError: it is no question index, is of a newer format or another detector, or its files do not fit together.
-        """
+        """Read a folder that `save` wrote, embeddings memory-mapped; ValueError if it is another or no detector's index."""
         head = _head(folder)
         if head["detector"] != digest(detector):
             raise ValueError(
@@ -200,10 +192,8 @@ def answers(
     """
     position, similarity = collection.search(question, top, where, candidates)
     probability, duplicate = detector.probability(similarity), detector.calibration.duplicate(similarity)
-    found = []
-    for row, similar, probable, verdict in zip(
-        collection.rows(position), similarity, probability, duplicate, strict=True
-    ):
+    rows, found = collection.table.take(_int64(position)).to_pylist(), []
+    for row, similar, probable, verdict in zip(rows, similarity, probability, duplicate, strict=True):
         digits = float(str(similar))  # as few digits as a float32 needs
         scores = {"similarity": digits, "probability": round(float(probable), 6), "duplicate": bool(verdict)}
         found.append({"asked": question, **scores, **row})

@@ -25,12 +25,7 @@ SECTION = "comparison"  # of charts
 
 @dataclass(frozen=True)
 class View:
-    """A saved view.
-
-    Attributes:
-        name: in the menu "Views".
-        link: what follows the address of the UI.
-    """
+    """A saved view: its name in the menu "Views", and the link that follows the address of the UI."""
 
     name: str
     link: str

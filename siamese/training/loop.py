@@ -31,15 +31,7 @@ class Pass(NamedTuple):
 
 @dataclass(frozen=True)
 class Epoch:
-    """Measurements of an epoch.
-
-    Attributes:
-        number: counted from 1.
-        loss: mean training loss.
-        seconds: training alone, without the dev evaluation.
-        pairs_per_second: in these seconds.
-        dev: metrics of the dev pairs after the epoch.
-    """
+    """Measurements of an epoch, counted from 1: mean training loss, seconds of training alone, and metrics of dev after it."""
 
     number: int
     loss: float

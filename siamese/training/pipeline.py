@@ -43,8 +43,7 @@ class Built:
         vectorizer: texts -> token ids.
         vectors_found: share of the vocabulary whose word vectors came pretrained, in [0, 1].
         network: tower and similarity in Keras, with their first weights.
-        runtime: the network -> what answers with its weights, NumPy or Keras.
-        note: for the user, why it is Keras; "" for NumPy.
+        runtime: the network -> what answers with its weights, NumPy or Keras; `note` says why Keras, "" for NumPy.
     """
 
     vectorizer: Vectorizer
@@ -56,12 +55,10 @@ class Built:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, and what was measured.
+    """A trained network that answers with the weights of the best epoch, and what was measured.
 
     Attributes:
-        network: answers with the weights of the best epoch.
-        vectorizer: texts -> its token ids.
-        calibration: chosen on dev.
+        network, vectorizer, calibration: of the detector.
         reports: of dev and, where there is one, of test.
         history: of all epochs.
     """
