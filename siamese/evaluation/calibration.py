@@ -44,9 +44,10 @@ class Calibration:
         """Verdicts, `bool[pairs]`."""
         return np.asarray(similarity) >= self.threshold
 
-    def verdict(self, similarity: float) -> str:
+    def verdict(self, similarity: np.float32) -> str:
         """The verdict on a pair in words, see `verdict_sentence`."""
-        return verdict_sentence(similarity >= self.threshold, similarity, float(self.probability(np.array(similarity))))
+        probability, duplicate = self.probability(np.array(similarity)), self.duplicate(np.array(similarity))
+        return verdict_sentence(bool(duplicate), float(similarity), float(probability))
 
     def note(self, dev: DevScores | None) -> str:
         """What the threshold was chosen for and how it did on dev, in a line for the user."""

@@ -85,7 +85,7 @@ def why(detector: Detector, left: str, right: str) -> Explanation:
         float(similarity[0]),
         float(probability),
         bool(duplicate),
-        detector.calibration.verdict(float(similarity[0])),
+        detector.calibration.verdict(similarity[0]),
         WordEffects(left, left_spans, effects[0]),
         WordEffects(right, right_spans, effects[1]),
         _contributions(detector, sides),

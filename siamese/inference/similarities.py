@@ -133,9 +133,8 @@ class Learned(Similarity):
         difference = left - right
         dimension = left.shape[1]
         (kernel, bias), *others = self.layers
-        x = (
-            np.abs(difference) @ kernel[:dimension]
-        )  # the product of the concatenation of |u - v| and u·v, without the copy
+        # the product of the concatenation of |u - v| and u·v, without the copy
+        x = np.abs(difference) @ kernel[:dimension]
         x += (left * right) @ kernel[dimension:]
         x += bias
         for kernel, bias in others:

@@ -38,9 +38,8 @@ class BidirectionalLSTM(keras.layers.Layer):
             return tf.tile(tf.repeat([0.0, 1.0, 0.0, 0.0], units), [2])
 
         self.kernel = self.add_weight(shape=(width, 8 * units), initializer=glorot, name="kernel")
-        self.recurrent_kernel = self.add_weight(
-            shape=(2, units, 4 * units), initializer=orthogonal, name="recurrent_kernel"
-        )
+        shape = (2, units, 4 * units)
+        self.recurrent_kernel = self.add_weight(shape=shape, initializer=orthogonal, name="recurrent_kernel")
         self.bias = self.add_weight(shape=(8 * units,), initializer=remember, name="bias")
 
     def call(self, vectors, position, question):
@@ -52,9 +51,8 @@ class BidirectionalLSTM(keras.layers.Layer):
         projected = tf.reshape(projected, [-1, 4 * self.units])
         counts, rows = time_major(question)
         outputs = []
-        for direction, (row, recurrent_kernel) in enumerate(
-            zip(rows, tf.unstack(self.recurrent_kernel * doubled), strict=True)
-        ):
+        kernels = tf.unstack(self.recurrent_kernel * doubled)
+        for direction, (row, recurrent_kernel) in enumerate(zip(rows, kernels, strict=True)):
             token = tf.math.invert_permutation(row)
             at = token if position is None else tf.gather(position, token)
             x = tf.gather(projected, 2 * at + direction)

@@ -64,9 +64,8 @@ class NGrams(QuestionLayer):
         across = graph.add("Transpose", present, perm=(0, 2, 1))  # float32[batch, width, length]
         columns = np.cumsum(self.kernel_sizes)[:-1] * self.filters
         convolved = []
-        for size, weights, bias in zip(
-            self.kernel_sizes, np.split(self.kernel, columns, axis=1), self._biases, strict=True
-        ):
+        kernels = np.split(self.kernel, columns, axis=1)
+        for size, weights, bias in zip(self.kernel_sizes, kernels, self._biases, strict=True):
             weights = weights.reshape(-1, size, self.filters).transpose(2, 0, 1)  # [filters, width, size]
             stored = graph.weight(f"{self.name}/kernel_{size}", weights, (1, 2))
             stored_bias = graph.array(f"{self.name}/bias_{size}", bias)
