@@ -23,12 +23,9 @@ So is a new layer: its Keras class in siamese/model/layers.py (none for a layer 
 or `QuestionLayer` in a file of layers/, and the tower in siamese/model/towers.py that uses it. A Keras layer that gives
 each token its own vector sets `mixes_words = True`, its description `rows = "tokens"`.
 
-A new tower of known layers is a function in siamese/model/towers.py and conf/tower/NAME.yaml.
-
 tests/test_registered_parts.py checks each registered part in training, NumPy, ONNX, mining, saving and loading. It fails
 if a registered similarity has no conf/similarity/*.yaml, or if no tower of conf/tower/ uses a registered layer.
 
-Your own package does the same in its own modules. Programs import the module that registers its parts by
-plugins=MODULE; in Python, import it before loading a detector that has them. A network with a layer that no part
-describes raises `UnknownLayerError` in `from_keras.check`, before training, and then answers through Keras.
+Your own package does the same in its own modules, which plugins=MODULE or an import registers. A network with a layer
+that no part describes raises `UnknownLayerError` in `from_keras.check`, before training, and answers through Keras.
 """

@@ -3,11 +3,9 @@
 Similarity is the inner product, which for `normalized` vectors is the cosine in [-1, 1]; 1 means "same".
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
-from siamese.inference.threads import cores
+from siamese.inference.threads import cores, side_by_side
 
 BLOCK = 128  # vectors that share one maximum, below
 BLOCKS_AT_ONCE = 256
@@ -92,8 +90,8 @@ def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
             scores = np.einsum("nd,d->n", vectors[first * BLOCK : last * BLOCK], query)
             np.maximum.reduceat(scores, np.arange(0, len(scores), BLOCK), out=maxima[first:last])
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(reduce_share, range(threads)))
+    with side_by_side(threads) as each:
+        each(reduce_share, range(threads))
     return maxima
 
 
