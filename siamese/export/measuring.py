@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +57,15 @@ def measure(
 def _speeds(models: list[Exported], sample: Sample) -> dict[str, float]:
     """The speed of each model relative to the first of the same part, in processor time, measured in turn."""
     arguments = {part: sample.arguments(part, TIMED) for part in runners.INPUTS}
-    timed = {each.file: _timed(each.runner, arguments[each.part]) for each in models}
+    timed = {each.file: partial(_seconds, each.runner, arguments[each.part]) for each in models}
     seconds = in_turn(timed, REPEATS, "speed")
     first = {each.part: seconds[each.file] for each in reversed(models)}
     return {each.file: round(statistics.median(ratios(first[each.part], seconds[each.file])), 3) for each in models}
 
 
-def _timed(runner: Runner, arguments: list[list[np.ndarray]]) -> Callable[[], float]:
-    def measure() -> float:
-        started = time.thread_time()
-        for each in arguments:
-            runner(*each)
-        return time.thread_time() - started
-
-    return measure
+def _seconds(runner: Runner, arguments: list[list[np.ndarray]]) -> float:
+    """Processor time of this thread for all batches."""
+    started = time.thread_time()
+    for each in arguments:
+        runner(*each)
+    return time.thread_time() - started

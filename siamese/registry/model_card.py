@@ -61,7 +61,8 @@ class Training:
 def model_card(detector: Detector, training: Training) -> str:
     """The card of a detector that was just trained."""
     settings, splits, cost = training.settings, training.splits, training.cost
-    tower, (left, right) = str(settings["tower"]), EXAMPLE
+    tower, source, (left, right) = str(settings["tower"]), str(settings["data"]), EXAMPLE
+    dataset = str(settings["data.name"]).partition("/")[0] if source == "tfds_pairs" else ""
     return f"""# Do two questions ask the same thing?
 
 A Siamese network: one {tower} tower embeds each question, and the {settings["similarity"]} similarity of the two embeddings,
@@ -98,7 +99,7 @@ On the command line, and over HTTP:
 
 ## Data
 
-{splits.name}. {_license(settings)}
+{splits.name}. {LICENSE.get(source, "Its license is not known here.")}{dataset}
 
 {_data_table(splits)}
 
@@ -129,12 +130,6 @@ Values with 95 % intervals (bootstrap over pairs). Epoch, threshold and calibrat
 Run {training.run_id}; git commit {training.commit or "unknown"}; Python {platform.python_version()}; \
 {", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)}.
 """
-
-
-def _license(settings: Mapping[str, object]) -> str:
-    source = str(settings["data"])
-    dataset = str(settings["data.name"]).partition("/")[0] if source == "tfds_pairs" else ""
-    return LICENSE.get(source, "Its license is not known here.") + dataset
 
 
 def _data_table(splits: PairSplits) -> str:
