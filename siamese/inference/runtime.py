@@ -66,9 +66,12 @@ class Runtime:
         return self.compare(self.encode(token_ids), left, right)
 
     @staticmethod
-    def _in_parts(pairs: int, similarity: Callable[[slice], np.ndarray]) -> np.ndarray:
-        parts = [similarity(slice(start, start + PAIRS_AT_ONCE)) for start in range(0, pairs, PAIRS_AT_ONCE)]
-        return np.concatenate([np.empty(0, np.float32), *parts])
+    def _in_parts(pairs: int, of_part: Callable[[slice], np.ndarray]) -> np.ndarray:
+        similarity = np.empty(pairs, np.float32)
+        for start in range(0, pairs, PAIRS_AT_ONCE):
+            part = slice(start, start + PAIRS_AT_ONCE)
+            similarity[part] = of_part(part)
+        return similarity
 
     def _similarity(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Those of a few pairs, all at once."""
