@@ -194,8 +194,7 @@ class Detector:
             source: its folder, or that of an MLflow model with a detector; for a run or URI see `registry.locate.load`.
 
         Raises:
-            ValueError: the folder is not there, is no detector, is of another format, its files do not fit together,
-                or it has layers of a module that is not imported.
+            ValueError: there is no detector of this format, its files do not fit together, or its layers are not imported.
         """
         folder = Path(source).expanduser()
         if not folder.is_dir():

@@ -33,11 +33,9 @@ def write_page(
     """Test, conclude and draw; write comparison.md and its figures into an existing folder.
 
     Args:
-        groups: from `group_runs`.
-        metric: options are ranked by its mean on dev.
+        groups, metric: from `group_runs`, which ranks options by the mean of the metric on dev.
         against, max_options: as in `couples`.
-        command: that makes this page.
-        folder: to write into.
+        command, folder: that makes this page, and to write into.
     """
     summary = ["# Comparison", *([_apart(groups)] if len(groups) > 1 else [])]
     whole = list(summary)

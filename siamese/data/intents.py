@@ -59,11 +59,9 @@ def split_intents(corpus: IntentQuestions, by: str, dev: float, test: float, see
     """Split questions into train, dev and test, with a random assignment by `seed`.
 
     Args:
-        corpus: what to split.
         by: "intent": each intent is in one part only; or "question": every part has all intents, in other wordings.
         dev, test: shares, together below 1, of the intents, or of each intent's questions (at least 2 each, so that
             every part has duplicates).
-        seed: of the assignment.
 
     Raises:
         ValueError: `by` is neither, the shares are impossible, or an intent has too few questions.

@@ -40,8 +40,7 @@ class Explanation:
 
     Attributes:
         similarity, probability: in [0, 1].
-        duplicate: the verdict at the detector's threshold.
-        verdict: the same in words.
+        duplicate, verdict: at the detector's threshold, and in words.
         left, right: the words of the two questions.
         contributions: `float64[left words, right words]`, which sum to the cosine (within 1e-6); None if the
             similarity is not the cosine, the tower is not additive, or a question has no words.

@@ -20,8 +20,7 @@ class Runtime:
 
     Attributes:
         name: "numpy" or "keras", as in detector.json.
-        vocabulary: number of token ids.
-        dimension: width of an embedding.
+        vocabulary, dimension: number of token ids, width of an embedding.
         comparison: what compares two embeddings, as far as it is known.
         description: {"similarity": {"layer", "config"}} and more.
         arrays: the weights by name.

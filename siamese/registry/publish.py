@@ -34,11 +34,7 @@ KERAS_PACKAGES = ("keras", "tensorflow")  # that a detector needs too if it answ
 def log_detector(detector: Detector, network: "keras.Model", example: list[tuple[str, str]], card: str) -> None:
     """Log a detector as a model that `mlflow.pyfunc` loads and serves, and its card also as an artifact of the run.
 
-    Args:
-        detector: just trained.
-        network: its Keras network, saved beside it.
-        example: a few pairs of questions, the input example of the model.
-        card: its model card, Markdown.
+    Its Keras network is saved beside it. The example is a few pairs of questions; the card is Markdown.
     """
     packages = (*SERVING_PACKAGES, *KERAS_PACKAGES) if detector.network.name == "keras" else SERVING_PACKAGES
     frame = pd.DataFrame(example, columns=["question1", "question2"])
