@@ -60,7 +60,8 @@ def _columns(runs: Sequence[TrackedRun]) -> dict[str, list]:
     alike: dict[tuple[int, ...], list[str]] = {}
     for name in varied(runs):
         if all(name in run.params for run in runs):  # what only some towers have comes with the choice of the tower
-            alike.setdefault(tuple(pd.factorize([run.params[name] for run in runs])[0]), []).append(name)
+            values = pd.Series([run.params[name] for run in runs], dtype=object)
+            alike.setdefault(tuple(pd.factorize(values)[0]), []).append(name)  # equal values, whatever they are
     columns = {_title(names): _numbers([run.params[names[0]] for run in runs]) for names in alike.values()}
     return columns | ({SEED: seeds} if len(set(seeds)) > 1 else {})
 
