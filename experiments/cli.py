@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from experiments.config_tree import ConfigTree, read_tree
 from experiments.hydra_words import USER, as_overrides
@@ -26,13 +27,13 @@ OPTIONS = """Options:
   --cfg job                       print the composed config instead of running"""
 
 
-def hydra_program(primary: str, about: str, task: "Callable[[DictConfig], object]") -> None:
+def hydra_program(primary: str, about: str, task: str) -> None:
     """Compose the config that the command line chooses and run `task` on it, or with --multirun on each of several.
 
     Args:
         primary: conf/`primary`.yaml is the config.
         about: what the program does, with examples.
-        task: a function of a module that other processes can import.
+        task: "package.module:function", which takes the config; imported when it runs, as many import slowly.
     """
     with report_user_errors():
         folder, words = split_config_dir(sys.argv[1:])
@@ -44,11 +45,11 @@ def hydra_program(primary: str, about: str, task: "Callable[[DictConfig], object
             _run(hydra, primary, words, tree, partial(run_job, task, tree))
 
 
-def run_job(task: "Callable[[DictConfig], object]", tree: ConfigTree, cfg: "DictConfig") -> object:
+def run_job(task: str, tree: ConfigTree, cfg: "DictConfig") -> object:
     """Run one job of a program, in a process of the launcher."""
     with report_user_errors(), hints(tree):
         refuse_misspelt_nodes(cfg, tree)
-        return task(cfg)
+        return resolve_name(task)(cfg)
 
 
 def split_config_dir(words: Sequence[str]) -> tuple[Path | None, list[str]]:
@@ -148,6 +149,20 @@ def refuse_misspelt_nodes(cfg: "DictConfig", tree: ConfigTree) -> None:
     for node in map(str, cfg):
         if node not in known and nearest(node, known):
             raise ValueError(no_setting(node, known))
+
+
+def plain(cfg: "DictConfig") -> dict[str, Any]:
+    """A composed config as dicts and lists, resolved.
+
+    Raises:
+        ValueError: a value is still missing.
+    """
+    from omegaconf import MissingMandatoryValue, OmegaConf
+
+    try:
+        return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+    except MissingMandatoryValue as problem:
+        raise ValueError(f"{problem.full_key} must be given: {problem.full_key}=…") from None
 
 
 def _explanation(text: str, tree: ConfigTree) -> str:

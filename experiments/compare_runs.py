@@ -20,10 +20,7 @@ NOT_CHOSEN = ("output", "tracking.uri", "tracking.experiment")  # settings that 
 
 
 def run(settings: dict[str, Any]) -> Page:
-    """Compare the runs that the settings select, and log the page to MLflow.
-
-    Args:
-        settings: as `command_line` gives them.
+    """Compare the runs that the settings of conf/compare.yaml select, and log the page to MLflow.
 
     Raises:
         ValueError: a setting is out of range, or there is nothing to compare.
@@ -57,12 +54,7 @@ def study_run(name: str) -> TrackedRun:
 
 
 def choose(settings: dict[str, Any], study: str | None) -> list[TrackedRun]:
-    """The runs that the settings name, finished or not, newest first.
-
-    Args:
-        settings: as `command_line` gives them.
-        study: id of the run whose cells they must be; None for any run.
-    """
+    """The runs that the settings select, finished or not, newest first; if `study` is an id, only its cells."""
     if settings["runs"]:
         return [tracked(run) for run in _listed(settings["runs"])]
     conditions = [f"tags.kind = '{settings['kind']}'"]
@@ -79,9 +71,8 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
     states = ", ".join(f"{count} {status}" for status, count in Counter(run.status for run in chosen).items())
     words = _in_words(settings)
     if not finished:
-        raise ValueError(
-            f"there is no finished run of kind {settings['kind']} to compare for {words} ({states or 'none'})"
-        )
+        kind = settings["kind"]
+        raise ValueError(f"there is no finished run of kind {kind} to compare for {words} ({states or 'none'})")
     # runs of one config that were selected by id are compared individually
     each_run = bool(settings["runs"]) and len({run.tags.get("config_digest") for run in finished}) == 1
     baselines = find_runs("tags.kind = 'baseline' and attributes.status = 'FINISHED'")
@@ -91,13 +82,10 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
         raise ValueError(f"against must be {BEST}, {ALL} or one of {', '.join(names)}; got {settings['against']!r}")
 
     command = f"python -m experiments.{PROGRAM} {words}".strip()
-    output = settings["output"] and atomic_folder(
-        Path(settings["output"]).expanduser(), lambda old: (old / FILE).is_file()
-    )
+    output = settings["output"] and atomic_folder(Path(settings["output"]), lambda old: (old / FILE).is_file())
     with output or tempfile.TemporaryDirectory() as folder:
-        page = write_page(
-            groups, settings["metric"], settings["against"], settings["max_options"], command, Path(folder)
-        )
+        shown = settings["metric"], settings["against"], settings["max_options"]
+        page = write_page(groups, *shown, command, Path(folder))
         log_to_run(page_run, Path(folder), "comparison", page.summary)
     print(page.summary)
     if len(finished) < len(chosen):
@@ -106,11 +94,7 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
     return page
 
 
-def _listed(text: str) -> list[str]:
-    """
-    >>> _listed("[a, b]"), _listed("a"), _listed("")
-    (['a', 'b'], ['a'], [])
-    """
+def _listed(text: str) -> list[str]:  # "[a, b]", "a" or ""
     return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
 
 

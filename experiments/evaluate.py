@@ -5,8 +5,7 @@ python -m experiments.evaluate run=ID data=pairs_file data.train=pairs.csv split
 
 from typing import TYPE_CHECKING
 
-from experiments.cli import hydra_program
-from siamese.commands.errors import plain
+from experiments.cli import hydra_program, plain
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -48,9 +47,8 @@ def run(cfg: "DictConfig") -> "Report":
     if cfg.predictions is not None:
         with atomic_file(cfg.predictions) as file:
             measured.predictions.to_csv(file, index=False)
-    print(
-        f"{found.source} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {pairs.duplicate.mean():.1%} duplicates"
-    )
+    duplicates = f"{pairs.duplicate.mean():.1%} duplicates"
+    print(f"{found.source} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {duplicates}")
     print(f"threshold {detector.calibration.threshold:.4f} as chosen in training\n\n{summary({cfg.split: measured})}")
     return measured
 
@@ -75,10 +73,5 @@ def choose(splits: "PairSplits", split: str) -> "QuestionPairs":
     return parts[split]
 
 
-def main() -> None:
-    """Evaluate once."""
-    hydra_program("evaluate", __doc__, run)
-
-
 if __name__ == "__main__":
-    main()
+    hydra_program("evaluate", __doc__, "experiments.evaluate:run")

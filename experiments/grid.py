@@ -23,12 +23,11 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from experiments.cli import refuse_misspelt_nodes
+from experiments.cli import plain, refuse_misspelt_nodes
 from experiments.compare_runs import compare_study
 from experiments.config_tree import ConfigTree
 from experiments.hydra_words import as_overrides, as_words
 from siamese import tracking
-from siamese.commands.errors import plain
 from siamese.evaluation.metrics import METRICS_VERSION
 from siamese.evaluation.timing import time_left
 from siamese.tracking.child_runs import children, end_as_killed
@@ -40,26 +39,19 @@ QUIET = ("hydra/hydra_logging=none", "hydra/job_logging=none")  # each cell has 
 
 @dataclass(frozen=True)
 class Cell:
-    """One config of a study.
+    """One config of a study."""
 
-    Attributes:
-        overrides: of conf/config.yaml, as on the command line.
-        key: digest of the config, and the seed: identifies the cell, also at the next start.
-    """
-
-    overrides: tuple[str, ...]
-    key: tuple[str, str]
+    overrides: tuple[str, ...]  # of conf/config.yaml, as on the command line
+    key: tuple[str, str]  # digest of the config, and the seed: identifies the cell, also at the next start
 
 
 def run(name: str, words: Sequence[str], tree: ConfigTree, restart: bool, take_over: bool) -> None:
     """Train the unfinished cells, compare all, and report which failed. Hydra must be initialized.
 
     Args:
-        name: of a study.
+        name, restart, take_over: settings of conf/study.yaml.
         words: of the command line, for every cell; those with several values replace or extend the axes of the grid.
         tree: the choices and settings of the study.
-        restart: start a new study even if one can be continued.
-        take_over: assume that the processes of other hosts have died.
 
     Raises:
         ValueError: a cell is not a valid config, or another process runs the study.

@@ -10,10 +10,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from experiments.cli import hydra_program
-from siamese.commands.errors import plain
+from experiments.cli import hydra_program, plain
 from siamese.data.folders import atomic_path
 
 if TYPE_CHECKING:
@@ -31,13 +30,8 @@ DRAWING = 2_000  # milliseconds until lines and colours are there
 NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 
 
-def run(tracking: dict[str, Any], host: str, port: int) -> None:
-    """Take three pictures of the newest study.
-
-    Args:
-        tracking: arguments of `connect`.
-        host: of the running UI.
-        port: of the running UI.
+def run(cfg: DictConfig) -> None:
+    """Take three pictures of the newest study from the UI that runs with the same settings.
 
     Raises:
         ValueError: there is no study or no browser.
@@ -45,13 +39,15 @@ def run(tracking: dict[str, Any], host: str, port: int) -> None:
     from siamese.tracking.queries import find_runs  # imports MLflow, which help and errors do not need
     from siamese.tracking.stores import connect
 
-    connect(**tracking)
+    config = plain(cfg)
+    connect(**config["tracking"])
     studies = find_runs("tags.kind = 'study'")
     if not studies:
-        raise ValueError(f"{tracking['uri']} holds no study; run one with: python -m experiments.study name=towers")
-    address = f"http://{host}:{port}/"
+        raise ValueError(
+            f"{config['tracking']['uri']} holds no study; run one with: python -m experiments.study name=towers"
+        )
     with browser_page() as page:
-        take(page, address, studies[0].id, FOLDER)
+        take(page, f"http://{config['host']}:{config['port']}/", studies[0].id, FOLDER)
     print(f"took pictures of the study {studies[0].name} into {FOLDER}")
 
 
@@ -131,15 +127,5 @@ def _save(page: Page, file: Path) -> None:
         page.screenshot(path=new)
 
 
-def picture(cfg: DictConfig) -> None:
-    """Take the pictures of the UI that runs with the same settings."""
-    run(**plain(cfg))
-
-
-def main() -> None:
-    """Take the pictures once."""
-    hydra_program("ui", __doc__, picture)
-
-
 if __name__ == "__main__":
-    main()
+    hydra_program("ui", __doc__, "experiments.pictures:run")

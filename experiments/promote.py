@@ -6,8 +6,7 @@ python -m experiments.predict run=models:/duplicate-questions@champion "â€¦" "â€
 
 from typing import TYPE_CHECKING
 
-from experiments.cli import hydra_program
-from siamese.commands.errors import plain
+from experiments.cli import hydra_program, plain
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -27,9 +26,7 @@ def run(cfg: "DictConfig") -> "Version":
     if replaced is not None:
         print(f"it replaces {_in_words(replaced, cfg.metric)}")
         if replaced.measured_by != promoted.measured_by:
-            print(
-                "note: measured on other dev pairs or by another version of the metrics, so the figures do not compare"
-            )
+            print("note: measured on other dev pairs or by another metrics version, so the figures do not compare")
     return promoted
 
 
@@ -38,10 +35,5 @@ def _in_words(version: "Version", metric: str) -> str:
     return f"version {version.number}, run {version.run}, {metric} {value}"
 
 
-def main() -> None:
-    """Promote once."""
-    hydra_program("promote", __doc__, run)
-
-
 if __name__ == "__main__":
-    main()
+    hydra_program("promote", __doc__, "experiments.promote:run")

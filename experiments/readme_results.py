@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import yaml
@@ -49,12 +50,8 @@ class Row:
 
     def is_of(self, run: TrackedRun) -> bool:
         """Whether a run has this config. If the user gives the files, any data match."""
-        brought = BROUGHT in self.params.values()
-
-        def counts(name: str) -> bool:
-            return name.split(".")[0] not in NO_CHOICE and not (brought and name.startswith("data."))
-
-        names = filter(counts, self.params.keys() | run.params.keys())
+        ignored = NO_CHOICE | ({"data"} if BROUGHT in self.params.values() else set())
+        names = (name for name in self.params.keys() | run.params.keys() if name.split(".")[0] not in ignored)
         return all(self.params.get(name) == run.params.get(name) for name in names)
 
 
@@ -102,8 +99,7 @@ def _name(experiment: str, content: dict) -> str:
 
 
 def _params(overrides: list[str]) -> dict[str, str]:
-    config = OmegaConf.to_container(compose("config", overrides=overrides), resolve=True)
-    assert isinstance(config, dict)
+    config = cast(dict, OmegaConf.to_container(compose("config", overrides=overrides), resolve=True))
     return {name: str(value)[:PARAMETER_LIMIT] for name, value in tracking.flatten(config).items()}
 
 
@@ -129,7 +125,8 @@ def _section(group: Group) -> str:
     sizes = ", ".join(f"{group.pairs(part):,} {part}" for part in dict.fromkeys(["train", "dev", group.split]))
     columns = WITH_TEST if group.split == "test" else WITHOUT_TEST
     best = {column: max(option.mean(column) for option in group.options) for column in columns}
-    table = [["", *(_head(column) for column in columns), "seeds"]]
+    heads = [f"{split} {in_words(metric)}" for split, metric in (column.split("/") for column in columns)]
+    table = [["", *heads, "seeds"]]
     for option in (*group.options, *group.baselines):
         cells = [_cell(option, column, decimals, best[column]) for column, decimals in columns.items()]
         table.append([option.name, *cells, str(len(option.runs))])
@@ -137,11 +134,6 @@ def _section(group: Group) -> str:
         f"<!-- data {_key(group.measured)}: {group.data} -->\n"
         f"{group.data}: {sizes} pairs; mean ± sd over seeds, the best on dev first, baselines below.\n\n{markdown(table)}"
     )
-
-
-def _head(column: str) -> str:
-    split, _, metric = column.partition("/")
-    return f"{split} {in_words(metric)}"
 
 
 def _cell(option: Option, column: str, decimals: int, best: float) -> str:

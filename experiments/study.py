@@ -12,15 +12,9 @@ choice and setting of experiments.train can be given too, with one value or seve
 import sys
 
 from experiments.cli import hints, hydra_help, hydra_over, split_config_dir, tree_of
-from experiments.config_tree import ConfigTree
 from siamese.commands.arguments import HELP, command_line, nearest, no_setting
 from siamese.commands.config_files import CONF, read_config_file
 from siamese.commands.errors import report_user_errors
-
-
-def studies(tree: ConfigTree) -> dict[str, str]:
-    """The question of each study, by name."""
-    return {name: tree.headline(f"study/{name}") for name in tree.options("study")}
 
 
 def main() -> None:
@@ -33,12 +27,15 @@ def main() -> None:
         others = [word for word in words if word not in own]
         name = given["name"]
         tree = tree_of("config", [f"study={name or 'null'}", *others], folder)
-        listed = "\n".join(f"{name:<16}{asked}" for name, asked in studies(tree).items())
-        about = f"{__doc__.strip()}\n\n{listed}"
+        studies = tree.options("study")
+        about = "\n".join([__doc__, *(f"{each:<16}{tree.headline(f'study/{each}')}" for each in studies)])
         if any(word in HELP for word in words):
             print(hydra_help(about, tree, settings))
         elif name is not None:
-            _check(name, tree)
+            if name not in studies:
+                near = nearest(name, studies)
+                meant = f"; did you mean name={near}?" if near else ""
+                raise ValueError(f"name must be one of the studies {', '.join(studies)}; got {name!r}{meant}")
             from experiments import grid  # imports MLflow, which help does not need
 
             with hints(tree), hydra_over(folder):
@@ -49,13 +46,6 @@ def main() -> None:
             raise ValueError("give the name of a study: name=…" if key in names else no_setting(key, names))
         else:
             print(about)
-
-
-def _check(name: str, tree: ConfigTree) -> None:
-    if name not in studies(tree):
-        near = nearest(name, studies(tree))
-        meant = f"; did you mean name={near}?" if near else ""
-        raise ValueError(f"name must be one of the studies {', '.join(studies(tree))}; got {name!r}{meant}")
 
 
 if __name__ == "__main__":

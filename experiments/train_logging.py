@@ -1,7 +1,6 @@
 """Logging of a training: what it tracks and prints, from the data to sample verdicts."""
 
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from siamese.evaluation import metrics
 from siamese.evaluation.calibration import SENTENCE_WIDTH, Calibration, verdict_sentence
 from siamese.evaluation.figures import learning_curves, level_areas
 from siamese.evaluation.report import Report, summary
+from siamese.evaluation.timing import seconds_of
 from siamese.model.levels import level_towers
 from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine
@@ -32,10 +32,8 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
     counts = ", ".join(f"{name} {len(pairs):,}" for name, pairs in splits.parts().items())
     print(f"{splits.name}: {counts} pairs, {splits.train.duplicate.mean():.0%} of train are duplicates", flush=True)
     for name, seen in overlap.items():
-        if seen["questions"]:
-            print(
-                f"note: {seen['questions']:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs"
-            )
+        if n := seen["questions"]:
+            print(f"note: {n:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs")
     if splits.bad_rows:
         print(f"note: {len(splits.bad_rows):,} bad rows were left out; the run's bad_rows.json lists them")
 
@@ -63,6 +61,11 @@ def track_history(history: list[Epoch], monitor: str) -> None:
     tracking.log_figure(learning_curves(numbers, losses, curves, best), "learning_curves")
 
 
+def all_metrics(reports: dict[str, Report]) -> dict[str, float]:
+    """The metrics of all splits, "split/name" -> value."""
+    return {f"{split}/{name}": value for split, each in reports.items() for name, value in each.metrics.items()}
+
+
 def track_reports(reports: dict[str, Report], calibration: Calibration) -> None:
     """Track threshold and calibration, and the report of each split."""
     tracking.log_calibration(calibration)
@@ -73,9 +76,7 @@ def track_reports(reports: dict[str, Report], calibration: Calibration) -> None:
 def track_identity(itself: np.ndarray, report: Report) -> None:
     """Track the share of dev pairs in which a question is at least as similar to itself as to the other one.
 
-    Args:
-        itself: `float32[pairs]`, the similarity of each pair's left question to itself.
-        report: of the dev pairs.
+    `itself`, `float32[pairs]`, is the similarity of each pair's left question to itself; the report is that of dev.
     """
     highest = itself >= report.predictions["similarity"].to_numpy()
     tracking.log_metrics({"identical_scores_highest": float(highest.mean())}, "dev")
@@ -97,10 +98,8 @@ def track_levels(built: Built, token_ids: TokenIds, dev: QuestionPairs) -> None:
 
 def track_cost(detector: Detector, token_ids: TokenIds) -> dict[str, float]:
     """Track and return the cost of the detector: questions_per_second and bytes."""
-    detector.network.encode(token_ids)
-    started = time.perf_counter()
-    detector.network.encode(token_ids)
-    speed = len(token_ids) / (time.perf_counter() - started)
+    detector.network.encode(token_ids)  # warms up
+    speed = len(token_ids) / seconds_of(lambda: detector.network.encode(token_ids))
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder))
         size = sum(file.stat().st_size for file in Path(folder).iterdir())
@@ -115,9 +114,8 @@ def show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], see
     if baselines:
         columns = [f"{split}/{metric}" for split in reports for metric in ("accuracy", "roc_auc")]
         print("\n" + " " * 20 + "".join(column.rjust(15) for column in columns))
-        own = {f"{split}/{name}": value for split, each in reports.items() for name, value in each.metrics.items()}
-        for name, metrics in {"this network": own, **baselines}.items():
-            print(f"{name:<20}" + "".join(f"{metrics[column]:15.4f}" for column in columns))
+        for name, values in {"this network": all_metrics(reports), **baselines}.items():
+            print(f"{name:<20}" + "".join(f"{values[column]:15.4f}" for column in columns))
     last = list(reports)[-1]
     print(f"\nverdicts on {last} pairs:")
     table = reports[last].predictions

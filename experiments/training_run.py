@@ -12,15 +12,16 @@ from typing import Any
 
 import keras
 import numpy as np
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from experiments import train_logging
+from experiments.cli import plain
+from experiments.hydra_words import as_words
 from siamese import tracking
-from siamese.commands.errors import plain
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
-from siamese.evaluation.baselines import PairScorer
 from siamese.evaluation.report import Report
 from siamese.registry import publish
 from siamese.registry.model_card import Training, model_card
@@ -37,21 +38,13 @@ EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
 
 @dataclass(frozen=True)
 class Job:
-    """The purpose of a run.
+    """The purpose of a run."""
 
-    Attributes:
-        words: of the command line that repeats it with `experiments.train`.
-        name: in the UI; "" for tower, similarity and loss.
-        parent: id of the parent run.
-        tags: more tags.
-        trial: evaluate on dev only, without baselines, and keep no model: for sweeps, which still choose.
-    """
-
-    words: Sequence[str] = ()
-    name: str = ""
-    parent: str | None = None
+    words: Sequence[str] = ()  # of the command line that repeats it with `experiments.train`
+    name: str = ""  # in the UI; "" for tower, similarity and loss
+    parent: str | None = None  # id of the parent run
     tags: Mapping[str, str] = field(default_factory=dict)
-    trial: bool = False
+    trial: bool = False  # evaluate on dev only, without baselines, and keep no model: for sweeps, which still choose
 
 
 @dataclass(frozen=True)
@@ -62,13 +55,17 @@ class Trained:
     reports: dict[str, Report]
 
 
-def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] | None = None) -> Trained:
-    """From config to tracked detector.
+def train(cfg: DictConfig) -> None:
+    """Train once, as the program experiments.train does."""
+    hydra_config = HydraConfig.get()
+    tags = {"experiment": hydra_config.runtime.choices.get("experiment") or ""}
+    run(cfg, Job(as_words(hydra_config.overrides.task), tags=tags))
 
-    Args:
-        cfg: composed from conf/config.yaml.
-        job: what the run is for.
-        after_epoch: called after each tracked epoch; it may raise to stop the training.
+
+def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] | None = None) -> Trained:
+    """From a config, composed from conf/config.yaml, to a tracked detector.
+
+    `after_epoch` is called after each tracked epoch; it may raise to stop the training.
     """
     config = plain(cfg)
     build = partial(instantiate, _convert_="all")
@@ -93,9 +90,8 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg)
         built = build_network(cfg, splits.train.questions, strategy)
         parameters, ids = built.network.count_params(), built.vectorizer.size
-        tracking.log_metrics(
-            {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}, "model"
-        )
+        size = {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}
+        tracking.log_metrics(size, "model")
         print(f"{name}: {parameters:,} parameters, {ids:,} token ids", flush=True)
         if built.note:
             print(built.note, flush=True)
@@ -125,7 +121,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         cost |= {"parameters": parameters, "seconds": sum(epoch.seconds for epoch in trained.history)}
         settings, how = tracking.flatten(config), _how_to_repeat(job)
         about = Training(run_id, git("rev-parse", "HEAD"), how, settings, splits, reports, baselines, cost)
-        publish.log_detector(detector, built.network, _pairs_of(reports)[:EXAMPLE_PAIRS], model_card(detector, about))
+        shown = list(reports.values())[-1].predictions[["question1", "question2"]].head(EXAMPLE_PAIRS)
+        examples = list(shown.itertuples(index=False, name=None))
+        publish.log_detector(detector, built.network, examples, model_card(detector, about))
     publish.note_newest(run_id)
 
     train_logging.show(reports, baselines, cfg.seed)
@@ -156,40 +154,26 @@ def _how_to_repeat(job: Job) -> str:
     return "Run it again with\n\n    " + " \\\n        ".join(["python -m experiments.train", *words])
 
 
-def _pairs_of(reports: dict[str, Report]) -> list[tuple[str, str]]:
-    table = list(reports.values())[-1].predictions
-    return list(zip(table["question1"], table["question2"], strict=True))
-
-
 def _nearest(built: Built, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and similarities of the nearest other questions of each question, for `evaluate`."""
+    """Positions and similarities of the nearest other questions of each question."""
     network = built.runtime(built.network)
     return most_similar(network, network.encode(built.vectorizer.encode(questions)), NEIGHBOURS)
 
 
 def _measure_baselines(splits: PairSplits, drawn_from: QuestionPairs, cfg: DictConfig) -> dict[str, dict[str, float]]:
-    baselines = instantiate(cfg.baselines, _convert_="all")
-    return {name: _run_baseline(name, baseline, splits, drawn_from, cfg) for name, baseline in baselines.items()}
-
-
-def _run_baseline(
-    name: str,
-    fit_baseline: Callable[[QuestionPairs], PairScorer],
-    splits: PairSplits,
-    drawn_from: QuestionPairs,
-    cfg: DictConfig,
-) -> dict[str, float]:
-    """Metrics of a baseline on this data, "split/name" -> value; measured once for each data set and version of the metrics."""
-    tags = {"baseline": name}
-    tags |= {f"data_digest.{split}": pairs.digest() for split, pairs in splits.parts().items()}
-    known = tracking.find_metrics({**tags, "kind": "baseline"})
-    if known is not None:
-        return known
-    with tracking.tracked_run(name, "baseline"):
-        tracking.log_environment(cfg.seed)
-        tracking.log_data(splits, {}, drawn_from)
-        tracking.set_tags(tags)
-        score = fit_baseline(splits.train)
-        calibration, reports = instantiate(cfg.evaluation, _convert_="all")(score, splits.held_out(), seed=cfg.seed)
-        train_logging.track_reports(reports, calibration)
-    return {f"{split}/{metric}": value for split, report in reports.items() for metric, value in report.metrics.items()}
+    """Metrics of each baseline on this data; measured once for each data set and version of the metrics."""
+    found = {}
+    for name, fit in instantiate(cfg.baselines, _convert_="all").items():
+        tags = {"baseline": name, **{f"data_digest.{part}": pairs.digest() for part, pairs in splits.parts().items()}}
+        known = tracking.find_metrics({**tags, "kind": "baseline"})
+        if known is None:
+            with tracking.tracked_run(name, "baseline"):
+                tracking.log_environment(cfg.seed)
+                tracking.log_data(splits, {}, drawn_from)
+                tracking.set_tags(tags)
+                evaluate = instantiate(cfg.evaluation, _convert_="all")
+                calibration, reports = evaluate(fit(splits.train), splits.held_out(), seed=cfg.seed)
+                train_logging.track_reports(reports, calibration)
+            known = train_logging.all_metrics(reports)
+        found[name] = known
+    return found

@@ -1,4 +1,4 @@
-"""How fast is it? Seven measurements on the machine at hand, each with its contestants in the same run.
+"""How fast is it? Eight measurements on the machine at hand, each with its contestants in the same run.
 
     training.py    pairs per second, against keras_baseline.py and against limit.py, for the towers of towers.py
     encoding.py    questions per second, against minilm.py
@@ -7,7 +7,8 @@
     overhead.py    what tracking and evaluation add to a bare loop
     growth.py      time and memory from ten thousand to four million pairs
     comparing.py   experiments.compare over a thousand tracked runs
+    serving.py     requests per second and their latency, by load.py
 
-All of them measure on pairs.py, take their figures by timing.py in fresh processes (fresh_process.py), and hand
-back a result.py, which __main__.py prints and tracks beside machine.py.
+Each has a function `measure`, whose arguments are its settings in conf/benchmark.yaml, where they are explained. run.py
+calls it in a fresh process (fresh_process.py), prints its result (result.py), and tracks it with machine.py.
 """

@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import chdir
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from tqdm import tqdm
 
 from experiments.benchmark.fresh_process import PROJECT, environment
 from experiments.benchmark.result import Line, Result
+from experiments.cli import plain
 from siamese import tracking
-from siamese.commands.errors import plain
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.report import report
@@ -24,33 +25,31 @@ from siamese.tracking.logs import log_to_run
 
 EPOCHS, SEEDS = 5, 3
 WIDTHS, TOWERS = (64, 128, 256, 512), ("dense", "conv1d", "bilstm")
+ENDS = {"low": -0.02, "high": 0.02}  # of an interval, relative to the value
 COMMAND = [sys.executable, "-m", "experiments.compare"]
 
 
 def measure(runs: int, pairs: int, repeats: int) -> Result:
     """Track made runs in a store of their own, and compare them all in fresh processes.
 
-    Args:
-        runs: three seeds of each option; they have as many parameters and metrics as those of a training.
-        pairs: of dev, and of test.
-        repeats: processes.
+    Each option has three runs. They have as many parameters and metrics as those of a training.
     """
     with tempfile.TemporaryDirectory() as folder, chdir(folder):  # MLflow keeps a SQLite store's artifacts here
         tracking.connect(f"sqlite:///{folder}/mlflow.db", "duplicate-questions")
         _track(runs, pairs)
-
-        def compare() -> None:
-            subprocess.run(COMMAND, env=environment(), stdout=subprocess.DEVNULL, check=True)
-
+        compare = partial(subprocess.run, COMMAND, env=environment(), stdout=subprocess.DEVNULL, check=True)
         figures = in_turn({"compare": lambda: seconds_of(compare)}, repeats, "compare")
     note = f"{pairs:,} dev and {pairs:,} test pairs; a new process reads the runs, tests 12 options, draws and tracks."
     return Result([Line(f"{runs} runs", {"s": figures["compare"]})], [note])
 
 
 def _track(runs: int, pairs: int) -> None:
-    """Runs of made quality: of the tower most of all, of the learning rate and the width."""
+    """Track runs whose quality depends on the tower most of all, then on the learning rate and the width."""
     generator = np.random.default_rng(0)
-    splits = {split: _made_pairs(split, pairs, generator) for split in ("dev", "test")}
+    splits = {}
+    for split in ("dev", "test"):
+        left, right = ([f"{split} {side} question {number}?" for number in range(pairs)] for side in ("left", "right"))
+        splits[split] = QuestionPairs.from_texts(left, right, generator.random(pairs) < 0.4)
     easy = {split: generator.normal(size=pairs) for split in splits}  # the same pairs are easy for every network
     digests = {f"data_digest.{part}": part for part in ("train", "dev", "test", "drawn_from")}
     configs = tqdm(_configs(runs, generator), total=runs, desc="runs", disable=not sys.stderr.isatty())
@@ -74,16 +73,8 @@ def _track(runs: int, pairs: int) -> None:
             log_to_run(run, Path(folder), "predictions", "")
 
 
-ENDS = {"low": -0.02, "high": 0.02}  # of an interval, about the value
-
-
-def _made_pairs(split: str, pairs: int, generator: np.random.Generator) -> QuestionPairs:
-    left, right = ([f"{split} {side} question {number}?" for number in range(pairs)] for side in ("left", "right"))
-    return QuestionPairs.from_texts(left, right, generator.random(pairs) < 0.4)
-
-
 def _configs(runs: int, generator: np.random.Generator) -> Iterator[tuple[dict, float]]:
-    """Composed configs, and how well each tells duplicates."""
+    """Composed configs, and the quality of each: how far it separates the logits of the two classes."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
         base = plain(compose("config"))

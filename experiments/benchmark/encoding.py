@@ -1,7 +1,6 @@
 """Encoding: questions per second, text in and vector out, against all-MiniLM-L6-v2 on the same texts."""
 
 import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -18,7 +17,6 @@ from siamese.text.vectorizer import Vectorizer
 
 UNCALIBRATED = Calibration(threshold=0.5, temperature=1.0, offset=0.0)
 WARM_QUESTIONS = 200
-MILLISECONDS = 1e3
 
 
 def measure(
@@ -32,18 +30,7 @@ def measure(
     width: int,
     repeats: int,
 ) -> Result:
-    """Encode questions with each tower, its weights random, and with MiniLM.
-
-    Args:
-        towers: names in `towers.MEASURED`.
-        pairs_file: real questions instead of made ones.
-        questions: how many distinct ones the towers encode in batches.
-        minilm_questions: how many of them MiniLM encodes, being slower.
-        minilm_batch_sizes: from which the best one is chosen before.
-        single_questions: encoded one by one.
-        vocabulary, width: rows and columns of the embedding table.
-        repeats: measurements of each contestant.
-    """
+    """Encode questions with each tower, its weights random, and with MiniLM; in batches and one by one."""
     chosen = [measured(name) for name in towers]
     every = list(read_or_make(pairs_file, 2 * questions, vocabulary, seed=0).questions)
     texts = [every[i] for i in np.random.default_rng(0).permutation(len(every))[:questions]]
@@ -72,21 +59,17 @@ def measure(
         notes.append(f"No ratio to MiniLM: it is not installed. {minilm.INSTALL}")
 
     rates = in_turn(batches, repeats, "encoding in batches")
-    percentiles: dict[str, list[np.ndarray]] = {name: [] for name in encoders}
-
-    def median_latency(name: str) -> float:
-        percentiles[name].append(np.percentile(_latencies(encoders[name], singles), [50, 99]))
-        return float(percentiles[name][-1][0])
-
-    medians = in_turn({name: partial(median_latency, name) for name in encoders}, repeats, "encoding one by one")
+    latencies = in_turn(
+        {name: partial(_latency, encode, singles) for name, encode in encoders.items()}, repeats, "encoding one by one"
+    )
+    medians, ends = ({name: [each[at] for each in found] for name, found in latencies.items()} for at in (0, 1))
     lines = []
     for name in encoders:
-        figures: dict[str, Sequence[float]] = {"questions per second": rates[name]}
-        if "MiniLM" in rates and name != "MiniLM":
+        figures = {"questions per second": rates[name]}
+        if compared := "MiniLM" in rates and name != "MiniLM":
             figures["times MiniLM"] = ratios(rates[name], rates["MiniLM"])
-        figures["one question ms"] = medians[name]
-        figures["one question 99th percentile ms"] = [float(each[1]) for each in percentiles[name]]
-        if "MiniLM" in rates and name != "MiniLM":
+        figures |= {"one question ms": medians[name], "one question 99th percentile ms": ends[name]}
+        if compared:
             figures["times MiniLM one by one"] = ratios(medians["MiniLM"], medians[name])
         lines.append(Line(name, figures))
     return Result(lines, notes)
@@ -103,13 +86,9 @@ def _best_batch_size(transformer: minilm.MiniLM, texts: Sequence[str], sizes: Se
     return min(sizes, key=lambda size: seconds_of(lambda: transformer.encode(texts, size)))
 
 
-def _latencies(encode: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> np.ndarray:
-    """Milliseconds that each text takes alone, `float64[texts]`, the encoder being warm."""
+def _latency(encode: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> tuple[float, float]:
+    """Median and 99th percentile of the milliseconds that a text takes alone, the encoder being warm."""
     for text in texts[:WARM_QUESTIONS]:
         encode([text])
-    found = np.empty(len(texts))
-    for row, text in enumerate(texts):
-        started = time.perf_counter()
-        encode([text])
-        found[row] = (time.perf_counter() - started) * MILLISECONDS
-    return found
+    median, end = np.percentile([1e3 * seconds_of(partial(encode, [text])) for text in texts], [50, 99])
+    return float(median), float(end)

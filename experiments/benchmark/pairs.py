@@ -7,7 +7,6 @@ those of the corpus that ships with the project, strung together without sense.
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -33,13 +32,9 @@ CHUNK = 100_000  # pairs made at once: bounds the memory that millions of them t
 
 
 def read_or_make(file: str | None, count: int, vocabulary: int, seed: int) -> QuestionPairs:
-    """`count` pairs drawn from a file in Quora's shape, all if it has no more, or made.
+    """`count` pairs drawn from a file with the columns question1, question2 and is_duplicate (all if it has fewer).
 
-    Args:
-        file: has the columns question1, question2 and is_duplicate; None to make the pairs.
-        count: pairs.
-        vocabulary: token ids of the questions that are made, padding and unknown included.
-        seed: of the draw.
+    Without a file they are made, with a vocabulary of so many token ids, padding and unknown included.
     """
     if file is None:
         return QuestionPairs.from_texts(*synthetic(count, vocabulary, seed))
@@ -68,33 +63,26 @@ def write_file(path: Path, count: int, vocabulary: int, seed: int) -> None:
         for start in range(0, count, CHUNK):
             size = min(CHUNK, count - start)
             left, right, label = synthetic(size, vocabulary, seed + start)
-            each = zip(range(start, start + size), left, right, label.astype(int), strict=True)
-            rows.writerows((i, 2 * i, 2 * i + 1, one, other, duplicate) for i, one, other, duplicate in each)
+            number = range(start, start + size)
+            ids = number, range(2 * start, 2 * (start + size), 2), range(2 * start + 1, 2 * (start + size) + 1, 2)
+            rows.writerows(zip(*ids, left, right, label.astype(int), strict=True))
 
 
 @cache
 def words(count: int) -> tuple[str, ...]:
-    """`count` distinct words, most frequent first: the shipped English corpus', then two of them joined.
+    """`count` distinct words, most frequent first: those of the shipped English corpus, then two of them joined.
 
-    A joined word is one token to a vocabulary of words and several to one of subwords, as a rare word
-    or a typing error is.
+    A joined word is one token of a word vocabulary and several of a subword vocabulary, as a rare word or a typo is.
     """
     questions = read_intent_file(CORPORA / "en.tsv", "question", "intent", "topic", "error")[0]
     counts = Counter(word for question in questions for word in re.findall(r"(?<!')\b[a-z]+\b(?!')", question.lower()))
     found = dict.fromkeys(sorted(counts, key=lambda word: (-counts[word], word)))
     single = list(found)
-    for first, second in _positions(len(single)):
-        if len(found) >= count:
-            break
-        found.setdefault(single[first] + single[second])
-    return tuple(found)[:count]
-
-
-def _positions(count: int) -> Iterator[tuple[int, int]]:
-    """Random pairs of positions without end, always the same."""
     generator = np.random.default_rng(0)
-    while True:
-        yield from generator.integers(count, size=(count, 2)).tolist()
+    while len(found) < count:
+        positions = generator.integers(len(single), size=(len(single), 2)).tolist()
+        found |= dict.fromkeys(single[first] + single[second] for first, second in positions)
+    return tuple(found)[:count]
 
 
 def _lengths(count: int, generator: np.random.Generator) -> np.ndarray:
@@ -105,7 +93,7 @@ def _lengths(count: int, generator: np.random.Generator) -> np.ndarray:
 
 
 def _texts(lengths: np.ndarray, vocabulary: int, generator: np.random.Generator) -> list[str]:
-    """Questions of so many tokens, the last of which is "?"."""
+    """Questions with these numbers of tokens, the last of which is "?"."""
     known = words(vocabulary - OTHER_TOKENS)
     probability = (np.arange(1, len(known) + 1) + ZIPF_SHIFT) ** -ZIPF_EXPONENT
     cumulated = np.cumsum(probability / probability.sum())

@@ -11,14 +11,14 @@ from pathlib import Path
 from experiments.benchmark import fresh_process
 from experiments.benchmark.machine import peak_memory
 from experiments.benchmark.pairs import write_file
-from experiments.benchmark.result import Line, Result
+from experiments.benchmark.result import Line, Result, by_quantity
 from siamese.data.sources import pair_file
 from siamese.evaluation.timing import in_turn, seconds_of
 from siamese.text.vectorizer import Vectorizer
 
 MEBIBYTE = 2**20
 QUESTIONS = ("How do I reset my password?", "I forgot my password, what now?")
-# Runs the program as `python -m` does, and tells by its exit code whether TensorFlow came with it.
+# Runs the program as `python -m` does; its exit code tells whether it imported TensorFlow.
 WITH_TENSORFLOW = 3
 LOADS_TENSORFLOW = f"""
 import runpy, sys
@@ -30,62 +30,39 @@ sys.exit({WITH_TENSORFLOW} if "tensorflow" in sys.modules else 0)
 def measure(
     pairs_file: str | None, pairs: int, vocabulary: int, towers: Sequence[str], width: int, repeats: int
 ) -> Result:
-    """Time each stage, every repeat in a process of its own.
-
-    Args:
-        pairs_file: real pairs in Quora's shape instead of made ones; all of them are read.
-        pairs: how many are made.
-        vocabulary: token ids.
-        towers: names in `towers.MEASURED`, to be built and to take their first step.
-        width: columns of the embedding table.
-        repeats: processes for each measurement.
-    """
+    """Time each stage, every repeat in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(pairs_file or Path(folder) / "pairs.tsv").expanduser()
         if pairs_file is None:
             write_file(file, pairs, vocabulary, seed=0)
         here = partial(fresh_process.call, vocabulary=vocabulary)
-        stages: dict[str, list[float]] = {}
-        for _ in range(repeats):
-            for name, value in here("experiments.benchmark.preparing:token_ids", file=str(file)).items():
-                stages.setdefault(name, []).append(value)
-        lines = [
-            Line(
-                "file to token ids",
-                {
-                    "reading and splitting s": stages["read_and_split"],
-                    "vocabulary s": stages["fit"],
-                    "token ids s": stages["encode"],
-                    "in all s": stages["seconds"],
-                    "peak memory MiB": [each / MEBIBYTE for each in stages["peak_bytes"]],
-                },
-            )
-        ]
-
+        stages = by_quantity([here(f"{__name__}:token_ids", file=str(file)) for _ in range(repeats)])
+        reading = {
+            "reading and splitting s": stages["read_and_split"],
+            "vocabulary s": stages["fit"],
+            "token ids s": stages["encode"],
+            "in all s": stages["seconds"],
+            "peak memory MiB": [peak / MEBIBYTE for peak in stages["peak_bytes"]],
+        }
+        lines = [Line("file to token ids", reading)]
         for tower in towers:
-            starts = [
-                here("experiments.benchmark.first_step:measure", tower=tower, width=width) for _ in range(repeats)
-            ]
-            lines.append(
-                Line(f"first step of {tower}", {name: [start[name] for start in starts] for name in starts[0]})
-            )
+            step = partial(here, "experiments.benchmark.first_step:measure", tower=tower, width=width)
+            lines.append(Line(f"first step of {tower}", by_quantity([step() for _ in range(repeats)])))
 
         detector = Path(folder) / "detector"
         here("experiments.benchmark.first_step:save_detector", folder=str(detector), tower="dense_mean", width=width)
         lines.append(_cold_start(detector, repeats))
-    loaded = bool(lines[-1].figures["loads TensorFlow"][0])
-    return Result(
-        lines,
-        [
-            f"{int(stages['pairs'][0]):,} pairs of a file of {stages['file_bytes'][0] / MEBIBYTE:.0f} MiB; the splitting "
-            "is by connected component, 5 % each to dev and test.",
-            f"Predict, cold: a process that answers for two questions and ends; it loads {'' if loaded else 'no '}TensorFlow.",
-        ],
-    )
+    loads = "" if lines[-1].figures["loads TensorFlow"][0] else "no "
+    notes = [
+        f"{int(stages['pairs'][0]):,} pairs of a file of {stages['file_bytes'][0] / MEBIBYTE:.0f} MiB; the splitting is by "
+        "connected component, 5 % each to dev and test.",
+        f"Predict, cold: a process that answers for two questions and ends; it loads {loads}TensorFlow.",
+    ]
+    return Result(lines, notes)
 
 
 def token_ids(file: str, vocabulary: int) -> dict[str, float]:
-    """Read, split and tokenise a file in Quora's shape.
+    """Read, split and tokenize a file in Quora's shape.
 
     Returns:
         Seconds of each stage and in all, peak and token bytes, pairs, and the bytes of the file.
@@ -115,13 +92,8 @@ def _cold_start(detector: Path, repeats: int) -> Line:
     """Wall time of the program, started in a folder of its own, and whether it loads TensorFlow."""
 
     def run(*command: str) -> int:
-        return subprocess.run(
-            [sys.executable, *command, f"run={detector}", *QUESTIONS],
-            cwd=detector.parent,
-            env=fresh_process.environment(),
-            stdout=subprocess.DEVNULL,
-            check=False,
-        ).returncode
+        words = [sys.executable, *command, f"run={detector}", *QUESTIONS]
+        return subprocess.call(words, cwd=detector.parent, env=fresh_process.environment(), stdout=subprocess.DEVNULL)
 
     checked = run("-c", LOADS_TENSORFLOW)  # also brings the files into memory: cold is the process, not the disk
     if checked not in (0, WITH_TENSORFLOW):

@@ -31,10 +31,8 @@ class Result:
     def table(self) -> str:
         """Markdown: a row for each subject, a column for each quantity, "median (lowest - highest)" in the cells."""
         quantities = list(dict.fromkeys(quantity for line in self.lines for quantity in line.figures))
-        rows = [["", *quantities]]
-        for line in self.lines:
-            rows.append([line.subject, *(_cell(line.figures.get(quantity, ())) for quantity in quantities)])
-        return markdown(rows)
+        rows = [[line.subject, *(_cell(line.figures.get(name, ())) for name in quantities)] for line in self.lines]
+        return markdown([["", *quantities], *rows])
 
     def markdown(self) -> str:
         """The table with the notes below it."""
@@ -42,25 +40,33 @@ class Result:
 
     def repeats(self) -> list[dict[str, float]]:
         """Metrics of each repeat, "subject/quantity" -> figure."""
-        longest = max((len(figures) for line in self.lines for figures in line.figures.values()), default=0)
+        metrics = self._metrics()
+        longest = max(map(len, metrics.values()), default=0)
         return [
-            {
-                f"{_metric_name(line.subject)}/{_metric_name(quantity)}": figures[repeat]
-                for line in self.lines
-                for quantity, figures in line.figures.items()
-                if repeat < len(figures)
-            }
+            {name: figures[repeat] for name, figures in metrics.items() if repeat < len(figures)}
             for repeat in range(longest)
         ]
 
     def spreads(self) -> dict[str, float]:
         """Median, lowest and highest of the repeats, "subject/quantity/median" and so on -> figure."""
+        spreads = {metric: vars(spread(figures)) for metric, figures in self._metrics().items()}
+        return {f"{metric}/{name}": value for metric, each in spreads.items() for name, value in each.items()}
+
+    def _metrics(self) -> dict[str, Sequence[float]]:
         return {
-            f"{_metric_name(line.subject)}/{_metric_name(quantity)}/{name}": value
+            f"{_metric_name(line.subject)}/{_metric_name(quantity)}": figures
             for line in self.lines
             for quantity, figures in line.figures.items()
-            for name, value in vars(spread(figures)).items()
         }
+
+
+def by_quantity(repeats: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """The figures of a line from those of each repeat.
+
+    >>> by_quantity([{"s": 2.0}, {"s": 3.0}])
+    {'s': [2.0, 3.0]}
+    """
+    return {quantity: [figures[quantity] for figures in repeats] for quantity in repeats[0]}
 
 
 def _cell(figures: Sequence[float]) -> str:

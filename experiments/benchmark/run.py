@@ -4,8 +4,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.benchmark import fresh_process, machine
 from experiments.benchmark.result import Result
+from experiments.cli import plain
 from siamese import tracking
-from siamese.commands.errors import plain
 
 PARTS = ("training", "encoding", "search", "preparing", "overhead", "growth", "comparing", "serving")
 

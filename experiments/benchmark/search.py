@@ -24,23 +24,15 @@ SINGLE_QUERIES = 20  # in one measurement of the latency
 
 
 def measure(vectors: Sequence[int], dimension: int, nearest: int, queries: int, repeats: int) -> Result:
-    """Search among each number of vectors, each in processes of its own.
-
-    Args:
-        vectors: how many, for each line of the table.
-        dimension: of the vectors.
-        nearest: how many to find.
-        queries: in one batch; recall is measured on them too.
-        repeats: measurements of each contestant.
-    """
+    """Search among each number of vectors, each in processes of its own."""
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         for count in vectors:
             file = str(Path(folder) / f"{count}.npy")
             np.save(file, embeddings(count + queries, dimension, seed=0))
             arguments = {"file": file, "nearest": nearest, "queries": queries}
-            found = fresh_process.call("experiments.benchmark.search:latency", **arguments, repeats=repeats)
-            found["exact"] |= fresh_process.call("experiments.benchmark.search:exact_memory", **arguments)
+            found = fresh_process.call(f"{__name__}:latency", **arguments, repeats=repeats)
+            found["exact"] |= fresh_process.call(f"{__name__}:exact_memory", **arguments)
             lines += [Line(f"{count} vectors {way}", figures) for way, figures in found.items()]
             Path(file).unlink()
     notes = [
@@ -56,10 +48,10 @@ def measure(vectors: Sequence[int], dimension: int, nearest: int, queries: int, 
 
 
 def embeddings(count: int, dimension: int, seed: int) -> np.ndarray:
-    """Vectors of length 1, `float32[count, dimension]`, that lie as embeddings do.
+    """Vectors of length 1, `float32[count, dimension]`, distributed as embeddings are.
 
-    Questions lie around intents, some near and some far, intents around topics; some intents are asked
-    often, and the dimensions differ in how much they tell.
+    Questions lie around intents, some near and some far, and intents around topics; some intents are frequent, and the
+    dimensions differ in variance.
     """
     generator = np.random.default_rng(seed)
     scale = (np.arange(1, dimension + 1) ** -0.3).astype(np.float32)
@@ -78,7 +70,7 @@ def embeddings(count: int, dimension: int, seed: int) -> np.ndarray:
 def latency(file: str, nearest: int, queries: int, repeats: int) -> dict[str, dict[str, list[float]]]:
     """Latency, throughput, recall and memory of exact search, of the index and of one reading, by quantity."""
     vectors, asked = _load(file, queries)
-    singles = [asked[i : i + 1] for i in range(min(SINGLE_QUERIES, len(asked)))]
+    singles = np.split(asked[:SINGLE_QUERIES], min(SINGLE_QUERIES, len(asked)))
 
     def one_by_one(search: Callable[[np.ndarray, int], object]) -> Callable[[], float]:
         def median() -> float:
@@ -89,6 +81,13 @@ def latency(file: str, nearest: int, queries: int, repeats: int) -> dict[str, di
 
     def exact(some: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         return exact_top(some, vectors, k)
+
+    def figures(way: str) -> dict[str, list[float]]:
+        return {
+            "one query ms": _milliseconds(times[way]),
+            "over reading once": ratios(times[way], times["read"]),
+            "batch queries per second": [len(asked) / each for each in times[f"{way} batch"]],
+        }
 
     contestants = {
         "exact": one_by_one(exact),
@@ -101,36 +100,20 @@ def latency(file: str, nearest: int, queries: int, repeats: int) -> dict[str, di
         building = time.perf_counter() - started
         true, found = exact(asked, nearest)[1], index.search(asked, nearest)[1]
         recall = float(np.mean([len(set(some) & set(best)) for some, best in zip(found, true, strict=True)])) / nearest
-        contestants |= {
-            "index": one_by_one(index.search),
-            "index batch": lambda: seconds_of(lambda: index.search(asked, nearest)),
-        }
+        contestants["index"] = one_by_one(index.search)
+        contestants["index batch"] = lambda: seconds_of(lambda: index.search(asked, nearest))
     times = in_turn(contestants, repeats, f"search among {len(vectors):,}")
-    lines = {
-        "exact": {
-            "one query ms": _milliseconds(times["exact"]),
-            "over reading once": ratios(times["exact"], times["read"]),
-            "batch queries per second": [len(asked) / each for each in times["exact batch"]],
-        },
-        "reading once": {"one query ms": _milliseconds(times["read"])},
-    }
+    lines = {"exact": figures("exact"), "reading once": {"one query ms": _milliseconds(times["read"])}}
     if _has_index():
-        lines["index"] = {
-            "one query ms": _milliseconds(times["index"]),
-            "over reading once": ratios(times["index"], times["read"]),
-            "batch queries per second": [len(asked) / each for each in times["index batch"]],
-            "memory over vectors": [index.memory / vectors.nbytes],
-            "recall": [recall],
-            "building s": [building],
-        }
+        own = {"memory over vectors": [index.memory / vectors.nbytes], "recall": [recall], "building s": [building]}
+        lines["index"] = figures("index") | own
     return lines
 
 
 def exact_memory(file: str, nearest: int, queries: int) -> dict[str, list[float]]:
     """Peak memory of exact search for one query and for a batch, over the bytes of the vectors."""
-    exact_top(
-        np.eye(nearest, dtype=np.float32), np.eye(nearest, dtype=np.float32), nearest
-    )  # the memory that libraries take once
+    unit = np.eye(nearest, dtype=np.float32)
+    exact_top(unit, unit, nearest)  # the memory that libraries take once
     before = memory()
     vectors, asked = _load(file, queries)
     exact_top(asked[:1], vectors, nearest)

@@ -49,20 +49,9 @@ def measure(
     width: int,
     repeats: int,
 ) -> Result:
-    """Serve a detector with random weights in a process of its own, and ask it from this one.
-
-    Args:
-        tower: a name in `towers.MEASURED`.
-        pairs_file: real pairs instead of made ones.
-        clients: how many ask at the same time, for each line of the table.
-        seconds: of each measurement.
-        batch: pairs in one request where many are asked at once.
-        bad_requests: how many come between good ones.
-        vocabulary, width: rows and columns of the embedding table.
-        repeats: measurements of each contestant.
-    """
+    """Serve a detector with random weights in a process of its own, and ask it from this one."""
     made = read_or_make(pairs_file, BATCHES * batch, vocabulary, seed=0)
-    pairs = [(made.questions[left], made.questions[right]) for left, right in zip(made.left, made.right, strict=True)]
+    pairs = list(zip(made.left_texts(), made.right_texts(), strict=True))
     with tempfile.TemporaryDirectory() as folder:
         detector = {"folder": folder, "tower": tower, "vocabulary": vocabulary, "width": width}
         fresh_process.call("experiments.benchmark.first_step:save_detector", **detector)
@@ -71,41 +60,34 @@ def measure(
             many = [post(address, _body(pairs[at : at + batch])) for at in range(0, len(pairs), batch)]
             kinds = {f"clients {count}": (single, count, 1) for count in clients}
             kinds[f"requests of {batch} pairs"] = (many, 1, batch)
-            found: dict[str, list[Load]] = {name: [] for name in kinds}
-
-            def ask_for_a_while(name: str) -> float:
-                requests, count, _ = kinds[name]
-                found[name].append(load(address, requests, count, seconds))
-                return found[name][-1].per_second
-
             load(address, single, max(clients), WARM_SECONDS)
-            in_turn({name: partial(ask_for_a_while, name) for name in kinds}, repeats, "serving")
+            contestants = {
+                name: partial(load, address, requests, count, seconds) for name, (requests, count, _) in kinds.items()
+            }
+            found = in_turn(contestants, repeats, "serving")
             share = asyncio.run(_share_right(address, Detector.load(folder), pairs, bad_requests))
     lines = [Line(name, _figures(loads, kinds[name][2])) for name, loads in found.items()]
     lines.append(Line(f"{bad_requests} bad requests between", {"good ones answered right": [share]}))
-    return Result(
-        lines,
-        [
-            f"{tower}, {len(pairs):,} {'made' if pairs_file is None else pairs_file} pairs; one pair a request but where "
-            f"more are named; {seconds:g} s each, over connections that are kept. The clients are one process on the "
-            "same cores.",
-            f"Bad requests: {len(BAD)} kinds (nothing, no JSON, not UTF-8, null, 1 MB, 16 MB, …), by {BAD_CLIENTS} "
-            f"clients, each over the connection of the {GOOD_BETWEEN} good ones that follow.",
-        ],
-    )
+    notes = [
+        f"{tower}, {len(pairs):,} {pairs_file or 'made'} pairs; one pair a request but where more are named; {seconds:g} s "
+        "each, over connections that are kept. The clients are one process on the same cores.",
+        f"Bad requests: {len(BAD)} kinds (nothing, no JSON, not UTF-8, null, 1 MB, 16 MB, …), by {BAD_CLIENTS} clients, "
+        f"each over the connection of the {GOOD_BETWEEN} good ones that follow.",
+    ]
+    return Result(lines, notes)
 
 
 @contextmanager
 def _served(folder: str) -> Iterator[str]:
-    """The address where a server of the detector in `folder` answers."""
+    """Serve the detector of a folder; yields the address for requests."""
     command = [sys.executable, "-m", "experiments.serve", f"run={folder}", "port=0"]
     with subprocess.Popen(command, env=fresh_process.environment(), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            told = re.search(r" on (\S+)", server.stdout.readline())
-            if told is None:
+            announced = re.search(r" on (\S+)", server.stdout.readline())
+            if announced is None:
                 raise RuntimeError("experiments.serve ended before it served")
-            yield told[1] + ROUTE
+            yield announced[1] + ROUTE
         finally:
             server.terminate()
 
@@ -115,7 +97,12 @@ def _body(pairs: Sequence[Pair]) -> bytes:
 
 
 def _figures(loads: Sequence[Load], pairs: int) -> dict[str, list[float]]:
-    """What is shown of requests of so many pairs."""
+    """The figures of a line of the table.
+
+    Args:
+        loads: one for each repeat.
+        pairs: in each request.
+    """
     if any((each.statuses != 200).any() for each in loads):
         raise RuntimeError("a good request was not answered with status 200")
     return {

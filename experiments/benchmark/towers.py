@@ -65,7 +65,7 @@ MEASURED = {
 
 
 def training(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds) -> Iterator[Pass]:
-    """Train with cross-entropy and Adam at a constant rate, an epoch each time that the next value is asked for."""
+    """Train with cross-entropy and Adam at a constant rate; the iterator trains one epoch at each step."""
     optimizer = partial(adam, partial(constant, warmup_share=0.0), learning_rate=LEARNING_RATE)
     weight = np.ones(len(pairs), np.float32)
     return passes(network, BinaryCrossentropy(), optimizer, pairs, token_ids, weight, 0, EPOCHS, BATCH, 0.0)

@@ -32,15 +32,7 @@ def measure(
 ) -> Result:
     """Train each tower by this project and by the usual script.
 
-    Args:
-        towers: names in `towers.MEASURED`.
-        pairs_file: real pairs instead of made ones.
-        drawn_from: pairs of the data set; it settles how often a question recurs within a batch.
-        pairs: how many of them one epoch has; a multiple of 64 batches, so that the length buckets are full.
-        vocabulary, width: rows and columns of the embedding table.
-        matrix_sizes: of the square matrix products among which the best one sets the limit.
-        seconds: least time of one measurement.
-        repeats: measurements of each contestant.
+    `pairs` must be a multiple of 64 batches, so that the length buckets are full.
     """
     chosen = [measured(name) for name in towers]
     every = read_or_make(pairs_file, drawn_from, vocabulary, seed=0)
@@ -52,46 +44,37 @@ def measure(
 
     lines = []
     for name, tower in zip(towers, chosen, strict=True):
-        figures = in_turn(
-            {
-                "ours": _ours(tower, few, token_ids, vocabulary, width, seconds),
-                "usual": _usual(tower, few, token_ids, vocabulary, width, seconds),
-                "limit": product.flops_per_second,
-            },
-            repeats,
-            f"training {name}",
-        )
-        limit = [rate / flops_per_pair(tower, width, tokens) for rate in figures["limit"]]
-        lines.append(
-            Line(
-                name,
-                {
-                    "pairs per second": figures["ours"],
-                    "usual script pairs per second": figures["usual"],
-                    "times the usual script": ratios(figures["ours"], figures["usual"]),
-                    "limit pairs per second": limit,
-                    "share of the limit": ratios(figures["ours"], limit),
-                    "matrix product GFLOPS": [rate / 1e9 for rate in figures["limit"]],
-                },
-            )
-        )
+        contestants = {
+            "ours": _ours(tower, few, token_ids, vocabulary, width, seconds),
+            "usual": _usual(tower, few, token_ids, vocabulary, width, seconds),
+            "limit": product.flops_per_second,
+        }
+        rates = in_turn(contestants, repeats, f"training {name}")
+        limit = [rate / flops_per_pair(tower, width, tokens) for rate in rates["limit"]]
+        figures = {
+            "pairs per second": rates["ours"],
+            "usual script pairs per second": rates["usual"],
+            "times the usual script": ratios(rates["ours"], rates["usual"]),
+            "limit pairs per second": limit,
+            "share of the limit": ratios(rates["ours"], limit),
+            "matrix product GFLOPS": [rate / 1e9 for rate in rates["limit"]],
+        }
+        lines.append(Line(name, figures))
         keras.backend.clear_session()
-    source = "made pairs" if pairs_file is None else pairs_file
-    return Result(
-        lines,
-        [
-            f"{len(few):,} of {len(every):,} {source}, {tokens:.1f} tokens a pair, batches of {BATCH}, width {width}.",
-            "The limit counts the tower's products for every token, forward and twice backward, at the speed of a "
-            "large matrix product. Words and questions that recur in a batch are computed once, so a share can pass 1.",
-            f"The usual script: Keras fit on arrays padded or cut to {keras_baseline.LENGTH} tokens, Adam.",
-        ],
-    )
+    notes = [
+        f"{len(few):,} of {len(every):,} {pairs_file or 'made pairs'}, {tokens:.1f} tokens a pair, batches of {BATCH}, "
+        f"width {width}.",
+        "The limit counts the tower's products for every token, forward and twice backward, at the speed of a large "
+        "matrix product. Words and questions that recur in a batch are computed once, so a share can pass 1.",
+        f"The usual script: Keras fit on arrays padded or cut to {keras_baseline.LENGTH} tokens, Adam.",
+    ]
+    return Result(lines, notes)
 
 
 def _ours(
     tower: MeasuredTower, pairs: QuestionPairs, token_ids: TokenIds, vocabulary: int, width: int, least: float
 ) -> Callable[[], float]:
-    """Trains whole epochs for at least `least` seconds, the making of batches included; gives pairs per second."""
+    """Measures pairs per second of whole epochs, batching included, for at least `least` seconds."""
     epochs = training(tower.network(vocabulary, width, seed=0), pairs, token_ids)
 
     def pairs_per_second() -> float:
@@ -107,13 +90,13 @@ def _ours(
 def _usual(
     tower: MeasuredTower, pairs: QuestionPairs, token_ids: TokenIds, vocabulary: int, width: int, least: float
 ) -> Callable[[], float]:
-    """Fits on as many batches as take about `least` seconds; gives pairs per second."""
+    """Measures pairs per second of `fit` on as many batches as take about `least` seconds."""
     network = keras_baseline.network(tower, vocabulary, width)
     left, right = keras_baseline.padded(token_ids, pairs.left), keras_baseline.padded(token_ids, pairs.right)
     label = pairs.label[:, None]
 
     def fit(steps: int) -> float:
-        """Seconds of so many steps; the data begins anew where it ends."""
+        """Seconds of a number of steps over the data, repeated as needed."""
         rows = np.resize(np.arange(len(label)), steps * BATCH)
         inputs, labels = [left[rows], right[rows]], label[rows]
         return seconds_of(lambda: network.fit(inputs, labels, batch_size=BATCH, verbose=0))

@@ -59,8 +59,7 @@ def application(
     """The server as an ASGI application.
 
     Args:
-        detector: answers.
-        collection: is searched.
+        detector, collection: what answers, and what is searched.
         name: of the collection, for the reader.
         candidates: how many nearest embeddings the whole network scores in a search.
         hosts: names of this machine that are accepted; "*" for any.
@@ -70,20 +69,22 @@ def application(
     async def compare(request: Request) -> Response:
         asked = await _read(request)
         explanation = why(detector, _question(asked, "left"), _question(asked, "right"))
-        return JSONResponse(
-            {
-                "similarity": float(explanation.similarity),
-                "probability": float(explanation.probability),
-                "duplicate": bool(explanation.duplicate),
-                "threshold": detector.calibration.threshold,
-                "note": note,
-                "html": html(explanation),
-            }
-        )
+        answer = {
+            "similarity": float(explanation.similarity),
+            "probability": float(explanation.probability),
+            "duplicate": bool(explanation.duplicate),
+            "threshold": detector.calibration.threshold,
+            "note": note,
+            "html": html(explanation),
+        }
+        return JSONResponse(answer)
 
     async def search(request: Request) -> Response:
         asked = await _read(request)
-        rows = answers(detector, collection, _question(asked, "question"), _top(asked), candidates=candidates)
+        top = asked.get("top", 10)
+        if type(top) is not int or not 1 <= top <= MAX_TOP:
+            raise HTTPException(400, f"'top' must be a whole number from 1 to {MAX_TOP}, got {json.dumps(top)[:40]}")
+        rows = answers(detector, collection, _question(asked, "question"), top, candidates=candidates)
         return JSONResponse({"rows": rows})
 
     async def about(request: Request) -> Response:
@@ -134,13 +135,6 @@ def _question(asked: dict[str, Any], name: str) -> str:
         raise HTTPException(400, f"{WHICH[name]} is empty; write one")
     # JSON can hold a lone surrogate, which is not a character
     return question.strip().encode("utf-8", "replace").decode("utf-8")
-
-
-def _top(asked: dict[str, Any]) -> int:
-    top = asked.get("top", 10)
-    if type(top) is not int or not 1 <= top <= MAX_TOP:
-        raise HTTPException(400, f"'top' must be a whole number from 1 to {MAX_TOP}, got {json.dumps(top)[:40]}")
-    return top
 
 
 async def _refuse(request: Request, problem: Exception) -> Response:

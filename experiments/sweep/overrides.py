@@ -18,10 +18,7 @@ NO_TEXT = ("true", "false", "null", "nan", "inf")  # words that Hydra's grammar 
 def plain_overrides(primary: str, overrides: Sequence[str], without: str) -> list[str]:
     """The overrides of conf/config.yaml equivalent to `overrides` of another primary config.
 
-    Args:
-        primary: name of that config, which has conf/config.yaml among its defaults.
-        overrides: of it.
-        without: its node that conf/config.yaml does not have.
+    That config has conf/config.yaml among its defaults, and a node more, `without`.
 
     Raises:
         ValueError: an override removes something, which has no plain form.
@@ -33,9 +30,8 @@ def plain_overrides(primary: str, overrides: Sequence[str], without: str) -> lis
         for group, option in wanted.hydra.runtime.choices.items()
         if group in choices and not group.startswith("hydra/") and option != choices[group]
     ]
-    target = {
-        name: value for name, value in _leaves(wanted).items() if name.partition(".")[0] not in (without, "hydra")
-    }
+    own = (without, "hydra")
+    target = {name: value for name, value in _leaves(wanted).items() if name.partition(".")[0] not in own}
     base = _leaves(compose("config", overrides=plain))
     plain += [
         f"{'' if name in base else '+'}{name}={as_text(value)}"

@@ -11,10 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, PartialFixedSampler
 
+from experiments.cli import plain
 from experiments.sweep import space as spaces
 from experiments.sweep.overrides import plain_overrides
 from experiments.sweep.space import Space
-from siamese.commands.errors import plain
 from siamese.evaluation import metrics
 from siamese.tracking import config_digest, flatten
 from siamese.tracking.provenance import first_name
@@ -39,25 +39,15 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of a sweep.
-
-    Attributes:
-        settings: of the sweep.
-        metric: the dev metric that is its objective, without the prefix.
-        space: the varied parameters.
-        overrides: of conf/config.yaml, shared by all trials.
-        identity: values that must stay the same when the sweep is continued, by name.
-        direction: of the objective, in Optuna's terms.
-        start: parameters of the first trial, those of the default; empty where the space does not have them.
-    """
+    """A sweep that was checked."""
 
     settings: Settings
-    metric: str
+    metric: str  # the dev metric that is the objective, without the prefix
     space: Space
-    overrides: list[str]
-    identity: dict[str, str]
+    overrides: list[str]  # of conf/config.yaml, shared by all trials
+    identity: dict[str, str]  # values that must stay the same when the sweep is continued, by name
     direction: Literal["minimize", "maximize"]
-    start: dict[str, Any]
+    start: dict[str, Any]  # parameters of the first trial, those of the default; empty if the space does not have them
 
     def config(self, overrides: Sequence[str] = ()) -> DictConfig:
         """The config of one training."""
@@ -93,9 +83,8 @@ def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> 
     shared = plain_overrides("sweep", overrides, without="sweep")
     spaces.check(space, shared)
     # the last trial's sampler refuses what it cannot sample; a grid comes to the default by itself
-    is_grid = isinstance(
-        settings.sampler(space=space, seed=settings.seed, ordinal=settings.trials - 1), PartialFixedSampler
-    )
+    last = settings.sampler(space=space, seed=settings.seed, ordinal=settings.trials - 1)
+    is_grid = isinstance(last, PartialFixedSampler)
     identity: dict[str, Any] = {
         "objective": settings.objective,
         "seed": settings.seed,

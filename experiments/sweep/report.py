@@ -2,14 +2,13 @@
 
 import shlex
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import optuna
 from matplotlib import pyplot
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
@@ -32,20 +31,17 @@ def figures(study: optuna.Study, plan: Plan, importance: dict[str, float]) -> di
     """Optuna's plots of the sweep, and the importances; by name."""
     names, goal = list(importance) or list(plan.space), plan.settings.objective
     few = names[:CONTOUR_PARAMETERS]
-    drawn: dict[str, tuple[Callable, tuple[float, float], str | None]] = {
-        "history": (lambda: plots.plot_optimization_history(study, target_name=goal), (9, 5), "constrained"),
-        "learning_curves": (lambda: plots.plot_intermediate_values(study), (9, 5), "constrained"),
-        "slices": (lambda: plots.plot_slice(study, names, target_name=goal), (2 + 2.6 * len(names), 4), "constrained"),
-        "contour": (
-            lambda: plots.plot_contour(study, few, target_name=goal),
-            (2 + 2.8 * len(few), 2.6 * len(few)),
-            "constrained",
-        ),
-        "parallel_coordinates": (lambda: _parallel_coordinates(study, names, goal), (4 + 1.8 * len(names), 6), None),
-    }
     with mpl.rc_context({"font.size": 9}), warnings.catch_warnings():  # Optuna changes matplotlib's style for good
         warnings.simplefilter("ignore")  # that these plots are experimental
-        found = {name: _figure_of(plot(), size, layout) for name, (plot, size, layout) in drawn.items()}
+        parallel = plots.plot_parallel_coordinate(study, names, target_name=goal)
+        parallel.figure.subplots_adjust(left=0.05, right=0.93, bottom=0.22)  # the slanted names need room
+        found = {
+            "history": _figure_of(plots.plot_optimization_history(study, target_name=goal), 9, 5),
+            "learning_curves": _figure_of(plots.plot_intermediate_values(study), 9, 5),
+            "slices": _figure_of(plots.plot_slice(study, names, target_name=goal), 2 + 2.6 * len(names), 4),
+            "contour": _figure_of(plots.plot_contour(study, few, target_name=goal), 2 + 2.8 * len(few), 2.6 * len(few)),
+            "parallel_coordinates": _figure_of(parallel, 4 + 1.8 * len(names), 6, layout=None),
+        }
     return found | ({"importance": draw.importance(importance, goal)} if importance else {})
 
 
@@ -56,7 +52,7 @@ def page(
     retrained: dict[str, Retrained],
     repeat: Sequence[str],
 ) -> str:
-    """The sweep in Markdown: its best trials, its winner beside the default, and the commands to go on with.
+    """The sweep in Markdown: its best trials, its winner beside the default, and the commands to continue with.
 
     Args:
         study, plan: of the sweep.
@@ -85,18 +81,14 @@ def page(
         parts.append(f"## What mattered\n\n{importance_table(importance)}")
     failures = [trial for trial in over if trial.state == TrialState.FAIL]
     if failures:
-        parts.append(
-            "## Failed\n\n"
-            + "\n".join(f"- trial {each.user_attrs['ordinal']}: {outcome(each, plan)}" for each in failures)
-        )
+        told = [f"- trial {each.user_attrs['ordinal']}: {outcome(each, plan)}" for each in failures]
+        parts.append("\n".join(["## Failed\n", *told]))
     return "\n\n".join(parts) + "\n"
 
 
 def _table(over: Sequence[FrozenTrial], plan: Plan) -> str:
-    sign = -1 if plan.direction == "maximize" else 1
-    complete = sorted(
-        (trial for trial in over if trial.state == TrialState.COMPLETE), key=lambda each: sign * each.values[0]
-    )
+    complete = [trial for trial in over if trial.state == TrialState.COMPLETE]
+    complete.sort(key=lambda each: each.values[0], reverse=plan.direction == "maximize")
     names = list(plan.space)
     rows = [
         [str(each.user_attrs["ordinal"]), f"{each.values[0]:.4f}", *(_short(each.params[name]) for name in names)]
@@ -144,16 +136,10 @@ def _command(program: str, overrides: Sequence[str]) -> str:
     return f"python -m experiments.{program} {shlex.join(as_words(overrides))}".rstrip()
 
 
-def _parallel_coordinates(study: optuna.Study, names: list[str], goal: str) -> Axes:
-    axes = plots.plot_parallel_coordinate(study, names, target_name=goal)
-    axes.figure.subplots_adjust(left=0.05, right=0.93, bottom=0.22)  # the slanted names need room
-    return axes
-
-
-def _figure_of(axes: Any, inches: tuple[float, float], layout: str | None) -> Figure:
-    """The figure of one plot or of an array of them, in a readable size, and forgotten by pyplot."""
+def _figure_of(axes: Any, width: float, height: float, layout: str | None = "constrained") -> Figure:
+    """The figure of one plot or of an array of them, in a readable size (inches), and forgotten by pyplot."""
     figure = np.atleast_1d(axes).flat[0].figure
-    figure.set_size_inches(inches)
+    figure.set_size_inches(width, height)
     figure.set_layout_engine(layout)
     pyplot.close(figure)
     return figure

@@ -9,27 +9,28 @@ from contextlib import contextmanager, redirect_stdout
 from functools import partial
 
 import optuna
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import training_run
+from experiments import train_logging, training_run
+from experiments.cli import plain
 from experiments.hydra_words import as_words
 from experiments.sweep import report, trial_store, trials
 from experiments.sweep.plan import Plan, Settings, make_plan
 from experiments.sweep.winner import gains, retrain
 from siamese import tracking
-from siamese.commands.errors import plain
 from siamese.comparison.importance import fanova
 from siamese.training.loop import Epoch
 
 
-def run(cfg: DictConfig, overrides: Sequence[str]) -> str:
+def run(cfg: DictConfig) -> str:
     """From a search space to a winner; gives the id of the sweep's run in MLflow.
 
     Args:
-        cfg: composed from conf/sweep.yaml.
-        overrides: from which it was composed.
+        cfg: composed by Hydra from conf/sweep.yaml and overrides, which the helpers and the report repeat.
     """
+    overrides = HydraConfig.get().overrides.task
     plan = make_plan(cfg, Settings(**instantiate(cfg.sweep, _convert_="all")), overrides)
     tracking.connect(**plain(cfg)["tracking"])
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -87,9 +88,7 @@ def _train(
 
     with redirect_stdout(io.StringIO()):
         trained = training_run.run(cfg, job, before_the_last)
-    return trained.run_id, {
-        f"{split}/{metric}": value for split, each in trained.reports.items() for metric, value in each.metrics.items()
-    }
+    return trained.run_id, train_logging.all_metrics(trained.reports)
 
 
 def _conclude(
@@ -106,9 +105,8 @@ def _conclude(
     retrained = retrain(plan, parent, best, train_quietly) if plan.settings.retrain_seeds else {}
     importance = fanova(study)
     tracking.log_metrics(importance, "importance")
-    tracking.log_metrics(
-        {"trials": len(over), "best_trial": best.user_attrs["ordinal"], "best": best.values[0]}, "sweep"
-    )
+    found = {"trials": len(over), "best_trial": best.user_attrs["ordinal"], "best": best.values[0]}
+    tracking.log_metrics(found, "sweep")
     for option, each in retrained.items():
         tracking.log_metrics({name.replace("/", "_"): value.mean() for name, value in each.metrics.items()}, option)
     if retrained:

@@ -16,12 +16,7 @@ from experiments.sweep.space import Space
 
 
 def tpe(space: Space, seed: int, ordinal: int, **options: Any) -> BaseSampler:
-    """Tree-structured Parzen estimator (Bergstra et al. 2011): more trials where trials did well.
-
-    Args:
-        space, seed, ordinal: see the head of this module.
-        options: of optuna.samplers.TPESampler.
-    """
+    """Tree-structured Parzen estimator (Bergstra et al. 2011), with options of optuna.samplers.TPESampler."""
     return TPESampler(seed=_seed(seed, ordinal), **options)
 
 

@@ -59,8 +59,7 @@ def _parse_one(name: str, text: str) -> BaseDistribution:
             f"set it for the whole sweep instead, as in {name}=…"
         )
     try:
-        override = OverridesParser.create().parse_override(f"{name}={text}")
-        return _distribution(override)
+        return _distribution(OverridesParser.create().parse_override(f"{name}={text}"))
     except (HydraException, ValueError, IndexError) as problem:
         raise ValueError(
             f"sweep.space.{name} must be one of choice(…), interval(low, high), range(start, stop) or these within "
@@ -88,10 +87,6 @@ def _distribution(override: Override) -> BaseDistribution:
 def check(space: Space, overrides: list[str]) -> None:
     """Compose the config with each choice and with both ends of each interval, those of all parameters side by side.
 
-    Args:
-        space: from `parse`.
-        overrides: what all trials share.
-
     Raises:
         ValueError: the config has no such parameter, or a group no such option.
     """
@@ -105,12 +100,7 @@ def check(space: Space, overrides: list[str]) -> None:
 
 
 def default(space: Space, overrides: list[str]) -> dict[str, Any]:
-    """The parameters that the config has by itself; empty if one of them is not in the space.
-
-    Args:
-        space: from `parse`.
-        overrides: what all trials share.
-    """
+    """The parameters that the config has by itself; empty if one of them is not in the space."""
     cfg = compose("config", overrides=overrides, return_hydra_config=True)
     parser, params = OverridesParser.create(), {}
     for name, distribution in space.items():
@@ -164,12 +154,10 @@ def cell(space: Space, number: int) -> dict[str, Any]:
 
 
 def _extremes(distribution: BaseDistribution) -> list[Any]:
-    match distribution:
-        case CategoricalDistribution():
-            return list(distribution.choices)
-        case IntDistribution() | FloatDistribution():
-            return [distribution.low, distribution.high]
-    raise TypeError(f"{distribution} is made by no notation")
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return [distribution.low, distribution.high]
 
 
 def _members(name: str, distribution: BaseDistribution) -> list[Any]:
@@ -178,8 +166,6 @@ def _members(name: str, distribution: BaseDistribution) -> list[Any]:
             return list(distribution.choices)
         case IntDistribution():
             return list(range(distribution.low, distribution.high + 1, distribution.step))
-        case FloatDistribution(step=float(step)):
-            return [
-                distribution.low + step * at for at in range(round((distribution.high - distribution.low) / step) + 1)
-            ]
+        case FloatDistribution(low=low, step=float(step)):
+            return [low + step * at for at in range(round((distribution.high - low) / step) + 1)]
     raise ValueError(f"a grid needs choice(…) or range(…), but sweep.space.{name} is an interval without steps")

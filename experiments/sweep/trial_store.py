@@ -12,6 +12,7 @@ from pathlib import Path
 import optuna
 from filelock import FileLock
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from experiments.sweep.plan import Plan
@@ -47,11 +48,8 @@ def open_study(plan: Plan) -> optuna.Study:
     if before is None:
         study.set_user_attr("identity", plan.identity)
     elif before != plan.identity:
-        changed = [
-            f"{name}: {before.get(name)} before, {plan.identity.get(name)} now"
-            for name in dict.fromkeys([*before, *plan.identity])
-            if before.get(name) != plan.identity.get(name)
-        ]
+        both = {name: (before.get(name), plan.identity.get(name)) for name in before | plan.identity}
+        changed = [f"{name}: {old} before, {new} now" for name, (old, new) in both.items() if old != new]
         raise ValueError(
             f"the sweep {plan.settings.name} in {storage} was started with other settings ({'; '.join(changed)}); "
             "continue with those, or start another one with sweep.name=…"
@@ -92,9 +90,8 @@ def heartbeat(trial: optuna.Trial) -> None:
 
 def is_over(attempt: FrozenTrial) -> bool:
     """Whether it ended by itself, successfully or not."""
-    return attempt.state in (TrialState.COMPLETE, TrialState.PRUNED) or (
-        attempt.state == TrialState.FAIL and "error" in attempt.user_attrs
-    )
+    failed = attempt.state == TrialState.FAIL and "error" in attempt.user_attrs
+    return failed or attempt.state in (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
@@ -106,8 +103,8 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
 def best(study: optuna.Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """The complete trial with the best value, the earliest of equals; None if none is complete."""
     complete = [each for each in trials if each.state == TrialState.COMPLETE]
-    sign = -1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else 1
-    return min(complete, key=lambda each: sign * each.values[0], default=None)
+    best_of = max if study.direction == StudyDirection.MAXIMIZE else min
+    return best_of(complete, key=lambda each: each.values[0], default=None)
 
 
 def _is_dead(attempt: FrozenTrial, timeout: float) -> bool:

@@ -17,26 +17,14 @@ from siamese.tracking import child_runs
 
 @dataclass(frozen=True)
 class Retrained:
-    """What trainings with one config and several seeds measured.
+    """The results of trainings with one config and several seeds."""
 
-    Attributes:
-        run_ids: one for each seed.
-        metrics: the objective on dev and, where there is one, on test: "split/name" -> `float64[seeds]`.
-    """
-
-    run_ids: list[str]
-    metrics: dict[str, np.ndarray]
+    run_ids: list[str]  # one for each seed
+    metrics: dict[str, np.ndarray]  # the objective on dev and, if there is one, test: "split/name" -> float64[seeds]
 
 
 def retrain(plan: Plan, parent: str, winner: FrozenTrial, train: Train) -> dict[str, Retrained]:
-    """Train the winner and the default with each of the sweep's seeds; what an earlier process finished is kept.
-
-    Args:
-        plan: of the sweep.
-        parent: id of the sweep's run in MLflow.
-        winner: the best trial.
-        train: trains one network.
-    """
+    """Train the best trial and the default with each of the sweep's seeds; what an earlier process finished is kept."""
     ordinal = str(winner.user_attrs["ordinal"])
     for child in child_runs.children(parent, {"option": "winner"}):
         if child.tags["trial"] != ordinal:  # it won until the sweep was given more trials
@@ -63,13 +51,10 @@ def _retrain(plan: Plan, parent: str, option: str, overrides: list[str], ordinal
         if done:
             run, values = done[0].id, done[0].metrics
         else:
-            # what the winner has to beat here is the default
-            own = [*overrides, f"seed={seed}", "baselines=none"]
+            own = [*overrides, f"seed={seed}", "baselines=none"]  # the winner is compared with the default only
             run, values = train(own, f"{option}, seed {seed}", parent, tags)
-        said = ", ".join(f"{name} {values[name]:.4f}" for name in compared if name in values)
-        print(f"{option}, seed {seed}: {said}", flush=True)
+        compared = [name for name in compared if name in values]
+        print(f"{option}, seed {seed}: {', '.join(f'{name} {values[name]:.4f}' for name in compared)}", flush=True)
         runs.append(run)
         measured.append(values)
-    return Retrained(
-        runs, {name: np.array([each[name] for each in measured]) for name in compared if name in measured[0]}
-    )
+    return Retrained(runs, {name: np.array([each[name] for each in measured]) for name in compared})

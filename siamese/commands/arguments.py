@@ -19,19 +19,21 @@ WIDTH, COLUMN = 110, 34  # of the help: characters in a line, and where the comm
 
 
 def program_arguments(program: str, about: str, words: Sequence[str] | None = None) -> tuple[dict[str, Any], list[str]]:
-    """The settings of the command line and its other words; --help prints all settings and exits.
+    """The settings and the other words of a command line, by default this process's; --help prints all settings and exits.
 
     Args:
         program: conf/`program`.yaml holds the defaults.
         about: what the program does, with examples.
-        words: of the command line; None for those of this process.
+        words: of the command line.
 
     Raises:
         ValueError: as `command_line`.
     """
     words = sys.argv[1:] if words is None else words
     if any(word in HELP for word in words):
-        print(as_started(help_text(about, read_config_file(CONF / f"{program}.yaml").settings)))
+        head = "Settings, given as key=value (null, or nothing after the =, stands for no value):"
+        settings = map(setting_text, read_config_file(CONF / f"{program}.yaml").settings)
+        print(as_started("\n".join([about.strip(), "", head, *settings, "", FOOT])))
         sys.exit(0)
     return command_line(program, words)
 
@@ -50,15 +52,11 @@ def program_settings(program: str, about: str, words: Sequence[str] | None = Non
 
 
 def command_line(program: str, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Split the words of a command line into settings and the others.
+    """Split the words of a command line into the settings of conf/`program`.yaml and the others.
 
     Nested settings have dotted names. A group without defaults takes any names and stays a dict. A value is taken
     unchanged, with all its characters; "null" or no value means None. If the default is a whole number or a boolean,
     the value must be one, too. A word such as "x=1" that matches no setting counts as misspelt.
-
-    Args:
-        program: conf/`program`.yaml holds the defaults.
-        words: of the command line.
 
     Raises:
         ValueError: a word names a setting that does not exist, or has a value of the wrong type.
@@ -105,12 +103,6 @@ def no_setting(name: str, names: Iterable[str]) -> str:
     near = nearest(name, names)
     known = f"the settings are {', '.join(names)}" if len(names) <= FEW else "--help lists the settings"
     return f"there is no setting {name}; " + (f"did you mean {near}?" if near else known)
-
-
-def help_text(about: str, settings: Iterable[Setting]) -> str:
-    """The help of a program: what it does, and its settings with defaults and comments."""
-    head = "Settings, given as key=value (null, or nothing after the =, stands for no value):"
-    return "\n".join([about.strip(), "", head, *map(setting_text, settings), "", FOOT])
 
 
 def setting_text(setting: Setting) -> str:

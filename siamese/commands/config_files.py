@@ -12,43 +12,29 @@ from typing import Any
 import yaml
 
 PACKAGE = Path(__file__).parents[1]
-CONF = next(
-    folder for folder in (PACKAGE / "conf", PACKAGE.parent / "conf") if folder.is_dir()
-)  # installed, or a checkout
+INSTALLED = PACKAGE / "conf"
+CONF = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent / "conf"  # of a checkout
 GLOBAL = "# @package _global_"  # in the first line of a file whose keys start at the root of the config
 NO_SETTINGS = ("defaults", "hydra", "_target_", "_partial_")  # keys of Hydra
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A key of a config file.
+    """A key of a config file."""
 
-    Attributes:
-        name: dotted, from the root of the file.
-        default: its value in the file.
-        comment: its meaning.
-    """
-
-    name: str
-    default: Any
-    comment: str
+    name: str  # dotted, from the root of the file
+    default: Any  # its value in the file
+    comment: str  # its meaning
 
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A config file and its comments.
+    """A config file and its comments."""
 
-    Attributes:
-        about: the file's first comment, a line of the file in each line.
-        is_global: whether its keys start at the root of the config.
-        defaults: its Hydra defaults list.
-        settings: its keys, in order.
-    """
-
-    about: str
-    is_global: bool
-    defaults: list[Any]
-    settings: list[Setting]
+    about: str  # its first comment, with the line breaks of the file
+    is_global: bool  # whether its keys start at the root of the config
+    defaults: list[Any]  # its Hydra defaults list
+    settings: list[Setting]  # its keys, in order
 
 
 def read_config_file(file: Path) -> ConfigFile:

@@ -6,11 +6,10 @@ siamese search --help
 
 import ast
 import sys
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
-from siamese.commands.arguments import HELP, program_arguments
+from siamese.commands.arguments import HELP, nearest, program_arguments
 from siamese.commands.errors import report_user_errors
 from siamese.commands.started import COMMANDS
 
@@ -19,7 +18,7 @@ def main() -> None:
     """Run one command, or list them all."""
     name, *words = sys.argv[1:] or ["--help"]
     with report_user_errors():
-        if name in ("-h", "--help"):
+        if name in HELP:
             print(overview())
         elif name == "--version":
             print(f"siamese {import_module('siamese').__version__}")
@@ -39,8 +38,8 @@ def overview() -> str:
 
 def _run(name: str, words: list[str]) -> None:
     if name not in COMMANDS:
-        near = get_close_matches(name, COMMANDS, 1)
-        meant = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
+        near = nearest(name, COMMANDS)
+        meant = f"did you mean {near}?" if near else f"the commands are {', '.join(COMMANDS)}"
         raise ValueError(f"there is no command {name}; {meant}")
     sys.argv = [f"siamese {name}", *words]
     if set(HELP) & set(words):

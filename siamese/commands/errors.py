@@ -4,26 +4,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
 
 from siamese.commands.started import as_started, missing_package
-
-if TYPE_CHECKING:  # a program that has no config to compose starts faster without these
-    from omegaconf import DictConfig
-
-
-def plain(cfg: "DictConfig") -> dict[str, Any]:
-    """A composed config as dicts and lists, resolved.
-
-    Raises:
-        ValueError: a value is still missing.
-    """
-    from omegaconf import MissingMandatoryValue, OmegaConf
-
-    try:
-        return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
-    except MissingMandatoryValue as problem:
-        raise ValueError(f"{problem.full_key} must be given: {problem.full_key}=…") from None
 
 
 @contextmanager
@@ -54,6 +36,5 @@ def _can_be_mended(mistake: Exception) -> bool:
         return "unexpected keyword argument" in str(mistake)
     if isinstance(mistake, ModuleNotFoundError):
         return missing_package(mistake) is not None
-    return isinstance(mistake, ValueError | OSError) or bool(  # Hydra may not be installed
-        {"HydraException", "OmegaConfBaseException"} & {kind.__name__ for kind in type(mistake).__mro__}
-    )
+    names = {kind.__name__ for kind in type(mistake).__mro__}  # Hydra may not be installed
+    return not names.isdisjoint({"ValueError", "OSError", "HydraException", "OmegaConfBaseException"})

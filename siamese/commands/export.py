@@ -20,7 +20,7 @@ import yaml
 
 from siamese.commands.arguments import program_settings
 from siamese.commands.config_files import CONF
-from siamese.commands.detector import share
+from siamese.commands.detector import criterion, load
 from siamese.data import sources
 from siamese.data.files import read_pair_file
 from siamese.data.folders import atomic_folder
@@ -32,8 +32,6 @@ from siamese.export.readme import readme, table
 from siamese.export.sample import draw
 from siamese.export.writing import PRECISION, write_onnx, write_saved_models, write_tokenizer
 from siamese.inference.network import NumpyNetwork
-from siamese.inference.runtime import import_plugins
-from siamese.registry.locate import from_settings
 
 FORMATS = (*PRECISION, "saved_model")
 SHIPPED = "corpus"
@@ -41,21 +39,15 @@ COMPARED = {"numpy": "the NumPy network", "keras": "the detector"}  # what answe
 
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
-    """Export, and return the content of export.json.
-
-    Args:
-        settings: as `program_settings` gives them.
-    """
+    """Export, and return the content of export.json."""
     formats = _formats(settings["formats"])
     if settings["output"] is None:
         raise ValueError("give a folder to write: output=FOLDER")
-    prior = share(settings["prior"])
+    wanted = criterion(settings)
     with atomic_folder(Path(settings["output"]), folder.is_export) as new:
-        found = from_settings(settings)
-        import_plugins(settings["plugins"])
-        trained = Detector.load(found.folder)
+        found, trained = load(settings)
         _check_formats(formats, trained)
-        detector = trained.at(settings["threshold"], prior)
+        detector = trained.at(*wanted)
         sample = draw(trained, *labelled_pairs(settings, found.run_id), settings["sample_size"])
 
         text = write_tokenizer(detector.vectorizer, sample, new)
@@ -67,16 +59,15 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
             saved, expected["Keras"] = write_saved_models(found.folder, sample, new)
             exported += saved
 
+        similarity = detector.network.description["similarity"]
         head = {
             "source": f"run {found.run_id}" if found.run_id else f"the folder {settings['run']}",
             "text": text,
             "verdict": asdict(detector.calibration),
             "dimension": detector.network.dimension,
             "token_ids": detector.network.vocabulary,
-            "similarity": detector.network.description["similarity"],
-            "formula": detector.network.comparison.formula.format(
-                **detector.network.description["similarity"]["config"]
-            ),
+            "similarity": similarity,
+            "formula": detector.network.comparison.formula.format(**similarity["config"]),
             "opset": onnx_graph.OPSET,
             "measured_on": sample.described(),
             "compared_with": list(expected),

@@ -10,7 +10,7 @@ Parquet its rows, from 1). Output files appear whole or not at all.
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,11 +30,7 @@ PAIRS_AT_ONCE = 10_000  # that are Python objects at the same time
 
 
 def run(settings: dict[str, Any]) -> dict[str, int]:
-    """Mine a file and write pairs and clusters; returns the numbers of questions, distinct texts, pairs, clusters.
-
-    Args:
-        settings: as `program_settings` gives them.
-    """
+    """Mine a file and write pairs and clusters; returns the numbers of questions, distinct texts, pairs, clusters."""
     if settings["collection"] is None:
         raise ValueError("give a file of questions: collection=FILE")
     require_suffix("output", settings["output"], list(TABLES))
@@ -86,15 +82,11 @@ def _rows(pairs: ScoredPairs, file: QuestionRows, detector: Detector) -> Iterato
     for start in range(0, len(pairs.left), PAIRS_AT_ONCE):
         part = slice(start, start + PAIRS_AT_ONCE)
         left, right, similarity = pairs.left[part], pairs.right[part], pairs.similarity[part]
-        columns: Sequence[Iterable] = (
-            file.rows[left].tolist(),
-            file.rows[right].tolist(),
-            file.texts[0].take(left),
-            file.texts[0].take(right),
-            shortest(similarity),
-            [round(value, 6) for value in detector.probability(similarity).tolist()],
-        )
-        yield [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+        rows = file.rows[left].tolist(), file.rows[right].tolist()
+        texts = file.texts[0].take(left), file.texts[0].take(right)
+        probability = [round(value, 6) for value in detector.probability(similarity).tolist()]
+        columns = zip(*rows, *texts, shortest(similarity), probability, strict=True)
+        yield [dict(zip(COLUMNS, row, strict=True)) for row in columns]
 
 
 def _write_clusters(out: TextIO, path: str, clusters: Sequence[Cluster], file: QuestionRows) -> None:
@@ -103,24 +95,13 @@ def _write_clusters(out: TextIO, path: str, clusters: Sequence[Cluster], file: Q
     out.write("" if in_lines else "[\n")
     for number, cluster in enumerate(clusters, start=1):
         members = dict(zip(cluster.members.tolist(), file.texts[0].take(cluster.members), strict=True))
-        found = {
-            "size": len(members),
-            "representative": {
-                "row": int(file.rows[cluster.representative]),
-                "question": members[cluster.representative],
-            },
-            "members": [{"row": int(file.rows[row]), "question": text} for row, text in members.items()],
-        }
+        rows = {row: {"row": int(file.rows[row]), "question": text} for row, text in members.items()}
+        found = {"size": len(rows), "representative": rows[cluster.representative], "members": list(rows.values())}
         out.write(json.dumps(found, ensure_ascii=False) + ("\n" if in_lines or number == len(clusters) else ",\n"))
     out.write("" if in_lines else "]\n")
 
 
 def main() -> None:
     """Mine, and print the numbers on stderr."""
-    settings = program_settings("mine", __doc__)
-    found = run(settings)
-    print(
-        f"{found['questions']:,} questions, {found['texts']:,} different: {found['pairs']:,} pairs of duplicates in "
-        f"{found['clusters']:,} clusters",
-        file=sys.stderr,
-    )
+    form = "{questions:,} questions, {texts:,} different: {pairs:,} pairs of duplicates in {clusters:,} clusters"
+    print(form.format(**run(program_settings("mine", __doc__))), file=sys.stderr)

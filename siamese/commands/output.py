@@ -30,10 +30,9 @@ class TableWriter:
 
     def __init__(self, file: TextIO, form: str, columns: Sequence[str] | None = None):
         self._file, self._as_json = file, form == "jsonl"
-        self._columns: list[str] = []
-        self._csv = csv.writer(file, lineterminator="\n")
-        if columns is not None and not self._as_json:
-            self._start(columns)
+        self._csv = csv.DictWriter(file, columns or (), extrasaction="ignore", lineterminator="\n")
+        if columns and not self._as_json:
+            self._csv.writeheader()
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write rows and flush."""
@@ -41,25 +40,18 @@ class TableWriter:
             self._file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
         else:
             for row in rows:
-                if not self._columns:
-                    self._start(list(row))
-                self._csv.writerow([row.get(name) for name in self._columns])
+                if not self._csv.fieldnames:
+                    self._csv.fieldnames = list(row)
+                    self._csv.writeheader()
+                self._csv.writerow(row)
         self._file.flush()
-
-    def _start(self, columns: Sequence[str]) -> None:
-        self._columns = list(columns)
-        self._csv.writerow(self._columns)
 
 
 @contextmanager
 def destination(output: str | None) -> Iterator[TextIO]:
     """Standard output, or an atomic file."""
-    if output is None:
-        with open(sys.stdout.fileno(), "w", closefd=False, **WHOLE_FILE) as file:
-            yield file
-    else:
-        with atomic_file(output) as file:
-            yield file
+    with atomic_file(output) if output else open(sys.stdout.fileno(), "w", closefd=False, **WHOLE_FILE) as file:
+        yield file
 
 
 def require_suffix(name: str, path: str | None, suffixes: Sequence[str]) -> None:
@@ -97,6 +89,5 @@ def listen(host: str, port: int, backlog: int | None = None) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=backlog)
     except (OSError, OverflowError) as problem:
-        raise ValueError(
-            f"cannot listen on {host}, port {port}: {problem}; give another port, such as port=5004"
-        ) from None
+        said = f"cannot listen on {host}, port {port}: {problem}; give another port, such as port=5004"
+        raise ValueError(said) from None

@@ -39,10 +39,6 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
 
     A row has the columns of the input, then similarity and probability in [0, 1], duplicate (bool) and error: the
     reason why it cannot be scored (the three are then None), otherwise "".
-
-    Args:
-        settings: as `program_arguments` gives them.
-        questions: two, or none where `settings` names pairs.
     """
     if (settings["pairs"] is None) == (not questions) or len(questions) not in (0, 2):
         raise ValueError(
@@ -58,12 +54,8 @@ def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, ri
     """Records (values, and the reason why they cannot be scored or "") with similarity, probability and verdict."""
     pairs = [(values[left].strip(), values[right].strip()) for values, error in records if not error]
     similarity = detector.similarity(pairs)
-    scores = zip(
-        shortest(similarity),
-        shortest(detector.probability(similarity)),
-        detector.calibration.duplicate(similarity).tolist(),
-        strict=True,
-    )
+    duplicate = detector.calibration.duplicate(similarity).tolist()
+    scores = zip(shortest(similarity), shortest(detector.probability(similarity)), duplicate, strict=True)
     rows = []
     for values, error in records:
         scored = (None, None, None) if error else next(scores)
@@ -73,11 +65,9 @@ def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, ri
 
 def form(settings: dict[str, Any]) -> str:
     """The format of the output."""
-    output, wanted = settings["output"], settings["format"]
+    output, wanted, known = settings["output"], settings["format"], ", ".join(FORMATS.values())
     if wanted is not None and (output is not None or wanted not in FORMATS.values()):
-        raise ValueError(
-            f"format, for what is printed, must be {', '.join(FORMATS.values())}; got {wanted}, output={output}"
-        )
+        raise ValueError(f"format, for what is printed, must be {known}; got {wanted}, output={output}")
     if output is not None and Path(output).suffix not in FORMATS:
         raise ValueError(f"output must end in {', '.join(FORMATS)}, got {output}")
     if output is not None:

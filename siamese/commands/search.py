@@ -30,11 +30,7 @@ ANSWER = ("asked", "similarity", "probability", "duplicate")
 
 
 def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
-    """The detector, and the collection, built or loaded, changed and saved as the settings say.
-
-    Args:
-        settings: as `program_arguments` gives them.
-    """
+    """The detector, and the collection, built or loaded, changed and saved as the settings say."""
     _check(settings)
     detector = chosen(settings)
     kept = Path(settings["index"]).expanduser()
@@ -44,7 +40,7 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
     if settings["append"] is not None:
         collection.append(_read(settings["append"], settings["column"]))
     folder = Path(settings["save"]).expanduser() if settings["save"] is not None else kept
-    if settings["save"] is not None or settings["append"] is not None or settings["delete"]:
+    if _changes(settings):
         collection.save(folder)
         note(f"{folder} holds {len(collection):,} questions")
     return detector, collection
@@ -58,14 +54,7 @@ def read_collection(detector: Detector, index: Path, column: str | None, approxi
 
 
 def write(found: Iterable[list[Row]], columns: Sequence[str], file: TextIO, form: str) -> None:
-    """Write the answers to one question after another: as text, as CSV under a header, or as one JSON object a line.
-
-    Args:
-        found: from `answers`.
-        columns: of a row.
-        file: where to.
-        form: text, csv or jsonl.
-    """
+    """Write the rows of `answers` to one question after another as text, as CSV under a header, or as JSON lines."""
     table = None if form == "text" else TableWriter(file, form, columns)
     between = ""
     for rows in found:
@@ -83,11 +72,16 @@ def _sentence(row: Row) -> str:
     return f"{verdict:<{SENTENCE_WIDTH}}  {row['question']}  ({', '.join(beside)})"
 
 
+def _changes(settings: dict[str, Any]) -> bool:
+    """Whether the settings build or change an index that is kept."""
+    return settings["save"] is not None or settings["append"] is not None or bool(settings["delete"])
+
+
 def _check(settings: dict[str, Any]) -> None:
     if settings["index"] is None:
         raise ValueError("give a file of questions or a saved index: index=FILE or index=FOLDER")
     is_folder = Path(settings["index"]).expanduser().is_dir()
-    if not is_folder and settings["save"] is None and (settings["append"] is not None or settings["delete"]):
+    if not is_folder and settings["save"] is None and _changes(settings):
         raise ValueError("append= and delete= change an index that is kept; give save=FOLDER, or index=FOLDER")
     if is_folder and settings["approximate"]:
         raise ValueError("approximate=true is chosen when an index is built; give index=FILE and save=FOLDER")
@@ -121,23 +115,17 @@ def _dialogue(history: str | None) -> Iterator[str]:
                 readline.write_history_file(new)
 
 
-def _lines(file: TextIO) -> Iterator[str]:
-    return filter(None, map(str.strip, file))
-
-
 def main() -> None:
     """Answer the questions of the command line or, if nothing else was to be done, of a dialogue or standard input."""
     settings, questions = program_arguments("search", __doc__)
     detector, collection = run(settings)
     asked: Iterable[str] = questions
     if not questions:
-        if settings["save"] is not None or settings["append"] is not None or settings["delete"]:
+        if _changes(settings):
             return
-        asked = _dialogue(settings["history"]) if sys.stdin.isatty() else _lines(sys.stdin)
-    found = (
-        answers(detector, collection, question, settings["top"], settings["where"], settings["candidates"])
-        for question in asked
-    )
+        asked = _dialogue(settings["history"]) if sys.stdin.isatty() else filter(None, map(str.strip, sys.stdin))
+    how = settings["top"], settings["where"], settings["candidates"]
+    found = (answers(detector, collection, question, *how) for question in asked)
     columns = [*ANSWER, *collection.table.column_names]
     output = settings["output"]
     with destination(output) as file:

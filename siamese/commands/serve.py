@@ -24,19 +24,17 @@ BACKLOG = 1024  # clients that may wait to be let in
 
 
 def run(settings: dict[str, Any]) -> None:
-    """Load the detector, say how to ask it, and serve it until a signal ends that; requests under way are answered.
-
-    Args:
-        settings: as `program_settings` gives them.
-    """
+    """Load the detector, print how to ask it, and serve it until a signal; requests under way are answered."""
     from siamese.serving.scoring_server import curl, scoring_app  # starts MLflow, for which no help has to wait
 
-    with _listening(settings["host"], settings["port"]) as listening:
+    with listen(settings["host"], settings["port"], BACKLOG) as listening:
+        # an answer goes out in two writes; without this the second waits 40 ms until the client has acknowledged the first
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         app = scoring_app(_detector(settings), settings["max_request_bytes"])
         address = f"http://{settings['host']}:{listening.getsockname()[1]}"
         print(f"{settings['run'] or 'the newest detector'} on {address} (Ctrl-C ends it); ask it:\n{curl(address)}")
         sys.stdout.flush()
-        logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would tell of every request with another column
+        logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would log every request with another column
         config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", ws="none")
         asyncio.run(_serve(uvicorn.Server(config), listening))
 
@@ -65,14 +63,6 @@ def _detector(settings: dict[str, Any]) -> Detector:
         ) from None
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    listening = listen(host, port, BACKLOG)
-    # an answer goes out in two writes; without this the second waits 40 ms for the client's sign that it has the first
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-    return listening
-
-
 def main() -> None:
     """Serve until it is ended."""
-    settings = program_settings("serve", __doc__)
-    run(settings)
+    run(program_settings("serve", __doc__))

@@ -24,12 +24,7 @@ HEAT_MAPS = (".png", ".html")
 
 
 def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
-    """Explain the verdict on two questions and, if `output` is set, draw it.
-
-    Args:
-        settings: as `program_arguments` gives them.
-        questions: two.
-    """
+    """Explain the verdict on two questions and, if `output` is set, draw it."""
     if len(questions) != 2:
         raise ValueError(f"give two questions in quotes, got {len(questions)}")
     require_suffix("output", settings["output"], HEAT_MAPS)
@@ -46,12 +41,10 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
 def lines(explanation: Explanation) -> Iterator[str]:
     """The explanation as text: the verdict, then a line for each word."""
     yield explanation.verdict
-    added = (None, None)
-    if explanation.contributions is not None:
-        added = explanation.contributions.sum(axis=1), explanation.contributions.sum(axis=0)
-    for side, of_cosine in zip((explanation.left, explanation.right), added, strict=True):
+    parts = explanation.contributions
+    for axis, side in ((1, explanation.left), (0, explanation.right)):
         yield ""
-        yield from _table(side, of_cosine, explanation.cosine)
+        yield from _table(side, None if parts is None else parts.sum(axis=axis), explanation.cosine)
 
 
 def _table(side: WordEffects, of_cosine: np.ndarray | None, cosine: float | None) -> Iterator[str]:

@@ -5,8 +5,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tqdm import tqdm
+
+Figure = TypeVar("Figure")  # a number, or several by name
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,14 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
     return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 
-def in_turn(contestants: Mapping[str, Callable[[], float]], repeats: int, title: str) -> dict[str, list[float]]:
+def in_turn(contestants: Mapping[str, Callable[[], Figure]], repeats: int, title: str) -> dict[str, list[Figure]]:
     """Let every contestant, already warm, measure itself once a repeat, one after the other: its figures by name.
 
     The title is shown with the progress, on stderr, if that is a terminal. Repeats below 1 raise ValueError.
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}")
-    figures: dict[str, list[float]] = {name: [] for name in contestants}
+    figures: dict[str, list[Figure]] = {name: [] for name in contestants}
     turns = [(name, measure) for _ in range(repeats) for name, measure in contestants.items()]
     for name, measure in tqdm(turns, desc=title, unit="turn", leave=False, disable=not sys.stderr.isatty()):
         figures[name].append(measure())

@@ -13,7 +13,6 @@ from hydra import compose, initialize_config_dir
 
 from experiments import grid
 from experiments.cli import tree_of
-from experiments.study import studies
 from siamese.commands.config_files import CONF
 from tests.programs import TINY
 
@@ -144,7 +143,7 @@ def test_without_a_name_the_studies_are_listed(tmp_path, run_program):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", studies(TREE))
+@pytest.mark.parametrize("name", TREE.options("study"))
 def test_every_cell_of_every_study_composes(name):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         master, axes = grid._grid(name, [])
