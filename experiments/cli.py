@@ -78,24 +78,15 @@ def tree_of(primary: str, words: Sequence[str], folder: Path | None) -> ConfigTr
 
 def hydra_help(about: str, tree: ConfigTree, settings: Sequence[Setting] = ()) -> str:
     """The help of a program: what it does, its choices, its settings and those of the choices."""
-    choices = []
+    lines = [about.strip(), "", OPTIONS]
+    if tree.choices:
+        lines += ["", "Choices, given as group=option (their settings show with --help):"]
     for group, option in tree.choices.items():
         others = ", ".join(each for each in tree.options(group) if each != option)
-        said = tree.headline(f"{group}/{option}")
-        choices.append(entry(f"{group}={option or 'null'}", f"{said} [or {others}]" if others else said))
-    return "\n".join(
-        [
-            about.strip(),
-            "",
-            OPTIONS,
-            *(["", "Choices, given as group=option (their settings show with --help):", *choices] if choices else []),
-            "",
-            "Settings, given as key=value (null stands for no value, ??? for one that must be given):",
-            *map(setting_text, [*settings, *tree.settings.values()]),
-            "",
-            FOOT,
-        ]
-    )
+        text = tree.headline(f"{group}/{option}") + (f" [or {others}]" if others else "")
+        lines.append(entry(f"{group}={option or 'null'}", text))
+    lines += ["", "Settings, given as key=value (null stands for no value, ??? for one that must be given):"]
+    return "\n".join([*lines, *map(setting_text, [*settings, *tree.settings.values()]), "", FOOT])
 
 
 @contextmanager
@@ -130,10 +121,11 @@ def hints(tree: ConfigTree) -> Iterator[None]:
     except Exception as problem:
         text = f"{problem} {problem.__cause__ or ''}"
         if "unexpected keyword argument" in text:
-            said = f"{problem.__cause__ or problem}"
             name = text.partition("unexpected keyword argument ")[2].split("'")[1]
             near = nearest(name, {each.rpartition(".")[2] for each in tree.settings})
-            raise ValueError(said + (f"; did you mean {near}?" if near else "")) from problem
+            raise ValueError(
+                f"{problem.__cause__ or problem}" + (f"; did you mean {near}?" if near else "")
+            ) from problem
         if type(problem).__module__ != "hydra.errors" or "Error in call to target" in text:
             raise
         raise ValueError(_explanation(text, tree)) from problem
@@ -176,16 +168,12 @@ def _explanation(text: str, tree: ConfigTree) -> str:
     if unknown := re.search(r"Could not override '([^']+)'", text):
         key = unknown[1]
         group = key.rpartition(".")[0]
-        others = [each for each in tree.options(group) if _has(tree, f"{group}/{each}", key)]
+        names = {each: tree.setting_names(f"{group}/{each}") for each in tree.options(group)}
+        others = [each for each, own in names.items() if key.rpartition(".")[2] in own]
         if others and group in tree.choices:
             return f"there is no setting {key} with {group}={tree.choices[group]}; {group}={others[0]} has it"
         return no_setting(key, tree.names())
     return " ".join(text.split())
-
-
-def _has(tree: ConfigTree, name: str, key: str) -> bool:
-    file = tree.file(name)
-    return file is not None and key.rpartition(".")[2] in [setting.name for setting in file.settings]
 
 
 def _run(

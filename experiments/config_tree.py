@@ -15,17 +15,11 @@ LAUNCHER = "hydra/launcher"
 
 @dataclass
 class ConfigTree:
-    """A primary config with the options that are chosen.
+    """A primary config with the options that are chosen."""
 
-    Attributes:
-        folders: of config files, in the order of the search.
-        choices: group -> option that is chosen, or None.
-        settings: name -> setting.
-    """
-
-    folders: Sequence[Path]
-    choices: dict[str, str | None] = field(default_factory=dict)
-    settings: dict[str, Setting] = field(default_factory=dict)
+    folders: Sequence[Path]  # of config files, in the order of the search
+    choices: dict[str, str | None] = field(default_factory=dict)  # group -> option that is chosen, or None
+    settings: dict[str, Setting] = field(default_factory=dict)  # by name
 
     def options(self, group: str) -> list[str]:
         """The options of a group, sorted."""
@@ -41,19 +35,18 @@ class ConfigTree:
         file = self.file(name)
         return file.about.partition("\n")[0] if file else ""
 
+    def setting_names(self, name: str) -> list[str]:
+        """The settings of conf/`name`.yaml itself."""
+        file = self.file(name)
+        return [setting.name for setting in file.settings] if file else []
+
     def names(self) -> list[str]:
         """All names before the = of a word: groups and settings."""
         return [*self.choices, *self.settings]
 
 
 def read_tree(primary: str, words: Mapping[str, str], folders: Sequence[Path]) -> ConfigTree:
-    """The choices and settings of a primary config.
-
-    Args:
-        primary: name of that config.
-        words: key -> value, as on the command line; those of groups choose.
-        folders: conf/, and others that a user has.
-    """
+    """The choices and settings of a primary config with the words of a command line, key -> value."""
     tree = ConfigTree(folders)
     _choose(tree, primary)
     tree.choices |= {group: words[group] for group in tree.choices if group in words}

@@ -28,12 +28,7 @@ USER = "command-line"  # what Hydra calls the user's own config folder
 
 
 def as_overrides(words: Sequence[str], tree: ConfigTree, several: bool) -> list[str]:
-    """Words of a command line as Hydra's grammar reads them; see the head of this module.
-
-    Args:
-        words: of the command line.
-        tree: with the defaults of the settings.
-        several: whether a word may have several values.
+    """Words of a command line as Hydra's grammar reads them; `several` allows a word several values.
 
     Raises:
         ValueError: a word is no setting, or has several values where it must not.

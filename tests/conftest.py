@@ -109,7 +109,7 @@ def start_program(start_python) -> Callable[..., subprocess.Popen]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Iterator[Path]:
-    """A folder with a fresh store, whose artifacts lie beside it, and which is in use."""
+    """A folder with a fresh store, with its artifacts next to it; it is the current one."""
     import mlflow
 
     from siamese import tracking

@@ -32,7 +32,7 @@ import runpy, sys
 try:
     runpy.run_module({program!r}, run_name="__main__", alter_sys=True)
 finally:
-    print("brought in:", *{watched!r} & set(sys.modules))
+    print("imported:", *{watched!r} & set(sys.modules))
 """
 
 needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
@@ -65,7 +65,7 @@ def start_python(
 def command(name: str, watched: Iterable[str] = ()) -> tuple[str, str]:
     """Arguments of Python that run `experiments.NAME`.
 
-    If there are packages to watch, the program prints "brought in:" and those that it imported when it ends.
+    If there are packages to watch, the program prints "imported:" and those that it imported when it ends.
     """
     program = f"experiments.{name}"
     return ("-c", WATCHED.format(program=program, watched=set(watched))) if watched else ("-m", program)
@@ -91,16 +91,16 @@ class Served:
 
     Attributes:
         address: such as "http://127.0.0.1:5000/".
-        told: what it printed before it answered.
+        printed: what it printed before it answered.
     """
 
     address: str
-    told: str
+    printed: str
 
     @property
     def links(self) -> dict[str, str]:
         """The name of a view -> its link."""
-        return dict(line.strip().rsplit(maxsplit=1) for line in self.told.splitlines() if "#/" in line)
+        return dict(line.strip().rsplit(maxsplit=1) for line in self.printed.splitlines() if "#/" in line)
 
 
 @contextmanager
@@ -118,9 +118,9 @@ def serving(target: str, arguments: str = "", **variables: str) -> Iterator[Serv
             address = f"http://127.0.0.1:{port}/"
             answered = _wait_for(f"{address}health", server)
             output.seek(0)
-            told = output.read()
-            assert answered, told
-            yield Served(address, told)
+            printed = output.read()
+            assert answered, printed
+            yield Served(address, printed)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)

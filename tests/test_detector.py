@@ -92,7 +92,7 @@ def test_what_is_written(folder):
     }
 
 
-def test_the_threshold_is_written_with_what_it_gives_on_dev(detector, tmp_path):
+def test_the_threshold_is_written_with_its_metrics_on_dev(detector, tmp_path):
     """T F T F from the top, 0.9, 0.8, 0.4, 0.2: from 0.3 on precision is 2/3 and all is found."""
     Detector(detector.network, detector.vectorizer, CALIBRATION, DEV).at("best_f1").save(tmp_path)
     state = json.loads((tmp_path / "detector.json").read_text())
@@ -126,7 +126,7 @@ def test_another_criterion_and_prior(detector):
         Detector(detector.network, detector.vectorizer, CALIBRATION, NO_DUPLICATE).at("precision@0.5")
 
 
-def test_a_threshold_is_told_with_what_it_gives(detector):
+def test_the_note_of_a_threshold_has_its_metrics(detector):
     """From 0.3 on one of the two others of dev is called a duplicate."""
     asked = Detector(detector.network, detector.vectorizer, CALIBRATION, DEV)
     assert asked.at("best_f1").threshold_note() == (

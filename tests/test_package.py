@@ -146,9 +146,9 @@ def test_the_wheel_answers_where_nothing_else_is_installed(installed, run_progra
     shutil.copytree(FIXTURE, tmp_path / "detector")
     (tmp_path / "mlflow.db.newest.json").write_text('{"run": "a", "detector": "detector"}', encoding="utf-8")
     assert run(command, "predict", *PAIR, folder=tmp_path).stdout == expected.stdout
-    told = run(command, "predict", "run=models:/questions@champion", *PAIR, folder=tmp_path)
-    assert told.stderr.startswith("error: models:/questions@champion is no folder")
-    assert told.stderr.endswith("pip install 'siamese[serve]'\n")
+    done = run(command, "predict", "run=models:/questions@champion", *PAIR, folder=tmp_path)
+    assert done.stderr.startswith("error: models:/questions@champion is no folder")
+    assert done.stderr.endswith("pip install 'siamese[serve]'\n")
 
     program = (
         "import json, pathlib, siamese, sysconfig\n"

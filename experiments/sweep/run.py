@@ -75,12 +75,11 @@ def _train(
     name: str,
     parent: str,
     tags: dict[str, str],
-    trial: bool = False,
     after_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[str, dict[str, float]]:
-    """One run of `experiments.train` (see `trials.Train`), whose screen is left out: one line for each is enough."""
+    """One run of `experiments.train` without its output; see `trials.Train`."""
     cfg = plan.config(overrides)
-    job = training_run.Job(as_words([*plan.overrides, *overrides]), name, parent, tags, trial)
+    job = training_run.Job(as_words([*plan.overrides, *overrides]), name, parent, tags, trial=after_epoch is not None)
 
     def before_the_last(epoch: Epoch) -> None:  # a training that is over need not be stopped
         if after_epoch and epoch.number < cfg.training.epochs:

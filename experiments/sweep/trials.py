@@ -19,6 +19,7 @@ from siamese.tracking import child_runs
 if TYPE_CHECKING:  # it imports TensorFlow
     from siamese.training.loop import Epoch
 
+    AfterEpoch = Callable[[Epoch], None]
 POLL_SECONDS = 1.0  # between two looks at the trials of other processes
 
 
@@ -31,16 +32,14 @@ class Train(Protocol):
         name: str,
         parent: str,
         tags: dict[str, str],
-        trial: bool = False,
-        after_epoch: "Callable[[Epoch], None] | None" = None,
+        after_epoch: "AfterEpoch | None" = None,
     ) -> tuple[str, dict[str, float]]:
-        """The run's id and what it measured, "split/metric" -> value.
+        """The run's id and its metrics, "split/metric" -> value.
 
         Args:
             overrides: those beside the plan's.
             name, parent, tags: of the run.
-            trial: whether to read dev alone and keep no model.
-            after_epoch: called after each epoch; it may raise to end the training.
+            after_epoch: for a trial, which evaluates on dev only and keeps no model; it may raise to end the training.
         """
 
 
@@ -63,14 +62,7 @@ def sweep_run(study: optuna.Study, plan: Plan) -> str:
 
 
 def work(study: optuna.Study, plan: Plan, parent: str, lock: FileLock, train: Train) -> None:
-    """Run trials until none is left, here or in another process.
-
-    Args:
-        study, plan: of the sweep.
-        parent: id of the sweep's run in MLflow.
-        lock: held while a trial is taken.
-        train: trains one network.
-    """
+    """Run trials until none is left, here or in another process; the lock is held while a trial is claimed."""
     waiting = False
     while True:
         with lock:
@@ -100,7 +92,7 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, parent: str, trai
             raise optuna.TrialPruned
 
     try:
-        _, measured = train(overrides, name, parent, tags, trial=True, after_epoch=after_epoch)
+        _, measured = train(overrides, name, parent, tags, after_epoch=after_epoch)
         study.tell(trial, _objective(measured, plan.settings.objective))
     except optuna.TrialPruned:
         child_runs.end_as_pruned(child_runs.children(parent, {"trial": ordinal})[-1].id, f"{name}, pruned")

@@ -37,7 +37,7 @@ def defaults(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("program", "key"), TEXT_KEYS.items())
-def test_a_text_arrives_as_it_stands(program, key):
+def test_a_text_arrives_unchanged(program, key):
     for text in [*nasty_texts(40), "Kérdések (1), l'été & co = ~.csv", '"a"', "true", "5"]:
         settings, others = command_line(program, [f"{key}={text}"])
         assert (settings[key], others) == (text, [])
@@ -64,7 +64,7 @@ def test_the_program_answers_help_before_anything_starts_slowly(program, run_pro
     assert done.returncode == 0, done.stderr
     assert f"python -m experiments.{program}" in done.stdout
     assert "Settings, given as key=value" in done.stdout
-    assert done.stdout.splitlines()[-1] == "brought in:"
+    assert done.stdout.splitlines()[-1] == "imported:"
 
 
 def test_comments_of_a_config_file(tmp_path):

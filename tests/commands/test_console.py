@@ -32,9 +32,9 @@ def start(monkeypatch, capsys):
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
 def test_all_commands_are_listed_with_a_line_each(start, words):
-    told, exited = start(*words)
+    printed, exited = start(*words)
     assert exited == 0
-    lines = dict(line.split(maxsplit=1) for line in told.splitlines() if line.startswith("  "))
+    lines = dict(line.split(maxsplit=1) for line in printed.splitlines() if line.startswith("  "))
     assert tuple(lines) == COMMANDS
     assert lines["mine"] == "Find all duplicates in a collection of questions, and the clusters that they form."
 
@@ -51,11 +51,11 @@ def test_an_unknown_command_names_the_nearest(start):
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.slow
 def test_help_shows_the_command_as_it_was_started(start, run_program, command):
-    told, exited = start(command, "--help")
+    printed, exited = start(command, "--help")
     assert (exited or 0) == 0
-    assert f"\nsiamese {command} " in told
-    assert f"experiments.{command}" not in told
-    assert "  run=" in told
+    assert f"\nsiamese {command} " in printed
+    assert f"experiments.{command}" not in printed
+    assert "  run=" in printed
     assert f"\npython -m experiments.{command} " in run_program(command, "--help").stdout
 
 
@@ -64,9 +64,9 @@ def test_a_message_shows_the_command_as_it_was_started(monkeypatch):
     given = message.format("python -m experiments.serve")
     for started, shown in (("siamese serve", message.format("siamese serve")), ("serve.py", given)):
         monkeypatch.setattr(sys, "argv", [started])
-        with pytest.raises(SystemExit) as told, errors.report_user_errors():
+        with pytest.raises(SystemExit) as caught, errors.report_user_errors():
             raise ValueError(given)
-        assert told.value.code == f"error: {shown}"
+        assert caught.value.code == f"error: {shown}"
 
 
 def test_python_runs_it_as_a_module_and_only_one_command_is_imported(run_python):

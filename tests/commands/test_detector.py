@@ -15,7 +15,7 @@ def test_without_wishes_it_is_the_detector_as_trained(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_threshold_and_prior_are_heeded_and_told(capsys):
+def test_threshold_and_prior_are_used_and_noted(capsys):
     wanted = Detector.load(FIXTURE).at("recall@0.5", 0.01)
     assert (
         chosen(SETTINGS | {"threshold": "recall@0.5", "prior": "0.01"}, show_threshold=True).calibration
@@ -33,7 +33,7 @@ def test_threshold_and_prior_are_heeded_and_told(capsys):
         ({"run": "nowhere", "tracking.uri": "sqlite:///{folder}/mlflow.db"}, "run=nowhere is no run of sqlite:"),
     ],
 )
-def test_mistakes_are_told(changed, message, tmp_path):
+def test_mistakes_are_reported(changed, message, tmp_path):
     settings = {name: value and value.format(folder=tmp_path) for name, value in (SETTINGS | changed).items()}
     with pytest.raises(ValueError, match=message):
         chosen(settings)

@@ -123,8 +123,8 @@ def test_the_example_runs_alone_and_gives_the_answers_of_the_detector(here, dete
     for pair in [("How do I pay my BILL?", "cooking zyzzyvas"), ("i lost my card", "my card is lost"), ("", "rice")]:
         similarity = own.similarity([pair])
         verdict = "duplicate" if own.is_duplicate([pair])[0] else "not duplicate"
-        said = run_python("-I", "out/example.py", *pair).stdout  # -I: the project is not on the path
-        match = re.fullmatch(r"(.*): similarity (.*), probability (.*)\n", said)
+        printed = run_python("-I", "out/example.py", *pair).stdout  # -I: the project is not on the path
+        match = re.fullmatch(r"(.*): similarity (.*), probability (.*)\n", printed)
         assert match is not None
         assert match[1] == verdict
         assert float(match[2]) == pytest.approx(similarity[0], abs=2e-6)
@@ -353,11 +353,11 @@ def test_what_is_no_detector_and_what_lacks_keras_is_refused(here):
 
 
 @pytest.mark.slow
-def test_the_readme_says_what_the_folder_holds(here, detector):
+def test_the_readme_describes_the_folder(here, detector):
     head = export.run(settings())
     text = (here / "out" / "README.md").read_text(encoding="utf-8")
     own = detector[0]
-    for said in (
+    for printed in (
         "1 / (1 + |u - v|₂ / 0.5)",
         f"`embedding` float32[batch, {own.network.dimension}]",
         f"Ids lie in [0, {own.network.vocabulary})",
@@ -366,7 +366,7 @@ def test_the_readme_says_what_the_folder_holds(here, detector):
         f"On 24 pairs, 12 of them duplicates: pairs.csv. {OWN_DEV}",
         "TensorFlow SavedModels",
     ):
-        assert said in text, said
+        assert printed in text, printed
     assert all(f"| {name} " in text for name in head["models"])
     export.run(settings("formats=onnx"))
     assert "SavedModel" not in (here / "out" / "README.md").read_text(encoding="utf-8")
@@ -376,10 +376,10 @@ def test_the_readme_says_what_the_folder_holds(here, detector):
 def test_the_program_starts_neither_tensorflow_nor_mlflow_for_onnx(here, run_program):
     words = ["run=detector", "output=out", "pairs=pairs.csv"]
     heavy = ("tensorflow", "keras", "mlflow")
-    said = run_program("export", *words, "formats=onnx,int8", watched=heavy)
-    assert "| network_int8.onnx " in said.stdout
-    assert said.stdout.splitlines()[-1] == "brought in:"
-    assert said.stderr == ""
+    printed = run_program("export", *words, "formats=onnx,int8", watched=heavy)
+    assert "| network_int8.onnx " in printed.stdout
+    assert printed.stdout.splitlines()[-1] == "imported:"
+    assert printed.stderr == ""
     failed = run_program("export", *words, "formats=zip")
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: formats must list onnx")

@@ -90,7 +90,7 @@ def test_nothing_found(folder):
     assert Path("pairs.csv").read_text() == "row1,row2,question1,question2,similarity,probability\n"
 
 
-def test_a_threshold_that_lets_too_much_through_is_raised_and_said(folder, capsys):
+def test_a_threshold_with_too_many_pairs_is_raised_with_a_note(folder, capsys):
     assert run("max_pairs=2", "output=few.csv")["pairs"] == 3
     assert "more than 2 pairs reach the detector's threshold, 0.0000" in capsys.readouterr().err
     assert run("max_pairs=2", "threshold=0", "output=all.csv")["pairs"] == 7
@@ -98,7 +98,7 @@ def test_a_threshold_that_lets_too_much_through_is_raised_and_said(folder, capsy
     assert set(rows("few.csv")) < set(rows("all.csv"))
 
 
-def test_bad_rows_are_told(folder, capsys):
+def test_bad_rows_are_noted(folder, capsys):
     run("threshold=1", "output=pairs.csv")
     assert (
         "1 bad rows of faq.csv were left out; the first: faq.csv, row 4, column question: the text is empty"
@@ -139,5 +139,5 @@ def test_the_program(folder, run_program):
     heavy = ("tensorflow", "keras", "mlflow", "hydra", "faiss", "matplotlib")
     done = run_program("mine", "collection=faq.csv", "run=detector", "threshold=1", watched=heavy)
     assert done.stdout.splitlines()[1].startswith("2,5,i lost my card,I lost  my card,1.0,")
-    assert done.stdout.splitlines()[2:] == ["brought in:"]
+    assert done.stdout.splitlines()[2:] == ["imported:"]
     assert done.stderr.splitlines()[1:] == ["5 questions, 4 different: 1 pairs of duplicates in 1 clusters"]

@@ -72,7 +72,7 @@ def test_an_answer_needs_neither_tensorflow_nor_mlflow(detector, folder, ask, wa
     [similarity] = detector.similarity([PAIR])
     [probability] = detector.probability(similarity[None])
     verdict = "duplicate" if similarity >= 0.5 else "not duplicate"
-    expected = [f"{verdict}: similarity {similarity:.4f}, probability {probability:.1%}", "brought in:"]
+    expected = [f"{verdict}: similarity {similarity:.4f}, probability {probability:.1%}", "imported:"]
     assert ask(*PAIR, *arguments) == expected
     assert not (folder / "mlflow.db").exists()
 
@@ -80,7 +80,7 @@ def test_an_answer_needs_neither_tensorflow_nor_mlflow(detector, folder, ask, wa
 def test_a_file_of_pairs_is_printed_as_csv(detector, folder, ask):
     (folder / "pairs.csv").write_text(f"question1,question2\n{','.join(PAIR)}\n,x\nl'eau,où ?\n", encoding="utf-8")
     *table, brought_in = ask("run=detector", "pairs=pairs.csv")
-    assert brought_in == "brought in:"
+    assert brought_in == "imported:"
     rows = list(csv.DictReader(table))
     assert list(rows[0]) == ["question1", "question2", "similarity", "probability", "duplicate", "error"]
     assert [row["question1"] for row in rows] == [PAIR[0], "", "l'eau"]
@@ -185,15 +185,15 @@ def test_another_threshold_and_prior(detector, folder, monkeypatch, capsys):
 
 
 def test_a_file_is_written_whole(folder, monkeypatch, capsys):
-    """In the form that its name tells, also over the file that is being read."""
+    """In the format of its name, also over the file that is being read."""
     monkeypatch.chdir(folder)
     Path("pairs.jsonl").write_text('{"question1": "rice", "question2": "rice"}\nno\n')
     for name in ("pairs.jsonl", "pairs.csv", "pairs.txt"):
         monkeypatch.setattr(sys, "argv", ["predict", "run=detector", "pairs=pairs.jsonl", f"output={name}"])
         predict.main()
-        told = capsys.readouterr()
-        assert told.out == f"2 pairs, 1 duplicates, 1 could not be scored; wrote {name}\n"
-        assert told.err == ""
+        printed = capsys.readouterr()
+        assert printed.out == f"2 pairs, 1 duplicates, 1 could not be scored; wrote {name}\n"
+        assert printed.err == ""
     as_json, as_csv, as_text = (Path(f"pairs.{suffix}").read_text().splitlines() for suffix in ("jsonl", "csv", "txt"))
     assert [json.loads(line)["duplicate"] for line in as_json] == [True, None]
     assert [row["duplicate"] for row in csv.DictReader(as_csv)] == ["True", ""]
@@ -271,6 +271,6 @@ def test_a_misspelt_setting_is_named(word, hint):
         (["prior=1%"], ["one", "two"], "prior must be a share of duplicates such as 0.01, got '1%'"),
     ],
 )
-def test_what_cannot_be_asked_is_told_before_anything_is_loaded(words, questions, message):
+def test_bad_arguments_are_reported_before_anything_is_loaded(words, questions, message):
     with pytest.raises(ValueError, match=message):
         predict.run(settings(*words), questions)

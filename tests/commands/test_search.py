@@ -140,7 +140,7 @@ def test_the_program_answers_its_words_and_starts_little(folder, program):
         "number 2, topic food)",
         "number 0, topic cards)",
     ]
-    assert lines[3:] == ["brought in:"]
+    assert lines[3:] == ["imported:"]
     assert not (folder / "mlflow.db").exists()
 
 
@@ -151,13 +151,13 @@ def test_the_program_answers_lines_of_standard_input(program):
 
 def test_the_program_writes_a_file(folder, program):
     lines, _ = program("index=faq.csv", "top=3", "output=answers.csv", ASKED)
-    assert lines == ["brought in:"]
+    assert lines == ["imported:"]
     with Path("answers.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
 
 
 def test_an_index_is_kept_without_a_question(program):
-    assert program("index=faq.csv", "save=kept") == (["brought in:"], "note: kept holds 4 questions\n")
+    assert program("index=faq.csv", "save=kept") == (["imported:"], "note: kept holds 4 questions\n")
 
 
 def test_a_dialogue_remembers_only_if_it_may(folder, monkeypatch):

@@ -31,7 +31,7 @@ PAIRS = [
     ("my card is lost", "Où est l'eau ? 水 🙂"),
 ]
 JSON = {"Content-Type": "application/json"}
-# Runs the program as `python -m` does, and tells when it ends what it had brought in.
+# Runs the program as `python -m` does, and prints at its end what it had imported.
 
 
 def records(*pairs) -> bytes:
@@ -40,7 +40,7 @@ def records(*pairs) -> bytes:
     ).encode()
 
 
-BAD = {  # body, head, status, what is told of it
+BAD = {  # body, head, status, message
     "a column is missing": (b'{"dataframe_records": [{"question1": "a"}]}', JSON, 400, "missing inputs ['question2']"),
     "a misspelt column": (
         b'{"dataframe_records": [{"question1": "a", "question_2": "b"}]}',
@@ -149,7 +149,7 @@ def test_the_champion_answers_and_not_the_newest(connection, store):
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_two_lines_are_printed_and_the_second_asks_the_server(served, store):
-    name, command = served.told.splitlines()
+    name, command = served.printed.splitlines()
     assert name == f"models:/duplicate-questions@champion on {served.address[:-1]} (Ctrl-C ends it); ask it:"
     done = subprocess.run(f"{command} --silent --fail", shell=True, capture_output=True, check=True)
     asked = [("How do I reset my password?", "I forgot my password, what now?")]
@@ -157,12 +157,12 @@ def test_two_lines_are_printed_and_the_second_asks_the_server(served, store):
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_wrong_is_told(connection, name):
-    body, head, status, told = BAD[name]
+def test_a_bad_request_is_explained(connection, name):
+    body, head, status, message = BAD[name]
     found, answer = ask(connection, body, head)
     assert found == status
     assert set(answer) == {"error_code", "message"}
-    assert told in answer["message"]
+    assert message in answer["message"]
     assert len(answer["message"]) < 1_100
     assert ask(connection, records(PAIRS[0]))[0] == 200  # over the same connection
 
@@ -206,7 +206,7 @@ def test_a_hundred_bad_requests_between_good_ones_lose_none(served, store):
 
 @pytest.fixture
 def start(start_program):
-    """A function: words -> the program in a process of its own, on a free port, and the address that it tells."""
+    """A function: words -> the program in a process of its own, on a free port, and the address that it prints."""
 
     def run(*words: str, watched: tuple[str, ...] = ()) -> tuple[subprocess.Popen, tuple[str, int]]:
         process = start_program("serve", f"run={FIXTURE}", "port=0", *words, watched=watched)
@@ -227,7 +227,7 @@ def test_neither_tensorflow_nor_a_word_of_the_requests(start):
     assert ask(connection, b"")[0] == 400
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (out, err, process.returncode) == ("brought in:\n", "interrupted\n", 130)
+    assert (out, err, process.returncode) == ("imported:\n", "interrupted\n", 130)
 
 
 def accepts(address: tuple[str, int]) -> bool:
@@ -256,7 +256,7 @@ def test_a_request_under_way_is_answered_before_the_end(start):
     assert (process.returncode, err) == (-signal.SIGTERM, "")
 
 
-def test_threshold_and_prior_are_those_that_were_asked_for(start):
+def test_threshold_and_prior_are_those_of_the_settings(start):
     _, address = start("threshold=precision@0.95", "prior=0.01")
     detector = Detector.load(FIXTURE).at("precision@0.95", 0.01)
     answer = ask(http.client.HTTPConnection(*address, timeout=60), records(*PAIRS))
@@ -268,15 +268,15 @@ def settings(*words: str) -> dict:
     return command_line("serve", list(words))[0]
 
 
-def test_without_a_champion_it_is_told_how_to_make_one(tmp_path):
+def test_without_a_champion_the_error_says_how_to_make_one(tmp_path):
     before = mlflow.get_tracking_uri()
-    with pytest.raises(ValueError, match=r"models:/duplicate-questions@champion.*experiments.promote run=ID") as told:
+    with pytest.raises(ValueError, match=r"models:/duplicate-questions@champion.*experiments.promote run=ID") as caught:
         run(settings("port=0", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"))
     mlflow.set_tracking_uri(before)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
-def test_a_port_that_is_taken_is_told_before_anything_is_loaded():
+def test_a_taken_port_is_reported_before_anything_is_loaded():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -295,13 +295,13 @@ def test_a_port_that_is_taken_is_told_before_anything_is_loaded():
         ([f"run={FIXTURE}", "prior=often"], "prior must be a share"),
     ],
 )
-def test_what_cannot_be_served_is_told_as_it_is(store, words, message):
-    with pytest.raises(ValueError, match=message) as told:
+def test_other_errors_of_serving_are_unchanged(store, words, message):
+    with pytest.raises(ValueError, match=message) as caught:
         run(settings("port=0", f"tracking.uri={store[0]}", "tracking.experiment=tests", *words))
-    assert "champion" not in str(told.value)
+    assert "champion" not in str(caught.value)
 
 
-def test_a_word_that_is_no_setting_is_told_in_a_line(tmp_path, run_program):
+def test_a_word_that_is_no_setting_is_one_line(tmp_path, run_program):
     done = run_program("serve", "now", folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: give settings as key=value; got 'now'\n")

@@ -17,13 +17,13 @@ def explain(run_program):
     return partial(run_program, "why", f"run={FIXTURE}")
 
 
-def test_the_program_tells_verdict_words_and_parts(tmp_path, explain):
-    told = explain("I lost my card", "My card is gone", f"output={tmp_path / 'why.html'}")
-    assert told.stderr == ""
-    first, *_ = told.stdout.splitlines()
+def test_the_program_prints_verdict_words_and_contributions(tmp_path, explain):
+    done = explain("I lost my card", "My card is gone", f"output={tmp_path / 'why.html'}")
+    assert done.stderr == ""
+    first, *_ = done.stdout.splitlines()
     assert first == "duplicate: similarity 0.9999, probability 99.1%"
     found = why(Detector.load(FIXTURE), "I lost my card", "My card is gone")
-    row = next(line for line in told.stdout.splitlines() if line.startswith("lost"))
+    row = next(line for line in done.stdout.splitlines() if line.startswith("lost"))
     assert [float(number) for number in row.split()[1:]] == pytest.approx(
         [-found.left.effect[1], found.contributions[1].sum()], abs=5e-5
     )
@@ -45,8 +45,8 @@ def test_the_program_draws_a_picture(tmp_path, explain):
         (["one", "two", "outputs=x.png"], "there is no setting outputs"),
     ],
 )
-def test_mistakes_are_told(words, message, explain):
-    told = explain(*words)
-    assert told.returncode == 1
-    assert message in told.stderr
-    assert "Traceback" not in told.stderr
+def test_mistakes_are_reported(words, message, explain):
+    done = explain(*words)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -276,7 +276,7 @@ def test_an_intent_file_with_and_without_topics(tmp_path):
     assert read_intent_file(path, "text", "intent", None, "skip")[2] == ["", ""]
 
 
-def test_columns_and_rows_are_told_without_reading_a_file(tmp_path):
+def test_columns_and_rows_are_known_without_reading_a_file(tmp_path):
     """A line break inside quotes counts as a row of text; Parquet knows its rows."""
     csv = write(tmp_path / "a.csv", '\ufeffid,a,a,"b c"\n1,2,3,"4\n5"\n')
     tsv = write(tmp_path / "a.tsv", "id\ta\n1\t2\n")

@@ -11,7 +11,7 @@ def test_a_file_takes_its_name_when_it_is_whole(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "out.png").write_bytes(b"before")
     with atomic_path("~/out.png") as new:
-        assert new.name == "out.png"  # so that its ending still tells the format
+        assert new.name == "out.png"  # so that its suffix still gives the format
         new.write_bytes(b"\x89PNG")
         assert (tmp_path / "out.png").read_bytes() == b"before"
     assert [path.name for path in tmp_path.iterdir()] == ["out.png"]

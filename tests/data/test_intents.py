@@ -159,7 +159,7 @@ def test_split_without_test_part_and_by_seed(by):
 
 
 @pytest.mark.parametrize("by", ["intent", "question"])
-def test_a_split_of_a_split_keeps_texts_beside_their_intents(by):
+def test_a_split_of_a_split_keeps_texts_with_their_intents(by):
     own = corpus()
     name_of = dict(zip(own.question, own.intent.tolist(), strict=True))
     for part in parts_of(own, by).values():

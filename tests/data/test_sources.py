@@ -209,7 +209,7 @@ def test_tfds_rows_are_read_in_parts_of_a_split(tiny_grades):
         ({"name": "glue/no_such_config"}, "TFDS cannot build 'glue/no_such_config'"),
     ],
 )
-def test_tfds_says_what_it_cannot_do(tiny_grades, changes, message):
+def test_unsupported_tfds_settings_are_refused(tiny_grades, changes, message):
     with pytest.raises(ValueError, match=message) as caught:
         tfds_pairs(**{**tiny_grades, "test": None, **changes})
     assert "\n" not in str(caught.value)

@@ -96,7 +96,7 @@ def test_the_split_depends_on_the_seed_alone():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_giant_component_goes_to_train(seed):
-    """One chain of 500 pairs beside 100 of 5: dev and test take from the small ones alone."""
+    """One chain of 500 pairs and 100 of 5: dev and test take only from the small ones."""
     small = chains(100, 5)
     giant = [f"giant {i}" for i in range(501)]
     pairs = QuestionPairs.from_texts(

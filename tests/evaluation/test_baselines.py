@@ -129,6 +129,6 @@ def test_logistic_regression_sees_negation_and_numbers():
 
 @pytest.mark.parametrize("baseline", [tfidf_cosine, logistic_regression])
 def test_a_handful_of_one_word_questions_can_be_fitted(baseline):
-    """No two words stand beside each other and no letters repeat; a user's first file may look like this."""
+    """No two words are adjacent and no letters repeat; a user's first file may look like this."""
     train = QuestionPairs.from_texts(["red", "up", "sky"], ["blue", "down", "sea"], [1, 0, 1])
     assert np.isfinite(baseline(train)(train)).all()

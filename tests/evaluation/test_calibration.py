@@ -59,14 +59,14 @@ def test_one_class_still_calibrates(label):
 DEV = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
 
 
-def test_what_was_chosen_is_noted_with_what_it_gives():
+def test_the_note_has_the_chosen_threshold_and_its_metrics():
     """T F T F from the top: f1 is best for the first three, with a precision of 2/3 and all duplicates found."""
     found = calibrate(DEV.duplicate.astype(np.float32), DEV.similarity, "best_f1")
     assert found.threshold == pytest.approx(0.3)
     assert (found.criterion, found.prior, found.precision, found.recall) == ("best_f1", 0.5, pytest.approx(2 / 3), 1.0)
 
 
-def test_training_goes_on_where_a_precision_is_not_reached():
+def test_training_continues_if_a_precision_is_not_reached():
     """F T T F: 2/3 is the highest; the calibration says so."""
     label = np.array([0.0, 1.0, 1.0, 0.0])
     found = calibrate(label, np.array([0.9, 0.8, 0.6, 0.2]), "precision@0.9")
@@ -112,7 +112,7 @@ def test_a_corrected_probability_is_honest_where_duplicates_are_rare():
     assert careful.recall == pytest.approx(verdict[rare].mean(), abs=0.06)
 
 
-def test_what_is_not_asked_for_is_kept():
+def test_settings_not_given_are_kept():
     calibration = Calibration(0.85, 0.7, 0.3, "best_f1", prior=0.5)
     rare = calibration.at(DEV, prior=0.1)
     assert rare.criterion == "best_f1"

@@ -60,8 +60,8 @@ def test_calibration_error_by_eye():
 def calibration_error(label, probability) -> float:
     """As in Guo et al. 2017, equation 3, a pair at a time."""
     bins: dict[int, list[tuple[float, float]]] = {}
-    for truth, said in zip(label, probability, strict=True):
-        bins.setdefault(min(int(said * CALIBRATION_BINS), CALIBRATION_BINS - 1), []).append((truth, said))
+    for truth, predicted in zip(label, probability, strict=True):
+        bins.setdefault(min(int(predicted * CALIBRATION_BINS), CALIBRATION_BINS - 1), []).append((truth, predicted))
     gaps = [abs(sum(t for t, _ in own) - sum(p for _, p in own)) for own in bins.values()]
     return sum(gaps) / len(label)
 
@@ -213,7 +213,7 @@ def golden_neighbors(questions) -> tuple[np.ndarray, np.ndarray]:
     return (number + steps + number % 3) % len(questions), np.round(1 - np.arange(11) / 12 - number % 5 / 100, 3)
 
 
-def test_the_version_of_the_metrics_stands_for_these_values():
+def test_the_metrics_version_belongs_to_these_values():
     parts = {"dev": golden_pairs(0), "test": golden_pairs(1)}
     report = evaluate(golden_similarity, parts, "recall@0.9", 3, 100, True, golden_neighbors)[1]["test"]
     found = {name: (value, *report.intervals.get(name, ())) for name, value in report.metrics.items()}

@@ -31,7 +31,7 @@ def run(test: QuestionPairs = TEST, **changes):
 
 
 def test_dev_chooses_the_threshold_and_test_is_measured_with_it():
-    """Dev is parted half-way between 0.8 and 0.4: at 0.6. In test 0.95 and 0.2 are right, 0.7 and 0.5 are wrong."""
+    """The threshold of dev is half-way between 0.8 and 0.4: at 0.6. In test 0.95 and 0.2 are right, 0.7 and 0.5 are wrong."""
     calibration, reports = run()
     assert calibration.threshold == pytest.approx(0.6)
     assert list(reports) == ["dev", "test"]

@@ -19,7 +19,7 @@ from siamese.evaluation.significance import (
 
 
 def verdicts(only_first: int, only_second: int, both: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Which pairs each of two networks answers rightly, with so many that one of them alone does."""
+    """Which pairs each of two networks answers correctly, and how many only one of them does."""
     first = np.array([True] * (only_first + both) + [False] * only_second)
     second = np.array([False] * only_first + [True] * (both + only_second))
     return first, second

@@ -21,11 +21,11 @@ def threshold(label, similarity, criterion="best_accuracy") -> float:
 def measured(dev: DevScores, threshold: float) -> dict[str, float]:
     """Accuracy, f1, precision and recall of "from the threshold on", counted pair by pair."""
     verdict = dev.similarity >= threshold
-    hits, said, duplicates = np.sum(verdict & dev.duplicate), np.sum(verdict), np.sum(dev.duplicate)
+    hits, predicted, duplicates = np.sum(verdict & dev.duplicate), np.sum(verdict), np.sum(dev.duplicate)
     return {
         "accuracy": np.mean(verdict == dev.duplicate),
-        "f1": 2 * hits / (said + duplicates) if said + duplicates else 0.0,
-        "precision": hits / said if said else 0.0,
+        "f1": 2 * hits / (predicted + duplicates) if predicted + duplicates else 0.0,
+        "precision": hits / predicted if predicted else 0.0,
         "recall": hits / duplicates if duplicates else 0.0,
     }
 
@@ -129,7 +129,7 @@ def test_of_equally_precise_thresholds_the_one_with_more_recall_is_taken():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_neighbouring_scores_are_told_apart(dtype):
+def test_adjacent_scores_are_separated(dtype):
     """Two floats with none between them: the upper is always a duplicate, the lower never, wherever they lie."""
     for start in np.random.default_rng(0).random(50).astype(dtype):
         similarity = np.array([start, np.nextafter(start, dtype(1))])
@@ -142,7 +142,7 @@ def test_the_threshold_lies_half_way():
     assert threshold([0, 1, 0, 1], [0.1, 0.8, 0.4, 0.9]) == pytest.approx(0.6)
 
 
-def test_equal_scores_are_never_parted():
+def test_equal_scores_are_never_separated():
     """Of three pairs at 0.5 two are duplicates: all three together are the best verdict, 3 of 4 right."""
     assert 0.2 < threshold([1, 1, 0, 0], [0.5, 0.5, 0.5, 0.2]) <= 0.5
 

@@ -45,9 +45,9 @@ def value_of(overrides: list[str]) -> float:
     return 0.9 - abs(float(given["rate"]) - 0.002) * 50 - (0.1 if given["units"] != "[16]" else 0.0)
 
 
-def train(overrides, name, parent, tags, trial=False, after_epoch=None):
+def train(overrides, name, parent, tags, after_epoch=None):
     """A made-up training, tracked as a real one is."""
-    with tracking.tracked_run(name, "trial" if trial else "model", parent=parent, tags=tags) as run_id:
+    with tracking.tracked_run(name, "trial" if after_epoch else "model", parent=parent, tags=tags) as run_id:
         for epoch in range(1, EPOCHS + 1):
             time.sleep(0.01)
             reached = value_of(overrides) * epoch / EPOCHS

@@ -202,7 +202,7 @@ def test_load_by_hand():
 
 @contextmanager
 def slow_server(seconds: float):
-    """The address of a server that takes so long for each answer, and the bodies that it got by connection."""
+    """The address of a server that takes some seconds for each answer, and the bodies it received by connection."""
     bodies: dict[tuple, list[bytes]] = {}
 
     class Slow(BaseHTTPRequestHandler):
@@ -258,7 +258,7 @@ def test_serving_is_measured_and_no_answer_is_lost():
             assert 0 < middle <= end
 
 
-def test_config_composes_and_refuses_a_part_that_there_is_none_of(tmp_path):
+def test_config_composes_and_an_unknown_part_is_refused(tmp_path):
     cfg = composed("parts=[speed]", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db")
     assert cfg.tracking.experiment == "benchmark"
     with pytest.raises(ValueError, match=r"parts must list some of training, encoding.*got \['speed'\]"):

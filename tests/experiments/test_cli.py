@@ -44,7 +44,7 @@ def composed(words: list[str], primary: str = "config", folder: Path | None = No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_text_arrives_as_it_stands(program):
+def test_a_text_arrives_unchanged(program):
     primary, key = PROGRAMS[program]
     texts = FILES + [text for text in nasty_texts(150) if not EXPRESSION.fullmatch(text)]
     tree = tree_of(primary, [], None)
@@ -71,7 +71,7 @@ def test_a_text_arrives_as_it_stands(program):
         ("tower.normalization=layer", "layer"),
     ],
 )
-def test_expressions_stay_what_they_are(word, value):
+def test_expressions_keep_their_type(word, value):
     group, key = word.partition("=")[0].split(".")
     assert composed([word])[group][key] == value
 
@@ -108,7 +108,7 @@ def test_words_of_overrides_give_the_same_overrides():
         (["trainig.epochs"], "give settings as key=value; got 'trainig.epochs'; did you mean training.epochs=…?"),
     ],
 )
-def test_a_mistake_is_told_in_a_line_with_the_nearest_setting(words, message):
+def test_a_mistake_is_one_line_with_the_nearest_setting(words, message):
     with pytest.raises(ValueError, match=re.escape(message)) as problem:
         composed(words)
     assert "\n" not in str(problem.value)
@@ -120,7 +120,7 @@ def test_help_shows_choices_and_settings_at_once(program, run_program):
     done = run_program(program, "--help", watched=HEAVY)
     seconds = time.perf_counter() - began
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "brought in:"
+    assert done.stdout.splitlines()[-1] == "imported:"
     assert seconds < 10  # one on a quiet machine
     assert f"experiments.{program}" in done.stdout or f"make {program}" in done.stdout
     primary, _ = PROGRAMS[program]
@@ -153,12 +153,12 @@ def test_help_of_an_option_shows_its_settings(capsys, monkeypatch):
         ("benchmark", ["serch.repeats=2"], "error: there is no setting serch.repeats; did you mean search.repeats?"),
     ],
 )
-def test_a_mistake_ends_the_program_before_anything_starts_slowly(program, words, message, tmp_path, run_program):
+def test_a_mistake_ends_the_program_before_slow_imports(program, words, message, tmp_path, run_program):
     done = run_program(program, *words, folder=tmp_path, watched=HEAVY)
     assert done.returncode == 1
     assert done.stderr.startswith(message)
     assert len(done.stderr.splitlines()) == 1
-    assert done.stdout.splitlines()[-1] == "brought in:"
+    assert done.stdout.splitlines()[-1] == "imported:"
 
 
 def test_hydra_full_error_shows_the_traceback(tmp_path, run_program):
@@ -190,13 +190,13 @@ def test_an_own_config_folder_has_options(own):
     assert (folder, words) == (own, ["a=1", "b=2"])
 
 
-def test_a_misspelt_node_of_an_experiment_is_told(own):
+def test_a_misspelt_node_of_an_experiment_is_refused(own):
     words = ["experiment=typo"]
     with pytest.raises(ValueError, match=r"there is no setting trainig; did you mean training\?"):
         cli.refuse_misspelt_nodes(composed(words, folder=own), tree_of("config", words, own))
 
 
-def test_a_misspelt_key_of_an_experiment_is_told():
+def test_a_misspelt_key_of_an_experiment_is_refused():
     tree = tree_of("config", [], None)
     with pytest.raises(ValueError, match=r"unexpected keyword argument 'unts'; did you mean units\?"), hints(tree):
         raise TypeError("dense() got an unexpected keyword argument 'unts'")

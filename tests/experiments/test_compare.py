@@ -62,7 +62,7 @@ def questions() -> dict[str, QuestionPairs]:
 
 @pytest.fixture
 def track(questions):
-    """A function that tracks a run whose similarities tell duplicates with so much noise, and gives its id."""
+    """A function that tracks a run whose similarities have a given noise, and returns its id."""
 
     def track(
         option: str,
@@ -189,7 +189,7 @@ def test_equal_options_are_called_equal(store, track):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "difference"),
     [
         ({"digests": DIGESTS | {"dev": "other"}}, "dev pairs"),
         ({"digests": DIGESTS | {"test": "other"}}, "test pairs"),
@@ -197,13 +197,13 @@ def test_equal_options_are_called_equal(store, track):
         ({"tags": {"metrics_version": "1"}}, "version of the metrics"),
     ],
 )
-def test_what_was_not_measured_alike_is_never_in_one_table(store, track, changed, told):
+def test_runs_measured_differently_are_in_different_tables(store, track, changed, difference):
     track("first tower", 0, 1.0)
     track("second tower", 0, 2.0)
     track("third tower", 0, 1.5, **changed)
     track("majority", 0, 2.5, kind="baseline")
     page = page_of(store)
-    assert f"they differ in {told}. So there are 2 tables" in page.summary
+    assert f"they differ in {difference}. So there are 2 tables" in page.summary
     one, other = page.whole.split("\n## ")[1:]
     assert all(name in one and name not in other for name in ("first tower", "second tower", "majority"))
     assert "third tower" in other
@@ -226,14 +226,14 @@ def test_of_several_runs_of_one_option_and_seed_the_newest_counts(store, track):
     assert [run.id for run in group.options[0].runs] == [newest]
 
 
-def test_options_of_one_name_are_told_apart_by_what_differs(store, track):
+def test_options_of_one_name_are_named_by_their_differences(store, track):
     for number, width in enumerate(("100", "300")):
         track("a tower", 0, 1.0, tags={"config_digest": str(number)}, params={"tower.units": width, "seed": "0"})
     [group] = group_runs(find_runs("tags.kind = 'model'"), [], "roc_auc")
     assert {option.name for option in group.options} == {"a tower (tower.units=100)", "a tower (tower.units=300)"}
 
 
-def test_what_a_kind_settles_is_not_told_beside_it(store, track):
+def test_settings_that_a_choice_implies_are_not_in_its_name(store, track):
     """All three kinds have a length of their own; two of them the same dropout."""
     for kind, length, dropout in (
         ("word", "64", "0.1"),
@@ -333,7 +333,7 @@ def test_runs_are_chosen_by_experiment_tag_and_filter(store, track):
         (["against=d tower"], "against must be best, all or one of a tower; got 'd tower'"),
     ],
 )
-def test_a_mistake_is_told(store, track, words, message):
+def test_a_mistake_is_reported(store, track, words, message):
     track("a tower", 0, 1.0)
     with pytest.raises(ValueError, match=message):
         page_of(store, *words)
@@ -343,7 +343,7 @@ def made_run(metric: float, seed: int, **params: str) -> TrackedRun:
     return TrackedRun("id", "name", "FINISHED", {"seed": str(seed)}, params, {"dev/roc_auc": metric})
 
 
-def test_the_choice_that_matters_is_found_and_the_seed_stands_beside():
+def test_the_important_choice_is_found_with_the_seed_for_comparison():
     """Four times the effect of tower is that of pooling: variances of 16 to 1; `tower.units` comes with the tower."""
     runs = [
         made_run(

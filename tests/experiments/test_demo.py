@@ -35,7 +35,7 @@ sys.addaudithook(stay_at_home)
 try:
     runpy.run_module("experiments.demo", run_name="__main__", alter_sys=True)
 finally:
-    print("brought in:", *{"tensorflow", "keras", "mlflow", "hydra", "faiss", "pandas"} & set(sys.modules))
+    print("imported:", *{"tensorflow", "keras", "mlflow", "hydra", "faiss", "pandas"} & set(sys.modules))
 """
 
 
@@ -137,7 +137,7 @@ def test_any_text_is_a_question(client, question):
         ("/nothing", b"{}", 405, "Method Not Allowed"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_said_in_a_sentence(client, path, sent, status, sentence):
+def test_a_bad_request_gets_a_message(client, path, sent, status, sentence):
     answer = client.post(path, content=sent, headers={"Content-Type": "application/json"})
     assert answer.status_code == status
     assert answer.json()["error"].startswith(sentence)
@@ -184,10 +184,10 @@ def test_the_program_answers_without_tensorflow_mlflow_and_network(faq, demo):
     with urllib.request.urlopen(request, timeout=60) as answer:
         given = json.load(answer)
     process.send_signal(signal.SIGINT)
-    said, told = process.communicate(timeout=60)
+    printed, errors = process.communicate(timeout=60)
     assert (given["threshold"], given["duplicate"]) == (1.0, False)
-    assert said == "brought in:\n"
-    assert told == "reading the questions of faq.csv\ninterrupted\n"
+    assert printed == "imported:\n"
+    assert errors == "reading the questions of faq.csv\ninterrupted\n"
     assert process.returncode == 130
 
 
@@ -223,7 +223,7 @@ def test_a_mistake_is_named(words, message, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_taken_port_is_told_in_a_line_before_anything_is_loaded(run_program):
+def test_a_taken_port_is_reported_before_anything_is_loaded(run_program):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run_program("demo", "run=none", f"port={port}")

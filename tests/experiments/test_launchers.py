@@ -113,12 +113,12 @@ def test_submitit_runs_each_cell_as_a_job(launch, tmp_path, serial, monkeypatch)
     code, _, err = outcome(launch("hydra/launcher=submitit_local", "hydra.launcher.submitit_folder=outputs/jobs"))
     assert code == 0, err
     assert_each_once_and_as_serial(tmp_path, serial, monkeypatch)
-    told = "".join(file.read_text() for file in (tmp_path / "outputs" / "jobs").glob("*.out"))
-    assert told.count("dev ROC AUC") == 2
+    printed = "".join(file.read_text() for file in (tmp_path / "outputs" / "jobs").glob("*.out"))
+    assert printed.count("dev ROC AUC") == 2
     assert {each.name.split(".")[0] for each in tmp_path.iterdir()} == {"mlflow", "mlruns", "outputs"}
 
 
-def test_a_queue_of_slurm_that_refuses_is_told_and_gets_what_was_asked_for(launch, tmp_path):
+def test_a_refusing_slurm_queue_is_reported_and_gets_the_resources_of_the_config(launch, tmp_path):
     for name in ("sbatch", "srun"):
         (tmp_path / name).write_text(QUEUE)
         (tmp_path / name).chmod(0o755)

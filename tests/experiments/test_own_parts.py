@@ -99,10 +99,10 @@ def settings(program: str, *words: str) -> dict:
     return command_line(program, ["plugins=ownpackage.parts", *words])[0]
 
 
-def test_keras_is_told_before_the_first_epoch_and_missing_levels_after_it(trained):
+def test_keras_is_noted_before_the_first_epoch_and_missing_levels_after_it(trained):
     lines = trained.stdout.splitlines()
-    told = next(number for number, line in enumerate(lines) if "through Keras instead of NumPy" in line)
-    assert told < next(number for number, line in enumerate(lines) if line.startswith("epoch 1"))
+    noted = next(number for number, line in enumerate(lines) if "through Keras instead of NumPy" in line)
+    assert noted < next(number for number, line in enumerate(lines) if line.startswith("epoch 1"))
     assert any(
         line.startswith("note: the layers of this tower have no names that layer probing knows") for line in lines
     )

@@ -1,4 +1,4 @@
-"""Studies: every cell once, whatever happens on the way; what is missing is told and run at the next launch."""
+"""Studies: every cell once, whatever happens on the way; missing cells are reported, and run at the next launch."""
 
 import random
 import shlex
@@ -35,7 +35,7 @@ def finished(tmp_path_factory, run_program):
 
 
 @pytest.mark.slow
-def test_a_failed_cell_is_told_and_the_others_go_on(finished):
+def test_a_failed_cell_is_reported_and_the_others_continue(finished):
     folder, first, _ = finished
     assert first.returncode == 1
     assert "similarity=cosine seed=3: dev ROC AUC" in first.stdout
@@ -56,7 +56,7 @@ def test_launched_again_only_what_is_missing_runs(finished):
 
 
 @pytest.mark.slow
-def test_a_cell_says_what_it_is_and_how_to_run_it_again(finished):
+def test_a_cell_has_a_name_and_the_command_that_repeats_it(finished):
     folder, *_ = finished
     [parent] = runs(folder, "study")
     [cell] = [each for each in runs(folder, "model") if each.info.status == "FINISHED"]
@@ -127,7 +127,7 @@ def test_an_interrupted_study_ends_at_once_and_is_marked_killed(tmp_path, start_
         (["name=towers", "optimizer.learning_rate=interval(0.1,1)"], "is a range: use a sweep"),
     ],
 )
-def test_a_mistake_is_told_before_anything_trains(tmp_path, run_program, arguments, message):
+def test_a_mistake_is_reported_before_anything_trains(tmp_path, run_program, arguments, message):
     done = run_program("study", *arguments, folder=tmp_path)
     assert done.returncode == 1
     assert message in done.stderr

@@ -336,10 +336,10 @@ def test_three_processes_share_a_sweep_on_a_fresh_store(forkserver, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_trial_that_fails_is_told_and_the_others_go_on(folder, capsys):
+def test_a_failed_trial_is_reported_and_the_others_continue(folder, capsys):
     plan = sweep_process.plan(5, pruner=optuna.pruners.NopPruner())
 
-    def train(overrides, name, parent, tags, trial=False, after_epoch=None):
+    def train(overrides, name, parent, tags, after_epoch=None):
         with tracking.tracked_run(name, "trial", parent=parent, tags=tags) as run_id:
             if name == "trial 1":
                 raise ValueError("the training loss became nan in epoch 1")
@@ -388,7 +388,7 @@ def test_ctrl_c_leaves_the_trial_to_the_next_start(folder):
     own, parent = sweep_process.opened(plan)
     lock = trial_store.lock_of(plan, "trials")
 
-    def interrupted(overrides, name, parent, tags, trial=False, after_epoch=None):
+    def interrupted(overrides, name, parent, tags, after_epoch=None):
         with tracking.tracked_run(name, "trial", parent=parent, tags=tags):
             raise KeyboardInterrupt
 
@@ -436,7 +436,7 @@ def test_a_sweep_is_not_continued_with_other_settings(folder):
         sweep_process.opened(sweep_process.plan(2, seed=1))
 
 
-def test_a_sweep_whose_run_is_gone_says_so(folder):
+def test_a_sweep_whose_run_is_gone_is_refused(folder):
     plan = sweep_process.plan(2)
     own, parent = sweep_process.opened(plan)
     mlflow.delete_run(parent)
@@ -459,7 +459,7 @@ def test_the_winner_and_the_default_are_trained_again_and_what_was_finished_is_k
     trials.work(own, plan, parent, trial_store.lock_of(plan, "trials"), sweep_process.train)
     called = []
 
-    def train(overrides, name, parent, tags, trial=False, after_epoch=None):
+    def train(overrides, name, parent, tags, after_epoch=None):
         called.append(name)
         (seed,) = (each.removeprefix("seed=") for each in overrides if each.startswith("seed="))
         with tracking.tracked_run(name, "model", parent=parent, tags={**tags, "seed": seed}) as run_id:
@@ -503,7 +503,7 @@ def test_importance_finds_the_parameter_that_matters():
     assert sum(shares.values()) == pytest.approx(1)
 
 
-def test_the_spread_of_one_seed_is_not_told():
+def test_one_seed_has_no_standard_deviation():
     once = {option: Retrained(["id"], {"dev/roc_auc": np.array([0.75])}) for option in ("winner", "default")}
     plan = sweep_process.plan(retrain_seeds=[1])
     own = optuna.create_study(direction="maximize")

@@ -93,8 +93,8 @@ def test_the_model_card_has_the_figures_of_the_run(trained):
     columns = [f"{split}/{name}" for split in ("dev", "test") for name in ("accuracy", "roc_auc", "average_precision")]
     for baseline in runs(folder, "tags.kind = 'baseline'"):
         assert "mlflow.parentRunId" not in baseline.data.tags
-        told = [cell.strip() for cell in rows[baseline.info.run_name]]
-        assert told == [f"{baseline.data.metrics[column]:.4f}" for column in columns]
+        printed = [cell.strip() for cell in rows[baseline.info.run_name]]
+        assert printed == [f"{baseline.data.metrics[column]:.4f}" for column in columns]
     assert f"from a similarity of {metrics['calibration/threshold']:.6g} on" in card
     assert f"| {metrics['model/parameters']:,.0f} " in card
     for text in (model.info.run_id, "| tower "):

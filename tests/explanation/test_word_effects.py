@@ -30,7 +30,7 @@ def detector_of(build_network, vectorizer):
     def build(tower="dense", similarity=Cosine, **options):
         network = build_network(tower, similarity, **options)
         generator = np.random.default_rng(0)
-        for weight in network.weights:  # biases that are not 0 tell more
+        for weight in network.weights:  # biases other than 0 test more
             weight.assign(weight + generator.normal(0, 0.1, weight.shape))
         return Detector.from_network(network, vectorizer, Calibration(0.5, 1.0, 0.0))
 
@@ -83,7 +83,7 @@ def test_what_reaches_a_maximum_first_has_all_of_it(detector_of):
 @pytest.mark.parametrize(
     ("tower", "similarity"), [("conv1d", Cosine), ("bilstm", Cosine), ("dense", Manhattan), ("dense", Learned)]
 )
-def test_where_the_cosine_is_no_sum_over_words_none_is_told(detector_of, tower, similarity):
+def test_without_a_sum_over_words_there_are_no_contributions(detector_of, tower, similarity):
     found = why(detector_of(tower, similarity), LEFT, RIGHT)
     assert found.contributions is None
     assert found.cosine is None

@@ -143,7 +143,7 @@ def test_neither_padding_nor_neighbours_change_anything(build, tower, precision)
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean", "manhattan"])
 @pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
-def test_equal_questions_get_1_whatever_stands_beside_them(build, similarity, precision):
+def test_equal_questions_get_1_in_any_batch(build, similarity, precision):
     """Beside the third question stand others on the left than on the right, which quantised activations would show."""
     _, light = build("bilstm", similarity)
     token_ids = questions(light)

@@ -108,7 +108,7 @@ def test_a_similarity_outside_its_range_is_refused(vectorizer):
 
 
 @pytest.mark.parametrize("tower", [gru, tanh])
-def test_what_numpy_does_not_know_answers_through_keras_and_says_so(tower, vectorizer):
+def test_layers_unknown_to_numpy_run_in_keras_with_a_note(tower, vectorizer):
     runtime, note = choose_runtime(network(vectorizer, tower))
     assert isinstance(runtime(network(vectorizer, tower)), KerasNetwork)
     assert "\n" not in note
@@ -123,7 +123,7 @@ def test_a_sequential_tower_answers_through_keras(vectorizer):
         choose_runtime(network(vectorizer, tower))
 
 
-def test_what_numpy_knows_answers_through_numpy(build_network):
+def test_layers_known_to_numpy_run_in_numpy(build_network):
     runtime, note = choose_runtime(build_network())
     assert isinstance(runtime(build_network()), NumpyNetwork)
     assert note == ""

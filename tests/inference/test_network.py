@@ -297,7 +297,7 @@ class OwnDense(keras.layers.Dense):
         (lambda: OwnDense(4), "is a tests.inference.test_network.OwnDense, which no registered layer"),
     ],
 )
-def test_a_layer_that_the_light_network_does_not_know_is_named(build_network, layer, message):
+def test_a_layer_without_a_numpy_version_is_named(build_network, layer, message):
     tower = build_network().get_layer("tower")
     named = layer()
     network = siamese_network(keras.Model(tower.inputs, named(tower.outputs[0]), name="tower"), Cosine())
@@ -325,7 +325,7 @@ def test_a_similarity_that_is_not_registered_is_named(build_network):
         (lambda questions, x: keras.Sequential([keras.layers.GRU(4)]), "the tower is a .*Sequential, expected"),
     ],
 )
-def test_towers_that_only_keras_can_run_are_told(build_network, make, message):
+def test_towers_that_only_keras_can_run_are_noted(build_network, make, message):
     tower = build_network().get_layer("tower")
     own = make(tower.input, tower.output)
     own.name = "tower"

@@ -41,7 +41,7 @@ def test_packed_words():
 
 
 @pytest.mark.parametrize("layer", [NGrams(4, [1, 2, 3]), BidirectionalLSTM(3), Pool(["mean", "max"])], ids=str)
-def test_no_position_means_that_each_token_has_its_own_row(layer, padded_questions):
+def test_without_positions_each_token_has_its_own_row(layer, padded_questions):
     _, position, question = PackWords()(padded_questions)
     tokens = np.random.default_rng(0).normal(size=(len(position), WIDTH)).astype(np.float32)
     more = (padded_questions,) if isinstance(layer, Pool) else ()

@@ -71,7 +71,7 @@ def test_ranking():
     assert found == pytest.approx([first, second], abs=1e-6)
 
 
-def test_ranking_of_pairs_that_all_look_alike():
+def test_ranking_loss_of_equal_similarities():
     """Each must choose one of n at random: log n."""
     for n in (1, 2, 5):
         found = each(Ranking(0.05), [1] * n, [0.7] * n, np.full((n, n), 0.7))
@@ -92,7 +92,7 @@ def test_ranking_takes_graded_labels_from_one_half_on_as_duplicates():
 def test_ranking_ignores_a_second_copy_of_a_question():
     """Pair 2 is a copy of pair 0. As it is no negative of it, pair 0 costs what it costs in `test_ranking`.
 
-    Were the copy a negative, the loss of pair 0 would be at least log 2, for nothing tells the copies apart.
+    Were the copy a negative, the loss of pair 0 would be at least log 2, for the copies are identical.
     """
     matrix = [[0.9, 0.4, 0.9], [0.5, 0.8, 0.5], [0.9, 0.4, 0.9]]
     negative = [[False, True, False], [True, False, True], [False, True, False]]

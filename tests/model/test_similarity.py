@@ -70,7 +70,7 @@ def test_equal_embeddings_are_exactly_1_apart_from_learned(similarity, call, sca
             assert equal.tolist() == [1.0] * len(u)
 
 
-def test_nothing_is_more_alike_than_equal_embeddings(call):
+def test_equal_embeddings_are_the_most_similar(call):
     """The further v moves from u, along any line, the lower its similarity to start with."""
     u, direction = embeddings(), embeddings(seed=1)
     equal = call(u, u)

@@ -93,7 +93,7 @@ def test_one_unknown_token_has_a_finite_embedding(tower):
         assert np.abs(embedding).max() < 1e4  # not what a masked position counts as in a maximum
 
 
-def test_it_says_what_it_takes_and_gives(tower):
+def test_shapes_and_dtypes_of_a_tower(tower):
     assert tower.name == "tower"
     assert (tower.input.dtype, tower.input.shape) == ("int32", (None, None))
     assert (tower.output.dtype, len(tower.output.shape)) == ("float32", 2)

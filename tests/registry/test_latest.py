@@ -9,7 +9,7 @@ from siamese.registry import latest
 
 @pytest.fixture
 def store(tmp_path):
-    """A store's URI and a detector's folder beside it."""
+    """A store's URI and a detector's folder next to it."""
     (tmp_path / "mlruns" / "detector").mkdir(parents=True)
     return f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "mlruns" / "detector"
 

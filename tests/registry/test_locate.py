@@ -70,20 +70,20 @@ def test_the_note_on_the_newest_is_believed_without_asking_the_store(detector, t
         ("models:/m-0123456789abcdef0123456789abcdef", "cannot read the model models:/m-0123456789abcdef"),
     ],
 )
-def test_what_cannot_be_loaded_is_told_in_one_line(uri, wanted, message):
+def test_a_model_that_cannot_be_loaded_is_one_line(uri, wanted, message):
     with pytest.raises(ValueError, match=message) as refusal:
         load(wanted, uri, "tests")
     assert "\n" not in str(refusal.value)
 
 
-def test_a_run_without_a_model_is_told_in_one_line(uri):
+def test_a_run_without_a_model_is_one_line(uri):
     with tracking.tracked_run("no model", "baseline") as run_id:
         pass
     with pytest.raises(ValueError, match=f"run {run_id} has no model; choose a finished run of kind 'model'"):
         locate(run_id, uri, "tests")
 
 
-def test_a_folder_without_a_detector_is_told_in_one_line(uri, tmp_path):
+def test_a_folder_without_a_detector_is_one_line(uri, tmp_path):
     with pytest.raises(ValueError, match=r"is not a saved detector: it has no detector\.json"):
         load(str(tmp_path), uri, "tests")
 

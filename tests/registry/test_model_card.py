@@ -59,7 +59,7 @@ def test_each_metric_with_its_interval(detector, training):
             assert rows[name][column] == f"{value:.4f} [{low:.4f}, {high:.4f}]"
 
 
-def test_baselines_stand_beside_the_network(detector, training):
+def test_baselines_are_in_the_table_of_the_network(detector, training):
     rows = table(model_card(detector, training), "Metrics")
     columns = [f"{split}/{name}" for split in ("dev", "test") for name in ("accuracy", "roc_auc", "average_precision")]
     own = [training.reports[column.split("/")[0]].metrics[column.split("/")[1]] for column in columns]
@@ -90,7 +90,7 @@ def test_data_with_sizes_shares_and_digests(detector, training):
     assert rows["test"] == ["3", "66.7%", f"`{test.digest()}`"]
 
 
-def test_what_repeats_it_and_what_it_costs(detector, training):
+def test_the_card_has_command_and_cost(detector, training):
     card = model_card(detector, training)
     for text in (
         "The seed is 7.",

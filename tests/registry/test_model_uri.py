@@ -16,7 +16,7 @@ def test_a_run_and_the_registry_lead_to_the_same_files(model_run, registered, de
     assert model_uri(model_run).startswith(f"{MODELS}m-")
 
 
-def test_what_is_nowhere_is_told(store):
+def test_a_missing_model_is_reported(store):
     with pytest.raises(ValueError, match=r"run=nowhere is no run of sqlite:.*, no folder and no models:/ URI"):
         download("nowhere")
     with pytest.raises(ValueError, match="cannot read the model models:/nothing@champion"):

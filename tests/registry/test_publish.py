@@ -49,10 +49,10 @@ def runs(tmp_path_factory, build_network, vectorizer):
 
 
 @pytest.fixture
-def told(runs, capsys):
+def promoted(runs, capsys):
     """A function: a run and overrides -> what the program says of its promotion."""
 
-    def tell(run: str, *overrides: str) -> list[str]:
+    def promoted(run: str, *overrides: str) -> list[str]:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = compose(
                 "promote",
@@ -69,7 +69,7 @@ def told(runs, capsys):
         assert err == ""
         return out.splitlines()
 
-    return tell
+    return promoted
 
 
 def champion(name: str) -> str:
@@ -77,12 +77,12 @@ def champion(name: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_alias_moves_and_both_values_are_told(runs, told):
-    assert told(runs["first"], "name=moves") == [
+def test_the_alias_moves_and_both_values_are_printed(runs, promoted):
+    assert promoted(runs["first"], "name=moves") == [
         f"models:/moves@champion is now version 1, run {runs['first']}, dev/roc_auc 0.7000"
     ]
     assert champion("moves") == runs["first"]
-    assert told(runs["second"], "name=moves") == [
+    assert promoted(runs["second"], "name=moves") == [
         f"models:/moves@champion is now version 2, run {runs['second']}, dev/roc_auc 0.7500",
         f"it replaces version 1, run {runs['first']}, dev/roc_auc 0.7000",
     ]
@@ -91,21 +91,21 @@ def test_the_alias_moves_and_both_values_are_told(runs, told):
     assert 0 <= similarity[0] <= 1
 
 
-def test_a_run_that_has_a_version_gets_no_second_one(runs, told):
+def test_a_run_that_has_a_version_gets_no_second_one(runs, promoted):
     for run in ("first", "second", "first", "first"):
-        lines = told(runs[run], "name=again")
+        lines = promoted(runs[run], "name=again")
     assert lines == [f"models:/again@champion is now version 1, run {runs['first']}, dev/roc_auc 0.7000"]
     assert {each.version for each in mlflow.MlflowClient().search_model_versions("name = 'again'")} == {1, 2}
 
 
-def test_figures_of_other_pairs_are_told_not_to_compare(runs, told):
-    told(runs["first"], "name=pairs")
-    assert told(runs["other pairs"], "name=pairs")[-1].startswith("note: measured on other dev pairs")
+def test_figures_of_other_pairs_are_noted_not_to_compare(runs, promoted):
+    promoted(runs["first"], "name=pairs")
+    assert promoted(runs["other pairs"], "name=pairs")[-1].startswith("note: measured on other dev pairs")
 
 
-def test_another_alias_leaves_the_champion_alone(runs, told):
-    told(runs["first"], "name=aliases")
-    assert len(told(runs["second"], "name=aliases", "alias=challenger")) == 1
+def test_another_alias_leaves_the_champion_alone(runs, promoted):
+    promoted(runs["first"], "name=aliases")
+    assert len(promoted(runs["second"], "name=aliases", "alias=challenger")) == 1
     assert champion("aliases") == runs["first"]
 
 
@@ -118,14 +118,14 @@ def test_another_alias_leaves_the_champion_alone(runs, told):
         ("no such run", "is no run of"),
     ],
 )
-def test_what_is_no_finished_training_with_a_model_is_refused(runs, told, run, message):
+def test_a_run_without_a_finished_model_is_refused(runs, promoted, run, message):
     with pytest.raises(ValueError, match=message):
-        told(runs.get(run, "nowhere"), "name=refused")
+        promoted(runs.get(run, "nowhere"), "name=refused")
     assert not mlflow.MlflowClient().search_registered_models("name = 'refused'")
 
 
 @pytest.mark.slow
-def test_the_detector_is_kept_beside_its_card_and_the_network_for_users_of_keras(model_run):
+def test_a_run_keeps_detector_card_and_keras_network(model_run):
     [output] = mlflow.get_run(model_run).outputs.model_outputs
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")) / "artifacts" / "detector"
     names = ["detector.json", "dev_scores.npz", "light.json", "light.npz", "network.keras", "vectorizer.json"]

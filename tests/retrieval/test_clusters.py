@@ -20,7 +20,7 @@ def build(questions: int, pairs: list[tuple[int, int, float]], at_once: int) -> 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("questions", [10, 10_000])
 def test_components_and_their_most_central_members(at_once, order, questions):
-    """4 has 0.6 + 0.7, 6 has 0.7 + 0.5; of two the first represents. Few questions settle pairs early, many late."""
+    """4 has 0.6 + 0.7, 6 has 0.7 + 0.5; of two the first is representative. Few questions are final early."""
     expected = [([1, 4, 6, 8], 4), ([0, 9], 0), ([2, 3], 2)]
     assert build(questions, PAIRS[::order], at_once) == expected
 

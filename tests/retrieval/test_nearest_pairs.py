@@ -68,7 +68,7 @@ def test_the_most_similar_in_order(points, count):
     np.testing.assert_allclose(similarity, 1 / (1 + np.take_along_axis(distance, expected, axis=1)), rtol=1e-5)
 
 
-def test_nobody_is_a_neighbor_of_itself_among_equals():
+def test_no_question_is_its_own_neighbor_among_equals():
     """Of 40 equal points each has 3 neighbors, none of which is itself."""
     position, similarity = most_similar(Apart(), np.ones((40, 5), np.float32), 3)
     assert position.shape == (40, 3)

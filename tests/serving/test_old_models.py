@@ -85,8 +85,8 @@ def served(folder: Path, words: list[str], project: str) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address, told = f"http://127.0.0.1:{port}", folder / "server.txt"
-    with told.open("w") as output:
+    address, log = f"http://127.0.0.1:{port}", folder / "server.txt"
+    with log.open("w") as output:
         server = subprocess.Popen(
             [sys.executable, "-m", *(word.format(port=port) for word in words)],
             cwd=folder,
@@ -100,8 +100,8 @@ def served(folder: Path, words: list[str], project: str) -> Iterator[str]:
         while True:
             with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=5):
                 break
-            assert server.poll() is None, told.read_text()
-            assert time.monotonic() < ends, told.read_text()
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < ends, log.read_text()
             time.sleep(0.2)
         yield address
     finally:

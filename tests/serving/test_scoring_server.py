@@ -64,7 +64,7 @@ def test_answers_are_the_detectors(detector):
         (" \n", "the text is empty"),
     ],
 )
-def test_the_first_value_that_is_no_question_is_named(detector, value, problem):
+def test_the_first_invalid_question_is_named(detector, value, problem):
     pairs = table([*PAIRS, ("a", value), (3, 4)]).astype(object)
     with pytest.raises(MlflowException, match=r"^question1 of pair 4 of 4: a text is expected, not int$"):
         answers(detector, pairs)
@@ -174,7 +174,7 @@ def test_errors_of_the_framework_have_the_same_form(client, path, method, status
     assert set(answer.json()) == {"error_code", "message"}
 
 
-def test_what_fails_in_the_model_is_told_without_its_traceback(detector):
+def test_an_error_of_the_model_is_reported_without_its_traceback(detector):
     class Failing(Detector):
         def similarity(self, pairs):
             raise RuntimeError("of the inside")
@@ -191,8 +191,8 @@ def test_what_fails_in_the_model_is_told_without_its_traceback(detector):
     ("length", "shown"), [(2 * SHOWN, 2 * SHOWN), (2 * SHOWN + 1, 2 * SHOWN + 3), (10**6, 2 * SHOWN + 3)]
 )
 def test_a_long_message_keeps_its_start_and_its_end(length, shown):
-    told = ("start" + "-" * length + "end")[: length - 3] + "end"
-    app = with_clear_errors(PlainTextResponse(told, 400), LARGEST)
+    error = ("start" + "-" * length + "end")[: length - 3] + "end"
+    app = with_clear_errors(PlainTextResponse(error, 400), LARGEST)
     message = TestClient(app).get("/").json()["message"]
     assert len(message) == shown
     assert message.startswith("start")

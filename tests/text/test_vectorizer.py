@@ -340,7 +340,7 @@ def test_the_vocabulary_is_that_of_the_trainer_of_words(shipped, min_frequency):
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_a_saved_vectorizer_for_which_spacing_counts_goes_on_so(kind):
+def test_a_saved_vectorizer_keeps_its_sensitivity_to_spacing(kind):
     """The first versions made tokens of spaces: of "a  b " those before b and at the end."""
     state = json.loads(Vectorizer.fit(TRAINING, kind=kind, vocabulary_size=120, min_frequency=1).to_json())
     cutting, state["tokenizer"]["pre_tokenizer"] = state["tokenizer"]["pre_tokenizer"]["pretokenizers"]

@@ -127,12 +127,12 @@ def test_a_process_lives_until_it_has_ended():
     assert not process_is_dead(process())
 
 
-def test_another_process_with_the_same_number_is_not_the_one_that_was_named():
+def test_another_process_with_the_same_pid_is_a_different_one():
     host, pid, _ = process().rsplit(" ", 2)
     assert process_is_dead(f"{host} {pid} 1.00")
 
 
-def test_of_another_host_the_caller_knows_best():
+def test_the_caller_decides_about_processes_of_other_hosts():
     _, pid, start = process().rsplit(" ", 2)
     assert not process_is_dead(f"elsewhere {pid} {start}")
     assert process_is_dead(f"elsewhere {pid} {start}", elsewhere=True)

@@ -188,11 +188,13 @@ def assert_whole(client: mlflow.MlflowClient, workers: list[str], artifacts: Pat
 
 
 @pytest.mark.slow
-def test_a_store_that_is_not_there_is_told_without_its_password(new_database):
+def test_a_missing_store_is_reported_without_its_password(new_database):
     uri = new_database("other").replace("mlflow@/other", "mlflow:secret@/nothing")
-    with pytest.raises(ValueError, match=r"cannot open the tracking store .*\*\*\*@/nothing.* does not exist") as told:
+    with pytest.raises(
+        ValueError, match=r"cannot open the tracking store .*\*\*\*@/nothing.* does not exist"
+    ) as caught:
         connect(uri, "tests")
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.slow

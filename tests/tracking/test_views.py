@@ -44,7 +44,7 @@ def saved_state(store, key: str) -> dict:
 
 
 @pytest.mark.slow
-def test_a_study_opens_with_what_its_runs_differ_in_and_the_best_on_dev_first(store):
+def test_the_view_of_a_study_shows_its_differences_best_on_dev_first(store):
     parent = run_study("towers", ["dense", "conv1d"])
     assert save_view_of(parent) == View(
         "study towers", f"#/experiments/{store.experiment_id}/runs?viewStateShareKey={parent}&{MODE}"

@@ -31,7 +31,7 @@ def batches_of(pairs, token_ids, batch_size=16, seed=0) -> PairBatches:
 
 
 def rows(batch) -> list[tuple[int, int, float]]:
-    """Left question, right question and label of each pair, as the tokens of the batch tell."""
+    """Left question, right question and label of each pair, from the tokens of the batch."""
     who = batch.questions[:, 0] - 1
     return list(zip(who[batch.left].tolist(), who[batch.right].tolist(), batch.label.tolist(), strict=True))
 
@@ -64,7 +64,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(many_pairs, token_ids):
     assert order(batches_of(many_pairs, token_ids, seed=1), 2) != second
 
 
-def test_each_question_stands_once_in_a_batch_with_all_its_tokens(many_pairs, token_ids):
+def test_each_question_occurs_once_in_a_batch_with_all_its_tokens(many_pairs, token_ids):
     for batch in batches_of(many_pairs, token_ids).epoch(1):
         who = batch.questions[:, 0] - 1
         assert len(set(who.tolist())) == len(who)

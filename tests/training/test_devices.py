@@ -198,7 +198,7 @@ def on_one_and_on_two_devices() -> dict[str, tuple[Trained, Trained]]:
 
 
 def as_a_host(index: int, ports: list[int]) -> tuple[Trained, str, bool]:
-    """Train as one of several hosts, whose dev metrics are not alike; also what is said of other seeds."""
+    """Train as one of several hosts, whose dev metrics differ; also the error of other seeds."""
     hosts = [f"127.0.0.1:{port}" for port in ports]
     os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}})
     import tensorflow as tf
@@ -264,8 +264,8 @@ def test_two_hosts_agree_on_everything_and_learn_what_one_does():
         ports = [each.getsockname()[1] for each in (one, other)]
     first, second = in_processes_of_their_own(*(partial(as_a_host, index, ports) for index in range(2)))
     assert (first[2], second[2]) == (True, False)
-    told = "the hosts differ in seed; start all with the same command on the same data"
-    assert (first[1], second[1]) == (told, told)
+    error = "the hosts differ in seed; start all with the same command on the same data"
+    assert (first[1], second[1]) == (error, error)
 
     alone = Setting(devices.single(), "dense").fit("adam", (0.5, 0.7, 0.6))
     for trained in (first[0], second[0]):
@@ -285,7 +285,7 @@ def test_devices_that_are_not_there(count):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "tf_config",
     [
         None,
         "host-a",
@@ -295,14 +295,14 @@ def test_devices_that_are_not_there(count):
         '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}',
     ],
 )
-def test_hosts_that_were_not_told_who_they_are(told, monkeypatch):
+def test_hosts_without_a_valid_tf_config_are_refused(tf_config, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    if told:
-        monkeypatch.setenv("TF_CONFIG", told)
+    if tf_config:
+        monkeypatch.setenv("TF_CONFIG", tf_config)
     with pytest.raises(ValueError, match="needs the environment variable TF_CONFIG on each host, such as") as refusal:
         devices.multi_worker()
     assert "\n" not in str(refusal.value)
-    assert str(refusal.value).endswith(f"; got {told or ''!r}")
+    assert str(refusal.value).endswith(f"; got {tf_config or ''!r}")
 
 
 @pytest.mark.parametrize("option", ["single", "mirrored", "multi_worker"])

@@ -213,16 +213,16 @@ def test_impossible_settings(changes, message, build_network, train):
 
 
 @pytest.mark.slow
-def test_the_optimizer_is_told_how_many_steps_there_are(build_network, train):
+def test_the_optimizer_gets_the_number_of_steps(build_network, train):
     """24 pairs in batches of 10 are 3 steps, in 2 epochs 6."""
-    told = []
+    steps_given = []
 
     def optimizer(steps: int):
-        told.append(steps)
+        steps_given.append(steps)
         return adam(lambda peak, steps: constant(peak, steps, 0.0), steps, 0.01)
 
     train(build_network(), optimizer=optimizer, epochs=2, batch_size=10)
-    assert told == [6]
+    assert steps_given == [6]
 
 
 @pytest.mark.slow
