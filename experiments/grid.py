@@ -215,5 +215,5 @@ def _introduction(name: str, words: Sequence[str], tree: ConfigTree) -> str:
 
 
 def _choices(cfg: DictConfig) -> dict[str, Any]:
-    """The config that a cell gets, without Hydra's own node."""
+    """The config of a cell, without Hydra's own node."""
     return plain(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))

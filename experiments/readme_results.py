@@ -20,10 +20,10 @@ from typing import cast
 
 import numpy as np
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from omegaconf import OmegaConf
 
+from experiments.cli import hydra_over
 from siamese import tracking
 from siamese.commands.config_files import CONF
 from siamese.comparison.conclusion import in_words
@@ -80,8 +80,7 @@ def rebuild(file: Path) -> None:
 
 def rows() -> list[Row]:
     """The default and each experiment file."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with hydra_over(None):
         default = _params([])
         found = [Row(f"`{default['tower']}`, the default", default)]
         for file in sorted((CONF / "experiment").glob("*.yaml")):

@@ -109,7 +109,7 @@ def track_cost(detector: Detector, token_ids: TokenIds) -> dict[str, float]:
 
 
 def show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], seed: int) -> None:
-    """Print metrics, the baselines beside them, and sample verdicts."""
+    """Print metrics, also those of the baselines, and sample verdicts."""
     print(f"\n{summary(reports)}")
     if baselines:
         columns = [f"{split}/{metric}" for split in reports for metric in ("accuracy", "roc_auc")]

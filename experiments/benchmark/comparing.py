@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
 from tqdm import tqdm
 
-from experiments.benchmark.fresh_process import PROJECT, environment
+from experiments.benchmark.fresh_process import environment
 from experiments.benchmark.result import Line, Result
-from experiments.cli import plain
+from experiments.cli import hydra_over, plain
 from siamese import tracking
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.calibration import Calibration
@@ -75,8 +74,7 @@ def _track(runs: int, pairs: int) -> None:
 
 def _configs(runs: int, generator: np.random.Generator) -> Iterator[tuple[dict, float]]:
     """Composed configs, and the quality of each: how far it separates the logits of the two classes."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+    with hydra_over(None):
         base = plain(compose("config"))
     for number in range(runs):
         option, seed = divmod(number, SEEDS)

@@ -48,7 +48,8 @@ def measure(
     if minilm.available():
         transformer = minilm.MiniLM()
         some = texts[:minilm_questions]
-        best = _best_batch_size(transformer, some, minilm_batch_sizes)
+        transformer.encode(some[:WARM_QUESTIONS], minilm_batch_sizes[0])
+        best = min(minilm_batch_sizes, key=lambda size: seconds_of(lambda: transformer.encode(some, size)))
         batches["MiniLM"] = _per_second(lambda batch: transformer.encode(batch, best), some)
         encoders["MiniLM"] = lambda batch: transformer.encode(batch, 1)
         notes.append(
@@ -79,11 +80,6 @@ def _per_second(encode: Callable[[Sequence[str]], np.ndarray], texts: Sequence[s
     """Encodes all texts; gives texts per second. Warm from the start."""
     encode(texts)
     return lambda: len(texts) / seconds_of(lambda: encode(texts))
-
-
-def _best_batch_size(transformer: minilm.MiniLM, texts: Sequence[str], sizes: Sequence[int]) -> int:
-    transformer.encode(texts[:WARM_QUESTIONS], sizes[0])
-    return min(sizes, key=lambda size: seconds_of(lambda: transformer.encode(texts, size)))
 
 
 def _latency(encode: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> tuple[float, float]:

@@ -1,9 +1,9 @@
 """The machine that the figures belong to, and how much of its memory a process took."""
 
-import importlib.metadata
 import os
 import platform
 import re
+from importlib.metadata import distributions
 from pathlib import Path
 
 import psutil
@@ -15,15 +15,18 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "tokenizers", "pandas", "ml
 
 def description() -> dict[str, str]:
     """Processor, cores, memory, system and package versions, by name; what is not installed is "none"."""
-    return {
-        "machine.processor": _processor(),
-        "machine.cores": str(cores()),
-        "machine.memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "machine.system": platform.platform(),
-        "machine.python": platform.python_version(),
+    found = {
+        "processor": _processor(),
+        "cores": str(cores()),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "system": platform.platform(),
+        "python": platform.python_version(),
         # a kernel chosen by hand can halve NumPy's speed
-        "machine.openblas_coretype": os.environ.get("OPENBLAS_CORETYPE", "automatic"),
-    } | {f"machine.{name}": _version(name) for name in PACKAGES}
+        "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE", "automatic"),
+    }
+    for package in PACKAGES:
+        found[package] = next((each.version for each in distributions(name=package)), "none")
+    return {f"machine.{name}": value for name, value in found.items()}
 
 
 def in_words() -> str:
@@ -57,7 +60,3 @@ def _processor() -> str:
     name = found.get("model name", platform.machine())
     wide = "AVX-512" if "avx512f" in found.get("flags", "") else "no AVX-512"
     return f"{name} (family {found.get('cpu family', '?')}, model {found.get('model', '?')}, {wide})"
-
-
-def _version(package: str) -> str:
-    return next((each.version for each in importlib.metadata.distributions(name=package)), "none")

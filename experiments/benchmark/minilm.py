@@ -1,6 +1,6 @@
 """all-MiniLM-L6-v2, the transformer to compare with: int8 weights on ONNX Runtime, the cores of this process.
 
-Not among the requirements: `available` tells what to install.
+Not among the requirements: INSTALL says how to get it.
 """
 
 from collections.abc import Sequence

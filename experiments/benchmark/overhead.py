@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from experiments import training_run
 from experiments.benchmark.pairs import write_file
 from experiments.benchmark.result import Line, Result
+from experiments.cli import hydra_over
 from siamese import tracking
-from siamese.commands.config_files import CONF
 from siamese.evaluation.timing import in_turn, ratios
 from siamese.training.loop import passes
 
@@ -83,7 +83,7 @@ def _compose(overrides: Sequence[str], folder: Path, epochs: int) -> DictConfig:
     """The experiment as the command line would compose it, in a tracking store of its own, all epochs run."""
     store = f"tracking.uri=sqlite:///{folder}/mlflow.db"
     own = ["data=pairs_file", "baselines=none", store, f"training.epochs={epochs}", "training.patience=null"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with hydra_over(None):
         return compose("config", overrides=[*own, *overrides])
 
 

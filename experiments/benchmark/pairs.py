@@ -34,7 +34,7 @@ CHUNK = 100_000  # pairs made at once: bounds the memory that millions of them t
 def read_or_make(file: str | None, count: int, vocabulary: int, seed: int) -> QuestionPairs:
     """`count` pairs drawn from a file with the columns question1, question2 and is_duplicate (all if it has fewer).
 
-    Without a file they are made, with a vocabulary of so many token ids, padding and unknown included.
+    Without a file they are made, with `vocabulary` token ids, padding and unknown included.
     """
     if file is None:
         return QuestionPairs.from_texts(*synthetic(count, vocabulary, seed))

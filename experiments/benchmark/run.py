@@ -18,22 +18,19 @@ def run(cfg: DictConfig) -> dict[str, Result]:
         raise ValueError(f"parts must list some of {', '.join(PARTS)}; got {config['parts']}")
     tracking.connect(**config["tracking"])
     print(machine.in_words(), flush=True)
-    results = {}
+    results: dict[str, Result] = {}
     for part in config["parts"]:
         with tracking.tracked_run(part, "benchmark"):
             tracking.log_config({part: config[part]}, OmegaConf.to_yaml(cfg, resolve=True))
             tracking.log_environment(seed=0)
             tracking.set_tags(machine.description())
-            results[part] = fresh_process.call(f"experiments.benchmark.{part}:measure", **config[part])
-            _track(results[part])
-        print(f"\n## {part}\n\n{results[part].markdown()}", flush=True)
+            result = fresh_process.call(f"experiments.benchmark.{part}:measure", **config[part])
+            for repeat, metrics in enumerate(result.repeats()):
+                tracking.log_metrics(metrics, "repeat", repeat)
+            tracking.log_metrics(result.spreads(), "spread")
+            for name, figure in result.drawings.items():
+                tracking.log_figure(figure, name)
+            tracking.log_page(result.markdown() + "\n", "table.md")
+        print(f"\n## {part}\n\n{result.markdown()}", flush=True)
+        results[part] = result
     return results
-
-
-def _track(result: Result) -> None:
-    for repeat, metrics in enumerate(result.repeats()):
-        tracking.log_metrics(metrics, "repeat", repeat)
-    tracking.log_metrics(result.spreads(), "spread")
-    for name, figure in result.drawings.items():
-        tracking.log_figure(figure, name)
-    tracking.log_page(result.markdown() + "\n", "table.md")

@@ -1,11 +1,11 @@
 """Search: the nearest among many vectors, exactly and by the index, against reading the vectors once."""
 
-import importlib.util
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from siamese.retrieval.exact_search import exact_top, normalized
 
 TOPICS = 500
 QUESTIONS_PER_INTENT = 50  # on average: some intents are asked often, most seldom
+HAS_INDEX = find_spec("faiss") is not None
 SINGLE_QUERIES = 20  # in one measurement of the latency
 
 
@@ -42,7 +43,7 @@ def measure(vectors: Sequence[int], dimension: int, nearest: int, queries: int, 
         "Memory: the most that the process held, the vectors included, over the bytes of the vectors; of the index, its "
         "own without the vectors that it was built from.",
     ]
-    if not _has_index():
+    if not HAS_INDEX:
         notes.append("No figures of the index: faiss is not installed. pip install faiss-cpu")
     return Result(lines, notes)
 
@@ -94,7 +95,7 @@ def latency(file: str, nearest: int, queries: int, repeats: int) -> dict[str, di
         "read": _fastest_reading(vectors),
         "exact batch": lambda: seconds_of(lambda: exact(asked, nearest)),
     }
-    if _has_index():
+    if HAS_INDEX:
         started = time.perf_counter()
         index = ApproximateIndex.build(vectors)
         building = time.perf_counter() - started
@@ -104,7 +105,7 @@ def latency(file: str, nearest: int, queries: int, repeats: int) -> dict[str, di
         contestants["index batch"] = lambda: seconds_of(lambda: index.search(asked, nearest))
     times = in_turn(contestants, repeats, f"search among {len(vectors):,}")
     lines = {"exact": figures("exact"), "reading once": {"one query ms": _milliseconds(times["read"])}}
-    if _has_index():
+    if HAS_INDEX:
         own = {"memory over vectors": [index.memory / vectors.nbytes], "recall": [recall], "building s": [building]}
         lines["index"] = figures("index") | own
     return lines
@@ -150,7 +151,3 @@ def _fastest_reading(vectors: np.ndarray) -> Callable[[], float]:
 
 def _milliseconds(seconds: Sequence[float]) -> list[float]:
     return [each * 1e3 for each in seconds]
-
-
-def _has_index() -> bool:
-    return importlib.util.find_spec("faiss") is not None

@@ -97,12 +97,7 @@ def _body(pairs: Sequence[Pair]) -> bytes:
 
 
 def _figures(loads: Sequence[Load], pairs: int) -> dict[str, list[float]]:
-    """The figures of a line of the table.
-
-    Args:
-        loads: one for each repeat.
-        pairs: in each request.
-    """
+    """The figures of a line of the table, from the load of each repeat and the pairs in each request."""
     if any((each.statuses != 200).any() for each in loads):
         raise RuntimeError("a good request was not answered with status 200")
     return {

@@ -11,7 +11,7 @@ from experiments.benchmark import keras_baseline
 from experiments.benchmark.limit import MatrixProduct, flops_per_pair
 from experiments.benchmark.pairs import read_or_make
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.towers import BATCH, MeasuredTower, measured, training
+from experiments.benchmark.towers import BATCH, measured, training
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.timing import in_turn, ratios, seconds_of
 from siamese.text.vectorizer import TokenIds, Vectorizer
@@ -45,8 +45,8 @@ def measure(
     lines = []
     for name, tower in zip(towers, chosen, strict=True):
         contestants = {
-            "ours": _ours(tower, few, token_ids, vocabulary, width, seconds),
-            "usual": _usual(tower, few, token_ids, vocabulary, width, seconds),
+            "ours": _ours(tower.network(vocabulary, width, seed=0), few, token_ids, seconds),
+            "usual": _usual(keras_baseline.network(tower, vocabulary, width), few, token_ids, seconds),
             "limit": product.flops_per_second,
         }
         rates = in_turn(contestants, repeats, f"training {name}")
@@ -71,11 +71,9 @@ def measure(
     return Result(lines, notes)
 
 
-def _ours(
-    tower: MeasuredTower, pairs: QuestionPairs, token_ids: TokenIds, vocabulary: int, width: int, least: float
-) -> Callable[[], float]:
+def _ours(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, least: float) -> Callable[[], float]:
     """Measures pairs per second of whole epochs, batching included, for at least `least` seconds."""
-    epochs = training(tower.network(vocabulary, width, seed=0), pairs, token_ids)
+    epochs = training(network, pairs, token_ids)
 
     def pairs_per_second() -> float:
         seconds = [next(epochs).seconds]
@@ -87,11 +85,8 @@ def _ours(
     return pairs_per_second
 
 
-def _usual(
-    tower: MeasuredTower, pairs: QuestionPairs, token_ids: TokenIds, vocabulary: int, width: int, least: float
-) -> Callable[[], float]:
+def _usual(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, least: float) -> Callable[[], float]:
     """Measures pairs per second of `fit` on as many batches as take about `least` seconds."""
-    network = keras_baseline.network(tower, vocabulary, width)
     left, right = keras_baseline.padded(token_ids, pairs.left), keras_baseline.padded(token_ids, pairs.right)
     label = pairs.label[:, None]
 

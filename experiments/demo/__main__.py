@@ -8,7 +8,6 @@ Neither TensorFlow nor, unless a run id or a registry URI is given, MLflow is st
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from uvicorn import Config, Server
 
@@ -24,15 +23,13 @@ ANY = "0.0.0.0"  # every address of this machine
 LOCAL = ("127.0.0.1", "localhost")
 
 
-def run(settings: dict[str, Any]) -> None:
-    """Serve the page until Ctrl-C.
-
-    Args:
-        settings: as `program_settings` gives them.
+def main() -> None:
+    """Serve the page with the settings of the command line until Ctrl-C.
 
     Raises:
         ValueError, OSError: detector or collection cannot be read, or the port is taken.
     """
+    settings = program_settings("demo", __doc__)
     host = settings["host"]
     with listen(host, settings["port"]) as listener:
         detector = chosen(settings)
@@ -45,11 +42,6 @@ def run(settings: dict[str, Any]) -> None:
         address = f"http://{LOCAL[0] if host == ANY else host}:{listener.getsockname()[1]}/"
         print(f"open {address} (Ctrl-C ends it)", flush=True)
         Server(Config(app, log_level="warning", lifespan="off", server_header=False)).run([listener])
-
-
-def main() -> None:
-    """Serve the page with the settings of the command line."""
-    run(program_settings("demo", __doc__))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ translated into overrides of `experiments.train`.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from hydra import compose
 from omegaconf import DictConfig, OmegaConf
+
+from siamese.commands.config_files import dotted
 
 NO_TEXT = ("true", "false", "null", "nan", "inf")  # words that Hydra's grammar reads as something else
 
@@ -45,15 +47,7 @@ def plain_overrides(primary: str, overrides: Sequence[str], without: str) -> lis
 
 def _leaves(cfg: DictConfig) -> dict[str, Any]:
     """Values by their dotted names, interpolations as they are written; lists and empty nodes are values."""
-
-    def walk(node: dict, prefix: str) -> Iterator[tuple[str, Any]]:
-        for key, value in node.items():
-            if isinstance(value, dict) and value:
-                yield from walk(value, f"{prefix}{key}.")
-            else:
-                yield f"{prefix}{key}", value
-
-    return dict(walk(cast(dict, OmegaConf.to_container(cfg)), ""))
+    return dotted(cast(dict, OmegaConf.to_container(cfg)))
 
 
 def as_text(value: Any) -> str:

@@ -58,8 +58,7 @@ def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> 
     """Check everything that can be checked before the first trial.
 
     Args:
-        cfg: composed from conf/sweep.yaml.
-        settings: its node `sweep`.
+        cfg, settings: composed from conf/sweep.yaml, and its node `sweep`.
         overrides: from which it was composed; a parameter that they set is left out of the space.
 
     Raises:

@@ -67,7 +67,7 @@ def page(
         f"{len(over)} of {plan.settings.trials} trials: {counts[TrialState.COMPLETE]} complete, "
         f"{counts[TrialState.PRUNED]} pruned, {counts[TrialState.FAIL]} failed. "
         f"Objective: {plan.settings.objective}, to {plan.direction}.",
-        f"To repeat it, or to go on with it (with more `sweep.trials`):\n\n    {_command('sweep', repeat)}",
+        f"To repeat it, or to continue it (with more `sweep.trials`):\n\n    {_command('sweep', repeat)}",
     ]
     if best is not None:
         parts.append(f"## Best trials\n\n{_table(over, plan)}")
@@ -81,8 +81,8 @@ def page(
         parts.append(f"## What mattered\n\n{importance_table(importance)}")
     failures = [trial for trial in over if trial.state == TrialState.FAIL]
     if failures:
-        told = [f"- trial {each.user_attrs['ordinal']}: {outcome(each, plan)}" for each in failures]
-        parts.append("\n".join(["## Failed\n", *told]))
+        failed = [f"- trial {each.user_attrs['ordinal']}: {outcome(each, plan)}" for each in failures]
+        parts.append("\n".join(["## Failed\n", *failed]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -90,10 +90,10 @@ def _table(over: Sequence[FrozenTrial], plan: Plan) -> str:
     complete = [trial for trial in over if trial.state == TrialState.COMPLETE]
     complete.sort(key=lambda each: each.values[0], reverse=plan.direction == "maximize")
     names = list(plan.space)
-    rows = [
-        [str(each.user_attrs["ordinal"]), f"{each.values[0]:.4f}", *(_short(each.params[name]) for name in names)]
-        for each in complete[:SHOWN_TRIALS]
-    ]
+    rows = []
+    for each in complete[:SHOWN_TRIALS]:
+        values = [f"{x:.3g}" if isinstance(x, float) else str(x) for x in (each.params[name] for name in names)]
+        rows.append([str(each.user_attrs["ordinal"]), f"{each.values[0]:.4f}", *values])
     return markdown([["trial", plan.settings.objective, *names], *rows])
 
 
@@ -107,7 +107,7 @@ def _verdict(plan: Plan, retrained: dict[str, Retrained]) -> str:
     values = chosen.metrics[plan.settings.objective]
     run = chosen.run_ids[int(values.argmax() if plan.direction == "maximize" else values.argmin())]
     return (
-        f"## The winner beside the default\n\n{_in_a_sentence(plan, retrained)}\n\n"
+        f"## The winner and the default\n\n{_in_a_sentence(plan, retrained)}\n\n"
         f"Both trained again with the seeds {seeds}, which chose neither; mean ± sd.\n\n{table}\n\n"
         f"To put the winner's best run on dev into the registry:\n\n    {_command('promote', [f'run={run}'])}"
     )
@@ -126,10 +126,6 @@ def _in_a_sentence(plan: Plan, retrained: dict[str, Retrained]) -> str:
 def _mean(values: np.ndarray, sign: bool = False) -> str:
     deviation = f" ± {values.std(ddof=1):.4f}" if len(values) > 1 else ""
     return f"{values.mean():{'+' if sign else ''}.4f}{deviation}"
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _command(program: str, overrides: Sequence[str]) -> str:

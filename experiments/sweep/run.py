@@ -25,12 +25,8 @@ from siamese.training.loop import Epoch
 
 
 def run(cfg: DictConfig) -> str:
-    """From a search space to a winner; gives the id of the sweep's run in MLflow.
-
-    Args:
-        cfg: composed by Hydra from conf/sweep.yaml and overrides, which the helpers and the report repeat.
-    """
-    overrides = HydraConfig.get().overrides.task
+    """From a search space to a winner, with a config from conf/sweep.yaml; returns the id of the sweep's run in MLflow."""
+    overrides = HydraConfig.get().overrides.task  # which the helpers and the report repeat
     plan = make_plan(cfg, Settings(**instantiate(cfg.sweep, _convert_="all")), overrides)
     tracking.connect(**plain(cfg)["tracking"])
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -55,7 +51,7 @@ def run(cfg: DictConfig) -> str:
 
 @contextmanager
 def _helpers(count: int, overrides: Sequence[str]) -> Iterator[None]:
-    """More processes that take trials; they end when none is left, or with this one."""
+    """More processes that run trials; they end when none is left, or with this one."""
     command = [sys.executable, "-m", "experiments.sweep", *as_words(overrides), "sweep.workers=0"]
     processes = [subprocess.Popen(command) for _ in range(count)]
     try:
@@ -77,7 +73,13 @@ def _train(
     tags: dict[str, str],
     after_epoch: Callable[[Epoch], None] | None = None,
 ) -> tuple[str, dict[str, float]]:
-    """One run of `experiments.train` without its output; see `trials.Train`."""
+    """One run of `experiments.train` without its output: its id and metrics, "split/metric" -> value.
+
+    Args:
+        plan, overrides: the settings: of all trials, and of this run.
+        name, parent, tags: of the run.
+        after_epoch: for a trial, which evaluates on dev only and keeps no model; it may raise to end the training.
+    """
     cfg = plan.config(overrides)
     job = training_run.Job(as_words([*plan.overrides, *overrides]), name, parent, tags, trial=after_epoch is not None)
 
@@ -99,7 +101,7 @@ def _conclude(
     if best is None:
         raise ValueError(
             f"none of the {len(over)} trials of {plan.settings.name} is complete; trial 0 "
-            f"{trials.outcome(over[0], plan)}. Start it again with what mends that and with another sweep.name"
+            f"{trials.outcome(over[0], plan)}. Correct that, and start it again with another sweep.name"
         )
     retrained = retrain(plan, parent, best, train_quietly) if plan.settings.retrain_seeds else {}
     importance = fanova(study)

@@ -31,14 +31,13 @@ def grid(space: Space, seed: int, ordinal: int) -> BaseSampler:
     Raises:
         ValueError: the space has an interval, or fewer combinations.
     """
-    if ordinal >= spaces.cells(space):
-        raise ValueError(
-            f"a grid over this space has {spaces.cells(space)} combinations, so {ordinal + 1} trials are too many; "
-            f"set sweep.trials={spaces.cells(space)} or fewer"
-        )
+    known = spaces.combinations(space)
+    if ordinal >= known:
+        many = f"so {ordinal + 1} trials are too many"
+        raise ValueError(f"a grid over this space has {known} combinations, {many}; set sweep.trials={known} or fewer")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that this sampler is experimental
-        return PartialFixedSampler(spaces.cell(space, ordinal), RandomSampler(seed=seed))
+        return PartialFixedSampler(spaces.combination(space, ordinal), RandomSampler(seed=seed))
 
 
 def _seed(seed: int, ordinal: int) -> int:

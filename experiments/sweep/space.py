@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
@@ -129,8 +130,8 @@ def as_overrides(params: Mapping[str, Any]) -> list[str]:
     return [f"{current_name(name)}={text}" for name, text in texts.items()]
 
 
-def cells(space: Space) -> int:
-    """How many combinations a grid over the space has.
+def combinations(space: Space) -> int:
+    """The number of combinations that a grid over the space has.
 
     Raises:
         ValueError: an interval has no end of values.
@@ -138,19 +139,16 @@ def cells(space: Space) -> int:
     return math.prod(len(_members(name, distribution)) for name, distribution in space.items())
 
 
-def cell(space: Space, number: int) -> dict[str, Any]:
+def combination(space: Space, number: int) -> dict[str, Any]:
     """One combination of a grid; the last parameter varies fastest.
 
     >>> space = parse({"tower.units": "choice([8], [16])", "training.batch_size": "range(32, 97, step=32)"})
-    >>> cells(space), cell(space, 0), cell(space, 4)  # doctest: +NORMALIZE_WHITESPACE
-    (6, {'tower.units': '[8]', 'training.batch_size': 32}, {'tower.units': '[16]', 'training.batch_size': 64})
+    >>> combinations(space), combination(space, 4)
+    (6, {'tower.units': '[16]', 'training.batch_size': 64})
     """
-    params = {}
-    for name, distribution in reversed(space.items()):
-        members = _members(name, distribution)
-        number, at = divmod(number, len(members))
-        params[name] = members[at]
-    return dict(reversed(params.items()))
+    members = [_members(name, distribution) for name, distribution in space.items()]
+    at = np.unravel_index(number, [len(values) for values in members])
+    return {name: values[i] for name, values, i in zip(space, members, at, strict=True)}
 
 
 def _extremes(distribution: BaseDistribution) -> list[Any]:

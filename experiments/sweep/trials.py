@@ -3,8 +3,9 @@
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+import numpy as np
 import optuna
 from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
@@ -20,27 +21,8 @@ if TYPE_CHECKING:  # it imports TensorFlow
     from siamese.training.loop import Epoch
 
     AfterEpoch = Callable[[Epoch], None]
+Train = Callable[..., tuple[str, dict[str, float]]]  # trains one network as a run, see `_train` in run.py
 POLL_SECONDS = 1.0  # between two looks at the trials of other processes
-
-
-class Train(Protocol):
-    """Trains once, as a run in MLflow."""
-
-    def __call__(
-        self,
-        overrides: list[str],
-        name: str,
-        parent: str,
-        tags: dict[str, str],
-        after_epoch: "AfterEpoch | None" = None,
-    ) -> tuple[str, dict[str, float]]:
-        """The run's id and its metrics, "split/metric" -> value.
-
-        Args:
-            overrides: those beside the plan's.
-            name, parent, tags: of the run.
-            after_epoch: for a trial, which evaluates on dev only and keeps no model; it may raise to end the training.
-        """
 
 
 def sweep_run(study: optuna.Study, plan: Plan) -> str:
@@ -82,7 +64,9 @@ def work(study: optuna.Study, plan: Plan, parent: str, lock: FileLock, train: Tr
 def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, parent: str, train: Train) -> None:
     ordinal, overrides = str(trial.user_attrs["ordinal"]), as_overrides(trial.params)
     name, tags = f"trial {ordinal}", {"sweep": plan.settings.name, "trial": ordinal, "option": " ".join(overrides)}
-    for earlier in child_runs.children(parent, {"trial": ordinal}):  # half-done, or done when nobody could take note
+    for earlier in child_runs.children(
+        parent, {"trial": ordinal}
+    ):  # interrupted, or finished without a record in the study
         child_runs.end_as_killed(earlier.id)
 
     def after_epoch(epoch: "Epoch") -> None:
@@ -117,10 +101,13 @@ def _progress(study: optuna.Study, number: int, plan: Plan) -> str:
     over = trial_store.finished(study)
     trial = study.get_trials(deepcopy=False)[number]
     best = trial_store.best(study, over)
+    mean = float(np.mean([each.duration.total_seconds() for each in over if each.duration]))
+    seconds = mean * (plan.settings.trials - len(over))
+    processes = 1 + len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
     return (
         f"trial {trial.user_attrs['ordinal']}: {outcome(trial, plan)}"
         + (f"; best {best.values[0]:.4f} of trial {best.user_attrs['ordinal']}" if best else "")
-        + f"; {len(over)} of {plan.settings.trials} over, {_time_left(study, over, plan.settings.trials)}"
+        + f"; {len(over)} of {plan.settings.trials} over, {time_left(seconds / processes)}"
     )
 
 
@@ -132,9 +119,3 @@ def outcome(trial: FrozenTrial, plan: Plan) -> str:
         case TrialState.PRUNED:
             return f"pruned after epoch {trial.last_step} at {trial.values[0]:.4f}"
     return f"failed, {trial.user_attrs.get('error', 'interrupted')}"
-
-
-def _time_left(study: optuna.Study, over: list[FrozenTrial], trials: int) -> str:
-    seconds = [each.duration.total_seconds() for each in over if each.duration]
-    processes = 1 + len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-    return time_left(sum(seconds) / len(seconds) * (trials - len(over)) / processes)

@@ -114,10 +114,10 @@ def test_what_is_no_space_is_refused(notation, message):
 
 def test_a_grid_has_every_combination_once():
     small = space.parse({"a": "choice(x, y)", "b": "range(0, 0.5, 0.25)", "c": "range(1, 6, 2)"})
-    found = [tuple(space.cell(small, number).values()) for number in range(space.cells(small))]
+    found = [tuple(space.combination(small, number).values()) for number in range(space.combinations(small))]
     assert found == [(a, b, c) for a in "xy" for b in (0.0, 0.25) for c in (1, 3, 5)]
     with pytest.raises(ValueError, match=r"sweep.space.d is an interval without steps"):
-        space.cells(small | space.parse({"d": "interval(0, 1)"}))
+        space.combinations(small | space.parse({"d": "interval(0, 1)"}))
 
 
 # The plan
