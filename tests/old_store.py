@@ -14,7 +14,7 @@ from tests.programs import run_python
 
 ROOT = Path(__file__).parents[1]
 OLD_STORE = ROOT / "tests" / "fixtures" / "old_store"
-PLACEHOLDER = "{FOLDER}"  # of the folder in which the store lies
+PLACEHOLDER = "{FOLDER}"  # for the folder of the store
 ANSWERS = json.loads((OLD_STORE / "answers.json").read_text(encoding="utf-8"))  # of the old version
 CHAMPION = "models:/duplicate-questions@champion"
 PLAIN = ANSWERS["champion"]["run"]  # a plain training, promoted
@@ -55,7 +55,7 @@ def environment(project: str) -> dict[str, str]:
 
 
 def run(folder: Path, *words: str) -> str:
-    """Run `python -m …` in a folder; gives what it printed."""
+    """Run `python -m …` in a folder; returns its output."""
     result = run_python("-m", *words, folder=folder, MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

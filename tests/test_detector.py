@@ -1,4 +1,4 @@
-"""Detector: a folder of plain files comes back as what was saved, without TensorFlow."""
+"""Detector: a saved folder of plain files loads unchanged, without TensorFlow."""
 
 import json
 from pathlib import Path

@@ -38,7 +38,7 @@ def test_a_detector_of_an_old_store_answers_the_same(store, which, words):
 
 
 def test_the_newest_detector_is_found_without_mlflow(store):
-    (store / "mlflow.db").unlink()  # whoever asked MLflow would find nothing
+    (store / "mlflow.db").unlink()  # a query to MLflow would find nothing
     run(store, "experiments.predict", "pairs=other_pairs.csv", "output=scored.csv")
     with (store / "scored.csv").open(encoding="utf-8", newline="") as file:
         assert_same_answers(list(csv.DictReader(file)), ANSWERS["newest"])
@@ -73,7 +73,7 @@ def test_an_old_study_is_resumed_with_its_missing_cell_alone(store):
     assert (after[cell]["name"], after[cell]["status"]) == ("similarity=euclidean seed=1", "FINISHED")
     [study] = [id for id, each in after.items() if each["kind"] == "study"]
     assert (after[study]["status"], after[cell]["mlflow.parentRunId"]) == ("FINISHED", study)
-    # the old cells and the new one stand in one table, the two seeds of a choice in one row
+    # the old cells and the new one are in one table, the two seeds of a choice in one row
     assert printed.count("\n## ") == 1
     assert seeds_by_option(printed) == {
         "similarity=cosine": 2, "similarity=euclidean": 2, **dict.fromkeys(BASELINES, 1)

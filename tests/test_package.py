@@ -41,7 +41,7 @@ WINGS = {  # which extras a wing may need; the others need none
 }
 FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_3"
 PAIR = ("How do I pay my bill?", "Where can I pay the bill?")
-LARGEST = 200  # megabytes of what a base install brings
+LARGEST = 200  # megabytes of a base install
 
 
 def modules(requirements: list[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Files of pairs, intents and questions: every format reads alike, and a broken row is found at the right row."""
+"""Files of pairs, intents and questions: all formats read equally, and a bad row is reported with its number."""
 
 import json
 from pathlib import Path

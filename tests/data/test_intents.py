@@ -134,7 +134,7 @@ def test_split_by_intent_shares_no_intent():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_split_by_intent_leaves_confusable_intents_in_each_part(seed):
-    """Intents are dealt two of a topic at a time, so dev (4 intents) has two topics of two."""
+    """Intents are assigned two of a topic at a time, so dev (4 intents) has two topics of two."""
     for name in ("dev", "test"):
         part = parts_of(corpus(), "intent", seed=seed)[name]
         per_topic = Counter(topic for topic, _ in {tuple(topic_and_intent(question)) for question in part.question})

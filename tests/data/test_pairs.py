@@ -66,7 +66,7 @@ def test_attributes_cannot_be_replaced(small):
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_the_callers_arrays_stay_the_callers(dtype):
-    """Writing to what the pairs were made of neither fails nor changes the pairs."""
+    """Writing to the arrays that the pairs were made from neither fails nor changes the pairs."""
     left = np.array([0, 0], dtype)
     pairs = QuestionPairs(("a", "b"), left, np.array([1, 1]), np.array([0.0, 1.0]))
     left[0] = 1

@@ -1,4 +1,4 @@
-"""Records: every row of a file and every line of a stream comes out once, in order, good or bad."""
+"""Records: every row of a file and every line of a stream gives one record, in order, valid or not."""
 
 import json
 from pathlib import Path

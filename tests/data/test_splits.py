@@ -32,7 +32,7 @@ def partition(pairs: QuestionPairs, **options) -> set[frozenset[str]]:
 
 
 def test_components_are_the_connected_questions():
-    """a-b-c hang together, d-e do, f asks itself."""
+    """The components are a-b-c, d-e and f, which is paired with itself."""
     pairs = QuestionPairs.from_texts(["a", "c", "d", "f"], ["b", "b", "e", "f"], [1, 0, 1, 1])
     assert partition(pairs) == {frozenset("abc"), frozenset("de"), frozenset("f")}
 

@@ -58,7 +58,7 @@ def test_calibration_error_by_eye():
 
 
 def calibration_error(label, probability) -> float:
-    """As in Guo et al. 2017, equation 3, a pair at a time."""
+    """As in Guo et al. 2017, equation 3, pair by pair."""
     bins: dict[int, list[tuple[float, float]]] = {}
     for truth, predicted in zip(label, probability, strict=True):
         bins.setdefault(min(int(predicted * CALIBRATION_BINS), CALIBRATION_BINS - 1), []).append((truth, predicted))
@@ -165,7 +165,7 @@ def test_graded_by_eye():
     assert graded_metrics(np.array([0.1, 0.2]), np.array([0.5, 0.5])) == {"pearson": 0.0, "spearman": 0.0}
 
 
-# Golden values: what METRICS_VERSION stands for
+# Golden values of METRICS_VERSION
 
 NUMBERS = np.arange(60)
 GOLDEN = {  # of METRICS_VERSION 1; the value, and its interval where it has one

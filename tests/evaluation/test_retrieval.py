@@ -49,7 +49,7 @@ def test_mining_by_hand():
 
 
 def test_mining_in_any_order_and_with_ties():
-    """Two that tie, one of them right, count as one step: 1/1 and then 2/3, of 2 duplicates."""
+    """Two tied candidates, one of them right, count as one step: 1/1 and then 2/3, of 2 duplicates."""
     relevant, similarity = np.array([False, True, True]), np.array([0.5, 0.9, 0.5])
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
         found = mining_metrics(relevant[order], similarity[order], total=2)

@@ -1,4 +1,4 @@
-"""Comparison: each statistic by hand or against scipy, and intervals that hold the truth as often as they say."""
+"""Comparison: each statistic by hand or against scipy, and intervals with their nominal coverage."""
 
 import numpy as np
 import pytest
@@ -120,7 +120,7 @@ def test_a_resampled_metric_does_not_depend_on_how_many_are_measured_at_once():
 
 @pytest.mark.slow
 def test_intervals_hold_the_truth_as_often_as_they_say():
-    """Two options with 3 seeds each, equally good; seeds and pairs matter alike. 95 % of 400 is 380 ± 4.4.
+    """Two options with 3 seeds each, equally good; seeds and pairs vary equally. 95 % of 400 is 380 ± 4.4.
 
     A pair is answered rightly with the chance of its network, in part because it is an easy one for all.
     """

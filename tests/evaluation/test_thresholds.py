@@ -130,7 +130,7 @@ def test_of_equally_precise_thresholds_the_one_with_more_recall_is_taken():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_adjacent_scores_are_separated(dtype):
-    """Two floats with none between them: the upper is always a duplicate, the lower never, wherever they lie."""
+    """Two floats with none between them: the upper is always a duplicate, the lower never, at any magnitude."""
     for start in np.random.default_rng(0).random(50).astype(dtype):
         similarity = np.array([start, np.nextafter(start, dtype(1))])
         assert (similarity >= threshold([False, True], similarity)).tolist() == [False, True]

@@ -1,4 +1,4 @@
-"""The benchmark: its statistics and counts by hand, the pairs that it makes, and each cheap part once, small."""
+"""The benchmark: its statistics and counts by hand, its synthetic pairs, and the fast parts at a small size."""
 
 import json
 import threading
@@ -175,7 +175,7 @@ def test_memory_and_machine():
 
 @pytest.mark.slow
 def test_a_fresh_process_answers_and_raises():
-    """An error of the process comes back with its own type, and its traceback as the cause."""
+    """An error of the process is raised with its own type, with its traceback as the cause."""
     assert fresh_process.call("json:dumps", obj={"a": 1}) == json.dumps({"a": 1})
     with pytest.raises(json.JSONDecodeError) as caught:
         fresh_process.call("json:loads", s="{")

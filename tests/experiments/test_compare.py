@@ -1,4 +1,4 @@
-"""compare: tracked runs in, a conclusion out; what was not measured alike is never ranked together."""
+"""compare: tracked runs in, a conclusion out; runs that were measured differently are never ranked together."""
 
 import itertools
 import tempfile
@@ -115,7 +115,7 @@ def artifacts(run: str) -> set[str]:
 
 @pytest.fixture
 def study(store, track) -> str:
-    """A study of a good option, a bad one and a baseline between; gives its run."""
+    """The run of a study of a good option, a bad one and a baseline between them."""
     with tracking.tracked_run("towers", "study", "how to go on") as parent:
         pass
     for option, noise in (("bad tower", 3.0), ("good tower", 1.0)):

@@ -73,7 +73,7 @@ def test_the_run_and_its_baselines_are_in_mlflow_with_all_that_is_needed_to_repe
 
 
 def test_the_model_card_has_the_figures_of_the_run(trained):
-    """The card lies in the detector's folder and with the run; baselines are runs of their own, without a parent."""
+    """The card is in the detector's folder and in the run; baselines are separate runs without a parent."""
     folder, _ = trained
     (model,) = runs(folder, "tags.kind = 'model'")
     card = mlflow.artifacts.load_text(f"runs:/{model.info.run_id}/MODEL_CARD.md")

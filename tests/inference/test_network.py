@@ -46,7 +46,7 @@ def with_weights(network: keras.Model, seed: int = 0) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def bilstm(build_network):
-    """A light network of two layers with all options, and the Keras network that it comes from."""
+    """A NumPy network of two layers with all options, and the Keras network that it was converted from."""
     network = with_weights(
         build_network("bilstm", lambda: Learned([6]), units=[4, 3], pooling=["mean", "max"], skip=True)
     )

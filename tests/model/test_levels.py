@@ -1,4 +1,4 @@
-"""Levels: each tower that ends early gives what the whole one computes on the way."""
+"""Levels: a truncated tower gives the intermediate outputs of the whole tower."""
 
 import keras
 import numpy as np

@@ -11,7 +11,7 @@ WIDTH, UNITS = 5, 6
 
 
 def keras_order(gates):
-    """Keras keeps the candidates third, this layer last; the change is its own inverse but for the direction."""
+    """Keras keeps the candidates third, this layer last; up to the direction, the conversion is its own inverse."""
     i, f, o, g = np.split(np.asarray(gates), 4, axis=-1)
     return np.concatenate([i, f, g, o], axis=-1)
 

@@ -90,7 +90,7 @@ def test_slopes_by_the_same_embeddings_add_up():
 
 @pytest.mark.slow
 def test_symmetric_and_repeatable_to_the_bit():
-    """In the slopes too: they change their places when left and right do."""
+    """The gradients, too, are swapped when left and right are."""
     left, right = embeddings(64, 600, 0), embeddings(64, 600, 1)
     slope = slope_of(left, right)
     first = own(left, right, slope)

@@ -148,7 +148,7 @@ def test_gradients_are_finite(similarity, as_matrix, scale):
 
 
 def test_gradients_point_towards_each_other(similarity):
-    """A small step of each embedding along its own slope makes every pair more alike."""
+    """A small step of each embedding along its own slope makes every pair more similar."""
     a, b = tf.Variable(embeddings(20)), tf.Variable(embeddings(20, seed=1))
     with tf.GradientTape() as tape:
         before = similarity(a, b)

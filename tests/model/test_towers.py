@@ -1,4 +1,4 @@
-"""Towers: whatever the options, padding and neighbours never change an embedding."""
+"""Towers: with any options, padding and other questions of a batch never change an embedding."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""The note on the newest detector: written whole, moved with its store, and never in the way if it is of no use."""
+"""The note on the newest detector: written atomically, moved with its store, and ignored if it is invalid."""
 
 import json
 

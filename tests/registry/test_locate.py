@@ -19,7 +19,7 @@ def uri(store) -> str:
 
 @pytest.fixture
 def folder(model_run) -> Path:
-    """Where the model of the run lies; the detector is inside."""
+    """The folder of the run's model, which contains the detector."""
     return download(model_run)[0]
 
 

@@ -23,7 +23,7 @@ EXAMPLE = [("how do i pay my bill", "where can i pay the bill ?")]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, build_network, vectorizer):
-    """Ids of runs in a fresh store, by name: two with models that were measured alike, one measured otherwise, …"""
+    """Ids of runs in a fresh store, by name: two with models measured on the same pairs, one on others, …"""
     folder = tmp_path_factory.mktemp("store")
     network = build_network("dense", Cosine)
     detector = Detector.from_network(network, vectorizer, Calibration(0.5, 1.0, 0.0))

@@ -1,4 +1,4 @@
-"""Clusters: components and representatives by hand, whatever the order and the batches of the pairs."""
+"""Clusters: components and representatives by hand, for any order and batches of the pairs."""
 
 import numpy as np
 import pytest

@@ -47,7 +47,7 @@ print(*(module.__file__ for name, module in sys.modules.items() if name.partitio
 def test_the_registered_model_runs_its_own_old_code_in_mlflow(store):
     (store / "load.py").write_text(LOAD, encoding="utf-8")
     used = run(store, "load").splitlines()
-    # MLflow copies nothing that lies on this machine; PYTHONPATH names the project, whose code must not get in
+    # MLflow copies no local file; PYTHONPATH names the project, whose code must not get in
     assert used
     assert all(Path(file).is_relative_to(store) and "/artifacts/code/siamese/" in file for file in used), used
     with (store / "scored.csv").open(encoding="utf-8", newline="") as file:
@@ -81,7 +81,7 @@ def asked(folder: Path, words: list[str], project: str) -> list[dict]:
 
 @contextmanager
 def served(folder: Path, words: list[str], project: str) -> Iterator[str]:
-    """Start a server, on a port of its own, and wait until it answers; gives its address."""
+    """Start a server, on a free port, wait until it answers, and return its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Serving: answers as the detector gives them, and for everything else a short error, whatever MLflow makes of it."""
+"""Serving: the detector's answers, and a short error for every bad request."""
 
 import asyncio
 import json

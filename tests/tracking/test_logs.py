@@ -91,7 +91,7 @@ def test_a_password_in_the_address_of_the_store_is_not_logged(store):
 @pytest.mark.slow
 def test_a_report_is_logged_whole(store, pairs):
     """Metrics and intervals under the split's name, five figures, every prediction, and the mistakes."""
-    similarity = np.linspace(0, 1, len(pairs))  # duplicates come first and score low: most verdicts are wrong
+    similarity = np.linspace(0, 1, len(pairs))  # duplicates are first and have low scores: most verdicts are wrong
     calibration = Calibration(0.5, 1.0, 0.0)
     with tracking.tracked_run("report", "model") as run_id:
         tracking.log_calibration(calibration)

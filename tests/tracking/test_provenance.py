@@ -1,4 +1,4 @@
-"""Provenance: renamed modules and settings change no digest, and a process is known to live or not."""
+"""Provenance: renamed modules and settings change no digest, and dead processes are recognized."""
 
 import os
 import subprocess
@@ -76,7 +76,7 @@ def config_of(*overrides: str) -> dict:
 @pytest.mark.slow
 @pytest.mark.parametrize(("overrides", "digest"), DIGESTS.items(), ids=lambda value: value or "default")
 def test_runs_tracked_before_are_recognized(overrides, digest):
-    """If a test fails because a value changed on purpose, a new digest is right; after a renaming it is wrong."""
+    """If a test fails because a value changed on purpose, update the digest; after a renaming the code is wrong."""
     assert config_digest(config_of(*overrides.split())) == digest, (
         f"runs of '{overrides}' that are tracked already would no longer count as this config; after a renaming add "
         "the first name to siamese/tracking/provenance.py"
