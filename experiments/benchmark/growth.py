@@ -20,8 +20,9 @@ from siamese.evaluation.timing import in_turn, spread
 
 def measure(pairs: Sequence[int], vocabulary: int, repeats: int) -> Result:
     """Make a file of each size, read, split and tokenize it in fresh processes, and fit lines to time and memory."""
-    if len(set(pairs)) < 2:
-        raise ValueError(f"growth.pairs must list at least 2 sizes, got {list(pairs)}")
+    pairs = sorted(set(pairs))
+    if len(pairs) < 2:
+        raise ValueError(f"growth.pairs must list at least 2 sizes, got {pairs}")
     with tempfile.TemporaryDirectory() as folder:
         contestants: dict[str, partial] = {}
         for size in pairs:

@@ -17,7 +17,6 @@ from experiments.benchmark.pairs import read_or_make
 from experiments.benchmark.result import Line, Result
 from siamese.detector import Detector
 from siamese.evaluation.timing import in_turn
-from siamese.serving.scoring_server import QUESTIONS, ROUTE
 
 Pair = tuple[str, str]
 WARM_SECONDS = 1.0
@@ -84,16 +83,16 @@ def _served(folder: str) -> Iterator[str]:
     with subprocess.Popen(command, env=fresh_process.environment(), stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            announced = re.search(r" on (\S+)", server.stdout.readline())
+            announced = re.search(r"curl (\S+)", server.stdout.readline() + server.stdout.readline())
             if announced is None:
                 raise RuntimeError("experiments.serve ended before it served")
-            yield announced[1] + ROUTE
+            yield announced[1]
         finally:
             server.terminate()
 
 
 def _body(pairs: Sequence[Pair]) -> bytes:
-    return json.dumps({"dataframe_records": [dict(zip(QUESTIONS, pair, strict=True)) for pair in pairs]}).encode()
+    return json.dumps({"dataframe_records": [{"question1": one, "question2": other} for one, other in pairs]}).encode()
 
 
 def _figures(loads: Sequence[Load], pairs: int) -> dict[str, list[float]]:
