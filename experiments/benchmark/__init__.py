@@ -1,6 +1,6 @@
 """How fast is it? Eight measurements on the machine at hand, each with its contestants in the same run.
 
-    training.py    pairs per second, against keras_baseline.py and against limit.py, for the towers of towers.py
+    training.py    pairs per second, against keras_baseline.py and the machine's limit, for towers.py
     encoding.py    questions per second, against minilm.py
     search.py      the nearest among up to a million vectors, against reading them once
     preparing.py   from a file to the first training step; the cold start of predict

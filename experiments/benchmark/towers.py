@@ -18,6 +18,7 @@ from siamese.text.word_vectors import random
 from siamese.training.loop import Pass, passes
 from siamese.training.optimizers import adam, constant
 
+PASSES = 3  # forward, and backward once to the input and once to the weights, of the same size each
 BATCH, LEARNING_RATE, EPOCHS = 256, 0.001, 1_000_000
 
 
@@ -53,6 +54,10 @@ class MeasuredTower:
         if self.kind == "conv1d":
             return 2 * width * self.units * sum(self.kernel_sizes)
         return 2 * 2 * (width + self.units) * 4 * self.units  # 2 directions of 4 gates each
+
+    def flops_per_pair(self, width: int, tokens: float) -> float:
+        """Floating-point operations of a training step for a pair with `tokens` tokens in both questions together."""
+        return PASSES * tokens * self.flops_per_token(width)
 
 
 MEASURED = {

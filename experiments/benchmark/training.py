@@ -1,14 +1,15 @@
-"""Training: pairs per second, against the usual script and against the limit of the machine."""
+"""Training: pairs per second, against the usual script and against the limit of the machine: its speed in matrix products."""
 
 import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from experiments.benchmark import keras_baseline
-from experiments.benchmark.limit import MatrixProduct, flops_per_pair
 from experiments.benchmark.pairs import read_or_make
 from experiments.benchmark.result import Line, Result
 from experiments.benchmark.towers import BATCH, measured, training
@@ -40,17 +41,17 @@ def measure(
     vectorizer = Vectorizer.fit(every.questions, vocabulary_size=vocabulary, min_frequency=1, oov_buckets=0)
     token_ids = vectorizer.encode(few.questions)
     tokens = float((token_ids.lengths[few.left] + token_ids.lengths[few.right]).mean())
-    product = MatrixProduct(matrix_sizes)
+    limit_of_machine = _matrix_products(matrix_sizes)
 
     lines = []
     for name, tower in zip(towers, chosen, strict=True):
         contestants = {
             "ours": _ours(tower.network(vocabulary, width, seed=0), few, token_ids, seconds),
             "usual": _usual(keras_baseline.network(tower, vocabulary, width), few, token_ids, seconds),
-            "limit": product.flops_per_second,
+            "limit": limit_of_machine,
         }
         rates = in_turn(contestants, repeats, f"training {name}")
-        limit = [rate / flops_per_pair(tower, width, tokens) for rate in rates["limit"]]
+        limit = [rate / tower.flops_per_pair(width, tokens) for rate in rates["limit"]]
         figures = {
             "pairs per second": rates["ours"],
             "usual script pairs per second": rates["usual"],
@@ -69,6 +70,15 @@ def measure(
         f"The usual script: Keras fit on arrays padded or cut to {keras_baseline.LENGTH} tokens, Adam.",
     ]
     return Result(lines, notes)
+
+
+def _matrix_products(sizes: Sequence[int]) -> Callable[[], float]:
+    """Measures FLOPS of float32 products of square matrices in TensorFlow, on all cores, at the size that is fastest."""
+    matrices = [tf.random.normal((size, size)) for size in sizes]
+    squared = tf.function(lambda matrix: tf.matmul(matrix, matrix))
+    for matrix in matrices:
+        squared(matrix)  # compiles
+    return lambda: max(2 * len(matrix) ** 3 / seconds_of(partial(squared, matrix)) for matrix in matrices)
 
 
 def _ours(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, least: float) -> Callable[[], float]:

@@ -15,7 +15,6 @@ from hydra import compose, initialize_config_dir
 from experiments.benchmark import fresh_process, machine, search, serving
 from experiments.benchmark import run as program
 from experiments.benchmark.keras_baseline import network, padded
-from experiments.benchmark.limit import flops_per_pair
 from experiments.benchmark.load import Load, load, post
 from experiments.benchmark.pairs import read_or_make, words, write_file
 from experiments.benchmark.result import Line, Result
@@ -137,12 +136,12 @@ def test_a_made_file_reads_as_quoras(tmp_path):
 def test_flops_by_hand(tower, flops):
     """Two for each weight and token; forward, and backward to the input and to the weights: three times."""
     assert measured(tower).flops_per_token(300) == flops
-    assert flops_per_pair(measured(tower), 300, tokens=26) == 26 * 3 * flops
+    assert measured(tower).flops_per_pair(300, tokens=26) == 26 * 3 * flops
 
 
 def test_the_limit_of_dense_in_pairs_per_second():
     """26 tokens of 3 * 180,000 operations are 14 million a pair: 140 GFLOPS could train 10,000 pairs a second."""
-    assert 140e9 / flops_per_pair(measured("dense_max"), 300, 26) == pytest.approx(10_000, rel=0.01)
+    assert 140e9 / measured("dense_max").flops_per_pair(300, 26) == pytest.approx(10_000, rel=0.01)
 
 
 @pytest.mark.slow
