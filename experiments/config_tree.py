@@ -52,8 +52,9 @@ def read_tree(primary: str, words: Mapping[str, str], folders: Sequence[Path]) -
     tree.choices |= {group: words[group] for group in tree.choices if group in words}
     for group, option in list(tree.choices.items()):
         file = None if option in NO_OPTION else tree.file(f"{group}/{option}")
-        for overridden, value in _defaults(file) if file and file.is_global else ():
-            tree.choices[overridden] = value
+        for overridden, value in _defaults(file) if file else ():
+            if overridden:
+                tree.choices[overridden] = value
     tree.choices |= {group: words[group] for group in tree.choices if group in words}
     chosen = [(f"{group}/{option}", group) for group, option in tree.choices.items() if option not in NO_OPTION]
     overlays = [name for name, _ in chosen if (file := tree.file(name)) and file.is_global]
@@ -78,7 +79,7 @@ def _defaults(file: ConfigFile) -> Iterator[tuple[str, str | None]]:
     """Group and option of each entry of a defaults list; a file that it includes has no group."""
     for each in file.defaults:
         for key, option in each.items() if isinstance(each, dict) else [("", each)]:
-            group = key.removeprefix("override ").lstrip("/")
+            group = key.removeprefix("override ").lstrip("/").partition("@")[0]
             if option != "_self_" and group != "hydra/job_logging":
                 yield group, option
 

@@ -1,7 +1,7 @@
 """Logging of a training: what it tracks and prints, from the data to sample verdicts."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from siamese.evaluation.timing import seconds_of
 from siamese.model.levels import level_towers
 from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine
-from siamese.text.vectorizer import TokenIds
+from siamese.pretrained.vectorizer import EncoderVectorizer
+from siamese.text.vectorizer import Inputs
 from siamese.training.loop import Epoch, best_epoch
 from siamese.training.pipeline import Built
 
@@ -82,7 +83,7 @@ def track_identity(itself: np.ndarray, report: Report) -> None:
     tracking.log_metrics({"identical_scores_highest": float(highest.mean())}, "dev")
 
 
-def track_levels(built: Built, token_ids: TokenIds, dev: QuestionPairs) -> None:
+def track_levels(built: Built, token_ids: Inputs, dev: QuestionPairs) -> None:
     """Track the ROC AUC of the cosine after each layer of the tower, from the word embedding to the output."""
     towers = level_towers(built.network.get_layer("tower"))
     if not towers:
@@ -96,14 +97,16 @@ def track_levels(built: Built, token_ids: TokenIds, dev: QuestionPairs) -> None:
     tracking.log_figure(level_areas(areas), "levels")
 
 
-def track_cost(detector: Detector, token_ids: TokenIds) -> dict[str, float]:
+def track_cost(detector: Detector, token_ids: Inputs, questions: Sequence[str]) -> dict[str, float]:
     """Track and return the cost of the detector: questions_per_second and bytes."""
     detector.network.encode(token_ids)  # warms up
-    speed = len(token_ids) / seconds_of(lambda: detector.network.encode(token_ids))
+    seconds = seconds_of(lambda: detector.network.encode(token_ids)) / len(token_ids)
+    if isinstance(detector.vectorizer, EncoderVectorizer):
+        seconds += detector.vectorizer.seconds(questions)
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder))
-        size = sum(file.stat().st_size for file in Path(folder).iterdir())
-    cost = {"questions_per_second": speed, "bytes": size}
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+    cost = {"questions_per_second": 1 / seconds, "bytes": size}
     tracking.log_metrics(cost, "model")
     return cost
 

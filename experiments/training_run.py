@@ -117,7 +117,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         dev_ids = detector.vectorizer.encode(splits.dev.questions)
         train_logging.track_identity(detector.network.score(dev_ids, splits.dev.left, splits.dev.left), reports["dev"])
         train_logging.track_levels(built, dev_ids, splits.dev)
-        cost = train_logging.track_cost(detector, dev_ids)
+        cost = train_logging.track_cost(detector, dev_ids, splits.dev.questions)
         cost |= {"parameters": parameters, "seconds": sum(epoch.seconds for epoch in trained.history)}
         settings, how = tracking.flatten(config), _how_to_repeat(job)
         about = Training(run_id, git("rev-parse", "HEAD"), how, settings, splits, reports, baselines, cost)
@@ -134,7 +134,8 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
 def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = None) -> Built:
     """The network of a config before its first step; the arguments are those of `pipeline.build`."""
     parts = {part: instantiate(cfg[part], _convert_="all") for part in ("text", "vectors", "tower", "similarity")}
-    return pipeline.build(questions, cfg.seed, strategy, **parts)
+    encoder = instantiate(cfg.encoder, _convert_="all") or None
+    return pipeline.build(questions, cfg.seed, strategy, **parts, encoder=encoder)
 
 
 @lru_cache(maxsize=1)

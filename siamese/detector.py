@@ -1,12 +1,14 @@
 """Detector: what a trained run leaves behind. Text in, similarity and verdict out, without TensorFlow.
 
-A folder of plain files: `light.json` and `light.npz` (the network that answers), `vectorizer.json`, `detector.json`
+A folder of plain files: `light.json` and `light.npz` (the network that answers), `vectorizer.json` (or `encoder.json`,
+which names a sentence encoder, and its files in `encoder/` unless a package holds them), `detector.json`
 (format version, threshold, temperature, offset) and `dev_scores.npz` (the scores of dev, for other thresholds). Training
 adds `network.keras` for users of Keras. A network with layers that NumPy does not know answers through Keras: then
 `detector.json` says so, and `network.keras` takes the place of the first two. Loading a folder runs no code of it.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +20,12 @@ from siamese.data.folders import atomic_folder
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores
+from siamese.inference.network import NumpyNetwork
 from siamese.inference.runtime import FILES, Runtime, load_network
+from siamese.pretrained import encoders
+from siamese.pretrained.encoders import Encoder
+from siamese.pretrained.vectorizer import EncoderVectorizer
+from siamese.text import vectorizer as words
 from siamese.text.vectorizer import Vectorizer
 
 if TYPE_CHECKING:
@@ -26,7 +33,8 @@ if TYPE_CHECKING:
 
     from siamese.evaluation.report import Report
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+WITHOUT_ENCODER = 3  # what detectors with a vectorizer of their own are still written as
 OLDEST_FORMAT = 2  # without dev scores: its threshold cannot be chosen anew
 DEV_SCORES = "dev_scores.npz"
 CRITERION_ON_DISK = "purpose"  # of Calibration's field, in detector.json
@@ -45,13 +53,13 @@ class Detector:
 
     Attributes:
         network: token ids -> embeddings and similarities.
-        vectorizer: texts -> token ids.
+        vectorizer: texts -> token ids, or an encoder's vectors.
         calibration: similarity -> verdict and probability.
         dev: the scores that the calibration was chosen on; None if they were not kept.
     """
 
     network: Runtime
-    vectorizer: Vectorizer
+    vectorizer: Vectorizer | EncoderVectorizer
     calibration: Calibration
     dev: DevScores | None = None
 
@@ -64,6 +72,27 @@ class Detector:
 
         runtime, _ = choose_runtime(network)
         return cls(runtime(network), vectorizer, calibration, dev)
+
+    @classmethod
+    def from_encoder(cls, encoder: str | Encoder) -> "Detector":
+        """The detector of a sentence encoder alone, without any training: the cosine similarity of its vectors.
+
+        A ready encoder comes with a calibration on the shipped questions. Of others the probability is the similarity
+        itself, and the threshold is NaN, which no similarity reaches: `at` sets one.
+
+        Args:
+            encoder: as `siamese.pretrained.encoders.find` takes it, or an encoder itself.
+
+        Raises:
+            ValueError: there is none, or it is not installed.
+        """
+        if isinstance(encoder, str):
+            if encoder in encoders.READY:
+                return cls.load(encoders.UNTRAINED / encoder)
+            encoder = encoders.find(encoder)
+        vectors = {"layer": "Vectors", "name": "vectors", "inputs": [], "config": {"width": encoder.dimension}}
+        network = NumpyNetwork({"tower": [vectors], "similarity": {"layer": "Cosine", "config": {}}}, {})
+        return cls(network, EncoderVectorizer(encoder), Calibration(math.nan, temperature=1.0, offset=0.0))
 
     @classmethod
     def train(cls, splits: PairSplits, **choices: Any) -> "Detector":
@@ -169,7 +198,8 @@ class Detector:
         """
         fields = asdict(self.calibration).items()
         calibration = {CRITERION_ON_DISK if name == "criterion" else name: value for name, value in fields}
-        state: dict[str, Any] = {"format_version": FORMAT_VERSION, "runtime": self.network.name}
+        version = WITHOUT_ENCODER if isinstance(self.vectorizer, Vectorizer) else FORMAT_VERSION
+        state: dict[str, Any] = {"format_version": version, "runtime": self.network.name}
         state |= {"calibration": calibration, "dev": None}
         with atomic_folder(Path(folder), lambda old: (old / "detector.json").is_file()) as new:
             self.network.save(new)
@@ -177,7 +207,7 @@ class Detector:
                 from siamese.inference.from_keras import save_keras  # brings in TensorFlow, which only training has
 
                 save_keras(network, new)
-            (new / "vectorizer.json").write_text(self.vectorizer.to_json(), encoding="utf-8")
+            self.vectorizer.save(new)
             if self.dev is not None:
                 state["dev"] = self.dev.counts()
                 self.dev.save(new / DEV_SCORES)
@@ -201,7 +231,11 @@ class Detector:
             raise ValueError(f"{folder} is no folder; for a run or a registry URI use siamese.registry.locate.load")
         folder = detector_folder(folder)
         runtime, calibration, dev = _read_state(folder)
-        vectorizer = Vectorizer.from_json((folder / "vectorizer.json").read_text(encoding="utf-8"))
+        vectorizer: Vectorizer | EncoderVectorizer
+        if (folder / encoders.FILE).is_file():
+            vectorizer = EncoderVectorizer(encoders.load(folder))
+        else:
+            vectorizer = Vectorizer.from_json((folder / words.FILE).read_text(encoding="utf-8"))
         network = load_network(runtime, folder)
         if vectorizer.size != network.vocabulary:
             raise ValueError(
@@ -231,7 +265,7 @@ def _read_state(folder: Path) -> tuple[str, Calibration, DevScores | None]:
                 f"{folder} has format {version}, this program reads formats {OLDEST_FORMAT} to {FORMAT_VERSION}; {remedy}"
             )
         runtime = state.get("runtime", "numpy")
-        files = ("vectorizer.json", *FILES[runtime])
+        files = (words.FILE if version <= WITHOUT_ENCODER else encoders.FILE, *FILES[runtime])
         fields = state["calibration"].items()
         calibration = Calibration(**{"criterion" if key == CRITERION_ON_DISK else key: value for key, value in fields})
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as problem:

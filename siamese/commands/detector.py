@@ -1,23 +1,29 @@
 """The detector that the settings of a program ask for."""
 
+import math
 import sys
 from typing import Any
 
 from siamese.detector import Detector
 from siamese.inference.runtime import import_plugins
+from siamese.pretrained.encoders import READY
 from siamese.registry.locate import Located, from_settings
 
 
-def chosen(settings: dict[str, Any], show_threshold: bool = False) -> Detector:
+def chosen(settings: dict[str, Any], show_threshold: bool = False, ranks: bool = False) -> Detector:
     """The detector that a program's settings name, with the threshold for `threshold` and `prior` if they are given.
 
-    If `show_threshold`, a note on stderr says for what a threshold other than the trained one was chosen.
+    If `show_threshold`, a note on stderr says for what a threshold other than the trained one was chosen. `ranks`: whether
+    the answers are of use without any. Of an encoder, for which nothing was trained, another note says so.
 
     Raises:
         ValueError: there is no such detector, it cannot serve this criterion, or a plugin cannot be imported.
     """
     wanted = criterion(settings)
-    detector = load(settings)[1].at(*wanted)
+    encoder = settings["encoder"]
+    detector = (Detector.from_encoder(encoder) if encoder else load(settings)[1]).at(*wanted)
+    if encoder:
+        print(_untrained(encoder, detector, ranks), file=sys.stderr)
     if show_threshold and wanted != (None, None):
         print(detector.threshold_note(), file=sys.stderr)
     return detector
@@ -28,6 +34,18 @@ def load(settings: dict[str, Any]) -> tuple[Located, Detector]:
     import_plugins(settings["plugins"])
     found = from_settings(settings)
     return found, Detector.load(found.folder)
+
+
+def _untrained(encoder: str, detector: Detector, ranks: bool) -> str:
+    """The note on a detector for which nothing was trained."""
+    note = f"note: nothing was trained; encoder={encoder} compares texts by the cosine of its vectors."
+    if encoder in READY:
+        return f"{note} Threshold and probabilities come from the shipped questions ({', '.join(READY[encoder])})"
+    if not math.isnan(detector.calibration.threshold):
+        return f"{note} The probability is the similarity"
+    if not ranks:
+        raise ValueError(f"no threshold was chosen for encoder={encoder}; give one, such as threshold=0.8")
+    return f'{note} No threshold was chosen, so that every verdict is "not duplicate"; threshold=0.8 sets one'
 
 
 def criterion(settings: dict[str, Any]) -> tuple[str | None, float | None]:

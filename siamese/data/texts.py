@@ -136,7 +136,7 @@ def factorize(*columns: Iterable[str]) -> list[np.ndarray]:
     Returns:
         For each column `int32[texts]`. Numbers count from 0 in the order in which the texts first appear.
     """
-    prints = [_fingerprints(column) for column in columns]
+    prints = [fingerprints(column) for column in columns]
     ends = np.cumsum([len(column) for column in prints])
     every = np.concatenate(prints)
     order = np.lexsort(every.T)  # stable: equal texts stay in their order
@@ -149,7 +149,7 @@ def factorize(*columns: Iterable[str]) -> list[np.ndarray]:
     return np.split(numbers, ends[:-1])
 
 
-def _fingerprints(texts: Iterable[str]) -> np.ndarray:
+def fingerprints(texts: Iterable[str]) -> np.ndarray:
     """BLAKE2b of each text's UTF-8: `uint64[texts, 2]`."""
     encoded, digests = _encoded(texts), bytearray()
     while block := [blake2b(text, digest_size=16).digest() for text in islice(encoded, BLOCK)]:

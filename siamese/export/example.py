@@ -27,6 +27,27 @@ def token_ids(question: str, tokenizer: Tokenizer, text: dict[str, Any]) -> list
     return ids[: text["max_length"]] or [text["unknown"]]
 
 
+def vector(question: str, tokenizer: Tokenizer, encoder: dict[str, Any]) -> np.ndarray:
+    """The sentence encoder's vector of a question, `float32[1, width]`; `encoder` is that part of export.json."""
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(encoder["max_length"])
+    tokenizer.encode_special_tokens = True
+    ids = np.array([tokenizer.encode(question).ids], np.int64)
+    model = onnxruntime.InferenceSession(FOLDER / encoder["files"]["model"], providers=["CPUExecutionProvider"])
+    given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    states = model.run(None, {each.name: given[each.name] for each in model.get_inputs()})[0]
+    pooled = {"mean": states.mean(1), "max": states.max(1), "cls": states[:, 0]}[encoder["pooling"]]
+    return pooled / np.linalg.norm(pooled)
+
+
+def network_input(question: str, text: dict[str, Any]) -> np.ndarray:
+    """What the network reads of a question; `text` is that part of export.json."""
+    if "encoder" in text:
+        tokenizer = Tokenizer.from_file(str(FOLDER / text["encoder"]["files"]["tokenizer"]))
+        return vector(question, tokenizer, text["encoder"])
+    return np.array([token_ids(question, Tokenizer.from_file(str(FOLDER / text["tokenizer"])), text)], np.int32)
+
+
 def word_id(word: str, tokenizer: Tokenizer, text: dict[str, Any]) -> int:
     """The id of a word; a hash assigns words outside the vocabulary to some ids."""
     known = tokenizer.token_to_id(word)
@@ -45,9 +66,8 @@ def main() -> None:
     if len(sys.argv) != 3:
         sys.exit('usage: python example.py "question" "question"')
     export = json.loads((FOLDER / "export.json").read_text(encoding="utf-8"))
-    tokenizer = Tokenizer.from_file(str(FOLDER / export["text"]["tokenizer"]))
     network = onnxruntime.InferenceSession(FOLDER / "network.onnx", providers=["CPUExecutionProvider"])
-    left, right = (np.array([token_ids(each, tokenizer, export["text"])], np.int32) for each in sys.argv[1:])
+    left, right = (network_input(each, export["text"]) for each in sys.argv[1:])
     similarity = float(network.run(["similarity"], {"left": left, "right": right})[0][0])
     verdict = "duplicate" if similarity >= export["verdict"]["threshold"] else "not duplicate"
     print(f"{verdict}: similarity {similarity:.6f}, probability {probability(similarity, export['verdict']):.6f}")

@@ -11,10 +11,11 @@ from siamese.export.onnx_graph import Graph
 from siamese.inference.network import NumpyNetwork
 
 TOKENS = "token ids, zeros behind the last token of each question"
+VECTORS = "the vector of each question, from the sentence encoder"
 
 
 def tower_model(network: NumpyNetwork, precision: str = "float32") -> onnx.ModelProto:
-    """`questions int32[batch, length]` -> `embedding float32[batch, dimension]`.
+    """`questions int32[batch, length]`, or `float32[batch, width]`, -> `embedding float32[batch, dimension]`.
 
     Raises:
         ValueError: the precision is unknown, a layer is not written in ONNX, or a weight is too large for the precision.
@@ -22,7 +23,7 @@ def tower_model(network: NumpyNetwork, precision: str = "float32") -> onnx.Model
     graph = Graph(precision)
     embedding = _embed(graph, network, "questions")
     output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", network.dimension])
-    return graph.model("tower", [_tokens("questions", "length")], [(embedding, output)])
+    return graph.model("tower", [_input(network, "questions", "length")], [(embedding, output)])
 
 
 def network_model(network: NumpyNetwork, precision: str = "float32") -> onnx.ModelProto:
@@ -34,7 +35,7 @@ def network_model(network: NumpyNetwork, precision: str = "float32") -> onnx.Mod
     sides = [_embed(graph, network, side) for side in ("left", "right")]
     similarity = network.comparison.onnx(graph, *sides)
     output = helper.make_tensor_value_info("similarity", TensorProto.FLOAT, ["batch"])
-    inputs = [_tokens(side, f"{side}_length") for side in ("left", "right")]
+    inputs = [_input(network, side, f"{side}_length") for side in ("left", "right")]
     return graph.model("network", inputs, [(similarity, output)])
 
 
@@ -46,5 +47,8 @@ def _embed(graph: Graph, network: NumpyNetwork, questions: str) -> str:
     return values[layer.name]
 
 
-def _tokens(name: str, length: str) -> onnx.ValueInfoProto:
+def _input(network: NumpyNetwork, name: str, length: str) -> onnx.ValueInfoProto:
+    if network.vector_width:
+        shape: list[str | int | None] = ["batch", network.vector_width]
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape, doc_string=VECTORS)
     return helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", length], doc_string=TOKENS)

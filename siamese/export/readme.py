@@ -15,7 +15,34 @@ EXAMPLE = """ Two questions through `example.py`:
     pip install onnxruntime=={onnxruntime} tokenizers=={tokenizers}
     python example.py "How do I reset my PIN?" "I forgot my PIN"
 """
+NO_FILES = """ This export holds the head of the network alone: the vectors come from a sentence encoder in Python,
+
+    {install}
+
+whose code and weights are in the package.
+"""
+TOKENS = """
+## From text to token ids
+
+1. `tokenizer.json` is read by every binding of Hugging Face's tokenizers (Rust, Python, Node and others).
+{rule}\
+2. The first {max_length} ids count. A question without any token becomes the one id {unknown}.
+3. In a batch {padding} stands behind the last id of the shorter questions. Neither padding nor the other questions
+   of a batch change anything beyond rounding.
+"""
+ENCODER = """
+## From text to vector
+
+The sentence encoder {name} (license: {license}; trained on: {trained_on}) gives the vector of a question.
+"""
+ENCODER_FILES = """
+1. `encoder/tokenizer.json` is read by every binding of Hugging Face's tokenizers; the first {max_length} ids count, without
+   padding.
+2. `encoder/model.onnx` gives a vector for each token. Their {pooling} (cls: the first of them), divided by its length, is the
+   vector of the question.
+"""
 NO_EXAMPLE = " It has layers that only Keras knows, so there is no ONNX model of it.\n"
+IDS = "Ids lie in [0, {token_ids}). "
 ONNX = """The ONNX models use standard operators of opset {opset}. All compute in float32; in `*_float16` and `*_int8` the
 weights are stored smaller.
 """
@@ -36,23 +63,15 @@ def readme(head: dict[str, Any]) -> str:
     tower, network = ("tower*.onnx", "network*.onnx") if has_onnx else ("tower/", "network/")
     return f"""# Do two questions ask the same thing?
 
-A trained detector, exported from {head["source"]}.{EXAMPLE.format(**head["versions"]) if has_onnx else NO_EXAMPLE}
-## From text to token ids
-
-1. `tokenizer.json` is read by every binding of Hugging Face's tokenizers (Rust, Python, Node and others).
-{(BUCKETS if text["oov_buckets"] else NO_BUCKETS).format(**text)}\
-2. The first {text["max_length"]} ids count. A question without any token becomes the one id {text["unknown"]}.
-3. In a batch {text["padding"]} stands behind the last id of the shorter questions. Neither padding nor the other questions
-   of a batch change anything beyond rounding.
-
+A trained detector, exported from {head["source"]}.{_example(head)}{_from_text(text)}
 ## Models
 
 | file | input | output |
 |---|---|---|
-| `{tower}` | `questions` int32[batch, length] | `embedding` float32[batch, {head["dimension"]}] |
-| `{network}` | `left` int32[batch, left_length], `right` int32[batch, right_length] | `similarity` float32[batch] |
+| `{tower}` | `questions` {_shape(head, "length")} | `embedding` float32[batch, {head["dimension"]}] |
+| `{network}` | `left` {_shape(head, "left_length")}, `right` {_shape(head, "right_length")} | `similarity` float32[batch] |
 
-Batch and lengths are free, from 1 on. Ids lie in [0, {head["token_ids"]}). The similarity of two embeddings u, v is
+Batch and lengths are free, from 1 on. {IDS.format(**head) if head["token_ids"] else ""}The similarity of two embeddings u, v is
 {head["formula"]}. It lies in [0, 1] and does not depend on their order.
 {ONNX.format(**head) if has_onnx else ""}{SAVED_MODEL if "tensorflow" in head["versions"] else ""}
 ## Verdict
@@ -73,6 +92,25 @@ largest number{AGAINST_ONNX if has_onnx else "."}
 
 `export.json` holds all this for programs, with the SHA-256 of each file.
 """
+
+
+def _example(head: dict[str, Any]) -> str:
+    """How to try the export, or why it cannot be tried as it is."""
+    encoder = head["text"].get("encoder")
+    if "onnx" not in head["versions"]:
+        return NO_EXAMPLE
+    return NO_FILES.format(**encoder) if encoder and "files" not in encoder else EXAMPLE.format(**head["versions"])
+
+
+def _from_text(text: dict[str, Any]) -> str:
+    if "encoder" in text:
+        encoder = text["encoder"]
+        return (ENCODER + (ENCODER_FILES if "files" in encoder else "")).format(**encoder)
+    return TOKENS.format(rule=(BUCKETS if text["oov_buckets"] else NO_BUCKETS).format(**text), **text)
+
+
+def _shape(head: dict[str, Any], length: str) -> str:
+    return f"float32[batch, {head['vector_width']}]" if head["vector_width"] else f"int32[batch, {length}]"
 
 
 def table(head: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""Runners: exported models as functions of token ids.
+"""Runners: exported models as functions of token ids, or of an encoder's vectors.
 
-A runner takes `int32[batch, length]` once (a tower) or twice (a network; lengths may differ) and returns
-`float32[batch, dimension]` or `float32[batch]`.
+A runner takes `int32[batch, length]`, or `float32[batch, width]`, once (a tower) or twice (a network; lengths may differ) and
+returns `float32[batch, dimension]` or `float32[batch]`.
 """
 
 import sys
@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 from tqdm import tqdm
 
-from siamese.text.vectorizer import TokenIds
+from siamese.text.vectorizer import Inputs
 
 INPUTS = {"tower": ("questions",), "network": ("left", "right")}
 OUTPUT = {"tower": "embedding", "network": "similarity"}
@@ -34,7 +34,7 @@ def onnx_runner(model: Path | bytes) -> Runner:
     return lambda *questions: session.run(None, dict(zip(names, questions, strict=True)))[0]
 
 
-def batches(token_ids: TokenIds, *rows: np.ndarray) -> list[list[np.ndarray]]:
+def batches(token_ids: Inputs, *rows: np.ndarray) -> list[list[np.ndarray]]:
     """The arguments of a runner, batch by batch, each padded to its longest question.
 
     `rows` are `int[n]` positions of questions: once for a tower, left and right for a network.

@@ -11,7 +11,7 @@ from siamese.evaluation.thresholds import DevScores
 from siamese.export import runners
 from siamese.export.agreement import TOLERANCE
 from siamese.inference.runtime import Runtime
-from siamese.text.vectorizer import TokenIds
+from siamese.text.vectorizer import Inputs
 
 OWN_DEV = "The network was not trained on them, but its epoch and its threshold were chosen on them."
 UNKNOWN_PAIRS = "Whether the network was trained on any of them is not known."
@@ -19,7 +19,7 @@ UNKNOWN_PAIRS = "Whether the network was trained on any of them is not known."
 
 @dataclass(frozen=True)
 class Sample:
-    """Labeled pairs to measure on, and the token ids of their questions.
+    """Labeled pairs to measure on, and the token ids, or vectors, of their questions.
 
     `name` is their source; `note` says whether the network was trained or chosen on them.
     """
@@ -27,7 +27,7 @@ class Sample:
     name: str
     note: str
     pairs: QuestionPairs
-    token_ids: TokenIds
+    token_ids: Inputs
 
     def described(self) -> dict[str, Any]:
         """The entry of export.json on the sample."""

@@ -15,7 +15,7 @@ def part(network: keras.Model, name: str) -> keras.Model:
     """The "tower" of a network, or the whole "network"; its output is named as in ONNX."""
     if name == "network":
         return keras.Model(network.inputs, {OUTPUT[name]: network.outputs[0]})
-    questions = keras.Input((None,), dtype="int32", name=INPUTS[name][0])
+    questions = keras.Input(network.inputs[0].shape[1:], dtype=network.inputs[0].dtype, name=INPUTS[name][0])
     return keras.Model(questions, {OUTPUT[name]: network.get_layer("tower")(questions)})
 
 

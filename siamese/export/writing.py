@@ -12,7 +12,9 @@ from siamese.export.onnx_models import network_model, tower_model
 from siamese.export.runners import Runner, onnx_runner
 from siamese.export.sample import Sample
 from siamese.inference.network import NumpyNetwork
-from siamese.text.vectorizer import Vectorizer
+from siamese.pretrained.onnx_encoder import OnnxEncoder
+from siamese.pretrained.vectorizer import EncoderVectorizer
+from siamese.text.vectorizer import TokenIds, Vectorizer
 
 PRECISION = {"onnx": "float32", "float16": "float16", "int8": "int8"}  # of the weights, by format
 
@@ -27,11 +29,17 @@ class Exported:
     runner: Runner
 
 
-def write_tokenizer(vectorizer: Vectorizer, sample: Sample, folder: Path) -> dict[str, Any]:
-    """Write `tokenizer.json` and return the rule for its use.
+def write_text(vectorizer: Vectorizer | EncoderVectorizer, sample: Sample, folder: Path) -> dict[str, Any]:
+    """Write `tokenizer.json`, or the files of an ONNX encoder, and return the rule for their use.
 
     Raises ValueError if the code of the example gives a question of the sample other ids than the vectorizer.
     """
+    if isinstance(vectorizer, EncoderVectorizer):
+        encoder = vectorizer.encoder
+        if not isinstance(encoder, OnnxEncoder):
+            return {"encoder": encoder.describe()}
+        return {"encoder": encoder.describe() | {"files": encoder.copy(folder)}}
+    assert isinstance(sample.token_ids, TokenIds)
     text = tokenizer.write_tokenizer(vectorizer, folder)
     written = Tokenizer.from_file(str(folder / text["tokenizer"]))
     offsets = sample.token_ids.offsets

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from siamese.inference.layers import Embedding
+from siamese.inference.layers import Embedding, Vectors
 from siamese.inference.network import NumpyNetwork
 from siamese.inference.parts import Layer, P, QuestionLayer, registered
 from siamese.inference.similarities import Similarity
@@ -61,20 +61,21 @@ def _tower(tower: keras.Model) -> tuple[list[dict[str, Any]], dict[str, keras.Va
     per_token: set[str] = set()  # steps that give each token its own vector
     for each in description["layers"]:
         layer = layers[each["name"]]
-        if isinstance(layer, keras.layers.InputLayer | PackWords):
+        reads_vectors = isinstance(layer, keras.layers.InputLayer) and layer.dtype == "float32"
+        if isinstance(layer, keras.layers.InputLayer | PackWords) and not reads_vectors:
             continue
-        if len(each["inbound_nodes"]) != 1:
+        if len(each["inbound_nodes"]) != 1 and not reads_vectors:
             raise UnknownLayerError(
                 f"the layer {layer.name} is called {len(each['inbound_nodes'])} times, expected once"
             )
-        sources = _sources(each["inbound_nodes"][0]["args"])
+        sources = [] if reads_vectors else _sources(each["inbound_nodes"][0]["args"])
         inputs = [stands_for[name] for name, _ in sources if name in stands_for]
         stands_for[layer.name] = layer.name
         if type(layer) is keras.layers.Dropout and inputs:
             stands_for[layer.name] = inputs[0]
             continue
         part, config, own = read_part(Layer, layer)
-        if not inputs and not issubclass(part, Embedding):
+        if not inputs and not issubclass(part, Embedding | Vectors):
             raise UnknownLayerError(f"the layer {layer.name} reads no vectors of words")
         if issubclass(part, QuestionLayer):
             _check_positions(layer, inputs, sources, per_token)

@@ -25,7 +25,7 @@ from siamese.inference.network import NumpyNetwork
 from siamese.inference.parts import bind, take_array
 from siamese.inference.runtime import Runtime
 from siamese.inference.similarities import Similarity
-from siamese.text.vectorizer import TokenIds
+from siamese.text.vectorizer import Inputs
 
 FILE = "network.keras"
 BATCH_TOKENS = 16_384
@@ -48,13 +48,16 @@ class KerasNetwork(Runtime):
         self._network = network
         tower, similarity = network.get_layer("tower"), network.get_layer("similarity")
         tables = [each.shape[0] for each in tower.weights if each.path.rsplit("/", 1)[-1] == "embeddings"]
-        if not tables:
+        reads_vectors = network.inputs[0].dtype == "float32"
+        if not tables and not reads_vectors:
             raise ValueError("the tower has no embedding table; call the word_embedding that it is given")
-        self.vocabulary, self.dimension = tables[0], tower(np.ones((1, 1), np.int32)).shape[-1]
+        width = network.inputs[0].shape[-1]
+        self.vocabulary, self.vector_width = (0, width) if reads_vectors else (tables[0], 0)
+        self.dimension = tower(np.ones((1, width or 1), network.inputs[0].dtype)).shape[-1]
         described, self.comparison = _comparison(similarity, self.dimension)
         self.description: dict[str, Any] = {"similarity": described}
         embedding = tf.TensorSpec([None, self.dimension], tf.float32)
-        self._encode = _compiled(tower, tf.TensorSpec([None, None], tf.int32))
+        self._encode = _compiled(tower, tf.TensorSpec([None, width], network.inputs[0].dtype))
         self._compare = _compiled(similarity, embedding, embedding)
 
     @property
@@ -62,9 +65,9 @@ class KerasNetwork(Runtime):
         """The weights by their number in the network: names that Keras gives depend on what else a process built."""
         return {f"{number:06d}": weight.numpy() for number, weight in enumerate(self._network.weights)}
 
-    def encode(self, token_ids: TokenIds) -> np.ndarray:
+    def encode(self, token_ids: Inputs) -> np.ndarray:
         """As `Runtime.encode`. Questions of one length are encoded together, so that no padding is computed."""
-        self.check_ids(token_ids.values)
+        self.check(token_ids)
         embeddings = np.empty((len(token_ids), self.dimension), np.float32)
         for rows in _same_length(token_ids.lengths):
             embeddings[rows] = self._encode(token_ids.padded(rows))
@@ -102,7 +105,8 @@ def choose_runtime(network: keras.Model) -> tuple[Callable[[keras.Model], NumpyN
         check(network)
     except UnknownLayerError as problem:
         _check_saving(network)
-        _check_padding(network.get_layer("tower"))
+        if network.inputs[0].dtype == "int32":
+            _check_padding(network.get_layer("tower"))
         note = (
             f"note: {problem}. The network answers through Keras instead of NumPy: a program starts in seconds, not in "
             "0.3 s, and a pair takes about 20 ms, not 1 ms"

@@ -1,4 +1,4 @@
-"""NumpyNetwork: a trained network in NumPy alone. Token ids in, embeddings and similarities out.
+"""NumpyNetwork: a trained network in NumPy alone. Token ids, or an encoder's vectors, in, embeddings and similarities out.
 
 It is saved as `light.json` (the steps of the tower, and the similarity) and `light.npz` (float32 arrays by name). Both
 are data, and loading them runs no code.
@@ -18,12 +18,12 @@ from siamese.inference.plan import Plan
 from siamese.inference.runtime import FILES, Runtime
 from siamese.inference.similarities import Similarity
 from siamese.inference.threads import Each, cores, side_by_side
-from siamese.text.vectorizer import TokenIds
+from siamese.text.vectorizer import Inputs, QuestionVectors, TokenIds
 
 FORMAT_VERSION = 1
 CHUNK_NUMBERS = 2**18  # maximal size of an array of a chunk, 1 MB: fits the cache of a core
 CHUNK_TOKENS = 4_096  # maximal tokens of a chunk, whose questions are the rows of an LSTM's matrix products
-CHUNK_WORDS = 1_024
+CHUNK_WORDS = VECTORS_AT_ONCE = 1_024
 TABLE_NUMBERS = 2**26  # maximal size of the tables of distinct words, 256 MB; larger inputs are encoded in blocks
 
 
@@ -49,16 +49,19 @@ class NumpyNetwork(Runtime):
         unused = dict(arrays)
         self._plan = Plan(description["tower"], unused)
         self.vocabulary, self.dimension = self._plan.vocabulary, self._plan.dimension
+        self.vector_width = self._plan.vector_width
         self.steps: list[tuple[Layer, list[str]]] = self._plan.steps
         kind, config = description["similarity"]["layer"], description["similarity"]["config"]
         self.comparison = bind(Similarity, kind, config, self.dimension, unused, "similarity")
         if unused:
             raise ValueError(f"no layer has the arrays {', '.join(sorted(unused))}")
 
-    def encode(self, token_ids: TokenIds, threads: int | None = None) -> np.ndarray:
+    def encode(self, token_ids: Inputs, threads: int | None = None) -> np.ndarray:
         """As `Runtime.encode`, with a number of threads, None for one on each core; the embeddings do not depend on it."""
+        self.check(token_ids)
+        if isinstance(token_ids, QuestionVectors):
+            return self._encode_vectors(token_ids.values)
         ids = token_ids.values
-        self.check_ids(ids)
         embeddings = np.empty((len(token_ids), self.dimension), np.float32)
         tokens = TABLE_NUMBERS // self._plan.table_width
         if self.vocabulary <= tokens:  # there cannot be more distinct words
@@ -68,6 +71,13 @@ class NumpyNetwork(Runtime):
                 offsets = token_ids.offsets[first : end + 1]
                 block = TokenIds(ids[offsets[0] : offsets[-1]], offsets - offsets[0])
                 self._encode_block(block, embeddings[first:end], each)
+        return embeddings
+
+    def _encode_vectors(self, vectors: np.ndarray) -> np.ndarray:
+        embeddings = np.empty((len(vectors), self.dimension), np.float32)
+        for start in range(0, len(vectors), VECTORS_AT_ONCE):
+            part = slice(start, start + VECTORS_AT_ONCE)
+            embeddings[part] = self._plan.embed_vectors(vectors[part])
         return embeddings
 
     def _encode_block(self, token_ids: TokenIds, embeddings: np.ndarray, each: Each) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from siamese.inference.layers import Embedding
+from siamese.inference.layers import Embedding, Vectors
 from siamese.inference.packing import Packing
 from siamese.inference.parts import Arrays, Layer, QuestionLayer, RowLayer, Tables, bind
 
@@ -20,7 +20,8 @@ class Plan:
 
     Attributes:
         steps: each layer with the names of its inputs, in the order of their computation.
-        vocabulary, dimension: number of token ids, width of an embedding.
+        vocabulary, vector_width: number of token ids, or numbers of an encoder's vector; the other one is 0.
+        dimension: width of an embedding.
         table_width: numbers stored for each distinct word.
         widest: numbers in the widest vector of a token; 0 if tokens have no vectors of their own.
         additive: whether an embedding is a sum over its words, see `shares`.
@@ -34,7 +35,7 @@ class Plan:
         self._behind: dict[str, RowLayer | QuestionLayer] = {}
         rows: dict[str, str] = {}  # name of a step -> what its rows are: words, tokens or questions
         width: dict[str, int] = {}
-        self.vocabulary = self.table_width = 0
+        self.vocabulary = self.vector_width = self.table_width = 0
         for step in tower:
             name, inputs = step["name"], step["inputs"]
             layer = bind(Layer, step["layer"], step["config"], sum(width[each] for each in inputs), arrays, name)
@@ -49,6 +50,8 @@ class Plan:
             layer.in_place = all(readers[each] == 1 for each in inputs)
             if isinstance(layer, Embedding):
                 self.vocabulary, rows[name] = layer.ids, "words"
+            elif isinstance(layer, Vectors):
+                self.vector_width, rows[name] = layer.width, "questions"
             else:
                 rows[name] = rows[inputs[0]]
             (self._on_words if rows[name] == "words" else self._behind)[name] = layer
@@ -82,6 +85,14 @@ class Plan:
                 values[name] = layer.compute(tables[name], packing.word, packing)
             else:
                 values[name] = layer.compute(layer.tabulate(values[self._inputs[name][0]]), None, packing)
+        return values[self._output]
+
+    def embed_vectors(self, vectors: np.ndarray) -> np.ndarray:
+        """Embeddings `float32[questions, dimension]` of an encoder's vectors, `float32[questions, vector_width]`."""
+        values: dict[str, np.ndarray] = {}
+        for layer, inputs in self.steps:
+            assert isinstance(layer, RowLayer)
+            values[layer.name] = layer.compute(*[values[each] for each in inputs] or [vectors])
         return values[self._output]
 
     def shares(self, tables: dict[str, Tables], packing: Packing) -> np.ndarray:

@@ -9,18 +9,20 @@ import numpy as np
 
 from siamese.inference.similarities import Similarity
 from siamese.model.silence import silent_stderr
-from siamese.text.vectorizer import TokenIds
+from siamese.text.vectorizer import Inputs, QuestionVectors
 
 FILES = {"numpy": ("light.json", "light.npz"), "keras": ("network.keras",)}  # what each runtime needs of a folder
 PAIRS_AT_ONCE = 256  # whose embeddings are in a core's cache
 
 
 class Runtime:
-    """A trained network: token ids in, embeddings and similarities out.
+    """A trained network: token ids, or an encoder's vectors, in; embeddings and similarities out.
 
     Attributes:
         name: "numpy" or "keras", as in detector.json.
-        vocabulary, dimension: number of token ids, width of an embedding.
+        vocabulary: number of token ids; 0 for a tower over an encoder's vectors.
+        vector_width: numbers of such a vector, otherwise 0.
+        dimension: width of an embedding.
         comparison: what compares two embeddings, as far as it is known.
         description: {"similarity": {"layer", "config"}} and more.
         arrays: the weights by name.
@@ -28,18 +30,23 @@ class Runtime:
 
     name: str
     vocabulary: int
+    vector_width: int
     dimension: int
     comparison: Similarity
     description: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
-    def encode(self, token_ids: TokenIds) -> np.ndarray:
-        """Embeddings `float32[questions, dimension]`, in order; ValueError if a token id lies outside the vocabulary."""
+    def encode(self, token_ids: Inputs) -> np.ndarray:
+        """Embeddings `float32[questions, dimension]`, in order; ValueError as `check`."""
         raise NotImplementedError
 
-    def check_ids(self, ids: np.ndarray) -> None:
-        """Raise ValueError if a token id, `int32[tokens]`, lies outside the vocabulary."""
-        if len(ids) and not (ids.min() >= 0 and ids.max() < self.vocabulary):
+    def check(self, token_ids: Inputs) -> None:
+        """Raise ValueError if a token id lies outside the vocabulary, or vectors have another width."""
+        ids = token_ids.values
+        if isinstance(token_ids, QuestionVectors):
+            if ids.shape[1] != self.vector_width:
+                raise ValueError(f"vectors must have {self.vector_width} numbers, got {ids.shape[1]}")
+        elif len(ids) and not (ids.min() >= 0 and ids.max() < self.vocabulary):
             raise ValueError(
                 f"token ids must lie in [0, {self.vocabulary}), got {ids.min()} to {ids.max()}; "
                 "encode the texts with the vectorizer that the network was trained with"
@@ -60,7 +67,7 @@ class Runtime:
         """Similarities `float32[pairs]` of pairs of positions among embeddings, `int[pairs]` each."""
         return self._in_parts(len(left), lambda part: self._similarity(embeddings[left[part]], embeddings[right[part]]))
 
-    def score(self, token_ids: TokenIds, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def score(self, token_ids: Inputs, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """Similarities `float32[pairs]` of pairs of positions among questions, `int[pairs]` each; each is encoded once."""
         return self.compare(self.encode(token_ids), left, right)
 

@@ -15,9 +15,13 @@ def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
 
     Returns:
         "0_word_embedding", "1", "2", … and "output", each `int32[batch, length]` -> `float32[batch, dimension]`.
-        Nothing for a tower that is not made of packed words, levels (`siamese.model.towers.drop` ends each) and pooling.
+        "0_encoder" and "output" for a tower over vectors. Nothing for one that is made of other layers than packed words,
+        levels (`siamese.model.towers.drop` ends each) and pooling.
     """
     layers = getattr(tower, "layers", [])
+    inputs = getattr(tower, "inputs", None) or []
+    if len(inputs) == 1 and inputs[0].dtype == "float32":
+        return {"0_encoder": keras.Model(inputs[0], inputs[0], name="tower"), "output": tower}
     packing = next((layer for layer in layers if isinstance(layer, PackWords)), None)
     pooling = next((layer.pooling for layer in layers if isinstance(layer, Pool)), None)
     ends = [layer for layer in layers if layer.name == "word_embedding" or layer.name.startswith("level_")]

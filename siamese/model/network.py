@@ -18,13 +18,13 @@ def siamese_network(tower: keras.Model, similarity: keras.layers.Layer) -> keras
     """Call one tower on both questions and compare the embeddings.
 
     Args:
-        tower: `int32[batch, length]` -> `float32[batch, dimension]`.
+        tower: `int32[batch, length]`, or vectors `float32[batch, width]`, -> `float32[batch, dimension]`.
         similarity: `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
 
     Returns:
-        A functional model, `int32[batch, length]` twice -> `float32[batch]`, with the layers "tower" and "similarity".
+        A functional model, the tower's input twice -> `float32[batch]`, with the layers "tower" and "similarity".
     """
-    left = keras.Input((None,), dtype="int32", name="left")
-    right = keras.Input((None,), dtype="int32", name="right")
+    read = next(iter(getattr(tower, "inputs", None) or [keras.Input((None,), dtype="int32")]))
+    left, right = (keras.Input(read.shape[1:], dtype=read.dtype, name=side) for side in ("left", "right"))
     tower.name, similarity.name = "tower", "similarity"
     return keras.Model([left, right], similarity(tower(left), tower(right)), name="siamese")

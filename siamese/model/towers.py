@@ -1,4 +1,4 @@
-"""Towers: token ids → embedding. Each reads as three paragraphs: inputs, layers, model.
+"""Towers: token ids, or an encoder's vectors, → embedding. Each reads as three paragraphs: inputs, layers, model.
 
 A tower takes `int32[batch, length]`, 0 being padding, and returns `float32[batch, dimension]`. The first layer packs the
 words, so that no layer sees padding. A level is the output of one layer: vectors `float32[n, width]` and the position of
@@ -93,6 +93,28 @@ def bilstm(
         levels.append((drop(normalize(both, normalization), dropout, len(levels)), None))
 
     return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
+
+
+def encoder(
+    vector_width: int, units: Sequence[int] = (), dropout: float = 0.2, width: int | None = None
+) -> keras.Model:
+    """A head over the vectors of a frozen sentence encoder; at first the embedding is the vector itself.
+
+    Args:
+        vector_width: of the encoder, see `siamese.pretrained`.
+        units: width of each residual ReLU layer (He et al. 2016), which at first adds nothing.
+        dropout: share of the vector's numbers, and of the input of each layer, dropped in training, in [0, 1).
+        width: of the embedding; None for that of the encoder. A smaller one starts as the first numbers of the vector.
+    """
+    vectors = keras.Input((vector_width,), dtype="float32", name="vectors")
+
+    projection = keras.layers.Dense(width or vector_width, kernel_initializer="identity", name="projection")
+    x = projection(keras.layers.Dropout(dropout)(vectors))
+    for hidden in units:
+        added = keras.layers.ReLU()(keras.layers.Dense(hidden)(keras.layers.Dropout(dropout)(x)))
+        x = keras.layers.Add()([x, keras.layers.Dense(width or vector_width, kernel_initializer="zeros")(added)])
+
+    return keras.Model(vectors, x, name="tower")
 
 
 def activate(x: keras.KerasTensor, normalization: str, dropout: float, level: int) -> keras.KerasTensor:

@@ -15,15 +15,29 @@ from siamese.evaluation.report import Report, metric_rows
 from siamese.evaluation.tables import markdown, number
 from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError, choose_threshold
 from siamese.serving.scoring_server import EXAMPLE, curl
+from siamese.text.vectorizer import Vectorizer
 
 FILE = "MODEL_CARD.md"
-PARTS = ("text", "vectors", "tower", "similarity", "loss", "weighting", "optimizer", "schedule", "training", "subset")
+PARTS = (
+    "text",
+    "vectors",
+    "encoder",
+    "tower",
+    "similarity",
+    "loss",
+    "weighting",
+    "optimizer",
+    "schedule",
+    "training",
+    "subset",
+)
 CRITERIA = ("best_accuracy", "best_f1", "precision@0.9", "precision@0.95", "recall@0.9", "recall@0.95")
 BESIDE_BASELINES = ("accuracy", "roc_auc", "average_precision")
 PACKAGES = ("tensorflow", "keras", "numpy", "tokenizers", "mlflow")
 ORDER = {  # what a tower sees of the order of words
     "dense": "The tower pools words as a bag: it sees neither their order nor what a negation refers to.",
     "conv1d": "The tower sees a few neighboring words at a time: no order and no negation beyond them.",
+    "encoder": "What the network sees of the order of words is what its sentence encoder sees.",
     "bilstm": "The tower reads words in order, but a negation may still change the similarity too little.",
 }
 OWN_FILE = "Your own file: its license, and the consent of those who wrote it, apply to this model too."
@@ -78,7 +92,7 @@ Not intended: decisions about people, and texts that are not questions.
 
 - {ORDER.get(tower, "What the tower sees of the order of words is up to its code.")}
 - It knows the language and the words of its training questions; it was measured in no other.
-- The metrics hold for pairs like those below. Where other questions are asked, measure with your own pairs:
+{_encoder(detector)}- The metrics hold for pairs like those below. Where other questions are asked, measure with your own pairs:
   `python -m experiments.evaluate`. Where another share of the pairs are duplicates, give it: `prior=0.01`.
 
 ## How to use it
@@ -130,6 +144,17 @@ Values with 95 % intervals (bootstrap over pairs). Epoch, threshold and calibrat
 Run {training.run_id}; git commit {training.commit or "unknown"}; Python {platform.python_version()}; \
 {", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)}.
 """
+
+
+def _encoder(detector: Detector) -> str:
+    """The sentence encoder that the network builds on, if there is one."""
+    if isinstance(detector.vectorizer, Vectorizer):
+        return ""
+    encoder = detector.vectorizer.encoder.describe()
+    return (
+        f"- It reads questions through the sentence encoder {encoder['name']} (SHA-256 {encoder['digest'][:16]}…; license: "
+        f"{encoder['license']}), which others trained on: {encoder['trained_on']}. Metrics on such texts flatter it.\n"
+    )
 
 
 def _data_table(splits: PairSplits) -> str:

@@ -25,7 +25,15 @@ from siamese.tracking.queries import tracked
 if TYPE_CHECKING:
     import keras
 
-SERVING_WINGS = ("data", "evaluation", "inference", "model", "serving", "text")  # that a logged model imports
+SERVING_WINGS = (
+    "data",
+    "evaluation",
+    "inference",
+    "model",
+    "pretrained",
+    "serving",
+    "text",
+)  # that a logged model imports
 SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "threadpoolctl", "tokenizers")
 KERAS_PACKAGES = ("keras", "tensorflow")  # that a detector needs too if it answers through Keras
 
@@ -51,14 +59,22 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
             code_paths=[str(package)],
             signature=SIGNATURE,
             input_example=frame,
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in packages],
+            pip_requirements=[
+                *(f"{name}=={importlib.metadata.version(name)}" for name in packages),
+                *detector.vectorizer.requirements,
+            ],
         )
 
 
 def _copy_serving_code(package: Path) -> None:
     """Copy the Python files that a logged model imports: neither corpora, which are 1 MB, nor code that trains."""
     source = Path(__file__).parents[1]
-    for file in [*source.glob("*.py"), *(file for wing in SERVING_WINGS for file in (source / wing).rglob("*.py"))]:
+    tokenizers = (source / "pretrained").glob("*/*.gz")
+    for file in [
+        *source.glob("*.py"),
+        *tokenizers,
+        *(file for wing in SERVING_WINGS for file in (source / wing).rglob("*.py")),
+    ]:
         copy = package / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, copy)

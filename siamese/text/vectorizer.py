@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -15,6 +16,7 @@ from siamese.text.vocabulary import learn
 
 PADDING, UNKNOWN = 0, 1
 FORMAT_VERSION = 1
+FILE = "vectorizer.json"  # of a detector's folder
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,49 @@ class TokenIds:
         return padded
 
 
+@dataclass(frozen=True)
+class QuestionVectors:
+    """Vectors of many questions, where an encoder gives them instead of token ids; a question counts as one token.
+
+    Attributes:
+        values: `float32[questions, width]`.
+    """
+
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """`int64[questions]`: ones."""
+        return np.ones(len(self), np.int64)
+
+    def padded(self, rows: np.ndarray) -> np.ndarray:
+        """The questions at `rows` as `float32[rows, width]`."""
+        return self.values[rows]
+
+    def take(self, rows: np.ndarray) -> "QuestionVectors":
+        """The questions at `rows`, `int64[n]`."""
+        return QuestionVectors(self.values[rows])
+
+    def numbered(self) -> np.ndarray:
+        """`int32[questions]`: questions with the same vector have the same number, counted from 0."""
+        offsets = np.arange(len(self) + 1) * self.values.shape[1] * 4
+        return factorize(Texts(np.ascontiguousarray(self.values).view(np.uint8).ravel(), offsets))[0]
+
+
+Inputs = TokenIds | QuestionVectors  # of a network
+
+
 class Vectorizer:
     """Text -> token ids, the same in training and in serving.
 
     Ids: 0 padding, 1 unknown, then the vocabulary, then `oov_buckets` ids. A hash of its letters assigns a word outside
     the vocabulary to a bucket, so that two questions with the same unknown word share an id.
     """
+
+    requirements: tuple[str, ...] = ()  # of pip, beyond those of every detector
 
     def __init__(self, tokenizer: Tokenizer, oov_buckets: int, max_length: int):
         tokenizer.encode_special_tokens = True  # "[PAD]" in a question is ordinary text
@@ -210,6 +249,10 @@ class Vectorizer:
         """Everything that `from_json` needs, as data."""
         state = {"format_version": FORMAT_VERSION, "oov_buckets": self.oov_buckets, "max_length": self.max_length}
         return json.dumps(state | {"tokenizer": json.loads(self._tokenizer.to_str())}, ensure_ascii=False)
+
+    def save(self, folder: Path) -> None:
+        """Write `vectorizer.json`."""
+        (folder / FILE).write_text(self.to_json(), encoding="utf-8")
 
     @classmethod
     def from_json(cls, text: str) -> "Vectorizer":

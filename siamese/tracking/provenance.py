@@ -13,6 +13,7 @@ import psutil
 PARAMETER_LIMIT = 6_000  # characters that MLflow keeps of a parameter's value
 WHERE_AND_WHEN = frozenset({"seed", "tracking", "devices"})  # parts of a config that do not define the network
 MOVED_TARGETS = {"siamese.training.optimizers": "siamese.optimizer"}  # module -> its name when first tracked
+ADDED: dict[str, dict] = {"encoder": {}}  # parts that earlier configs lack, as they are where they change nothing
 RENAMED_SETTINGS = {"loss.second_weight": "loss.share", "data.hard_negative_share": "data.confusable_share"}
 VERSION_OF_CODE = {"5deb6d91a3e5db39": "1"}  # digest of the code that measured -> METRICS_VERSION
 
@@ -25,7 +26,8 @@ def config_digest(config: dict) -> str:
     >>> config_digest({"tower": {"units": [3]}, "seed": 1}) == config_digest({"seed": 2, "tower": {"units": [3]}})
     True
     """
-    choices = {name: _first_names(node, f"{name}.") for name, node in config.items() if name not in WHERE_AND_WHEN}
+    counted = {name: node for name, node in config.items() if name not in WHERE_AND_WHEN and ADDED.get(name) != node}
+    choices = {name: _first_names(node, f"{name}.") for name, node in counted.items()}
     return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from siamese.data.pairs import QuestionPairs
-from siamese.text.vectorizer import TokenIds
+from siamese.text.vectorizer import Inputs
 
 BUCKET_BATCHES = 64  # batches whose pairs are sorted by length together; more would make batches less random
 
@@ -16,7 +16,7 @@ class PairBatch:
     """One training step's input.
 
     Attributes:
-        questions: `int32[questions, length]`, the distinct questions of the batch.
+        questions: `int32[questions, length]`, or `float32[questions, width]`: the distinct questions of the batch.
         left, right: `int32[batch]`, positions in `questions`.
         label, weight: `float32[batch]`.
         group: `int32[questions]`; two questions of one group are known to ask the same thing.
@@ -39,7 +39,7 @@ class PairBatches:
     """
 
     pairs: QuestionPairs
-    token_ids: TokenIds
+    token_ids: Inputs
     group: np.ndarray
     weight: np.ndarray
     batch_size: int

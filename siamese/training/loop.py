@@ -15,7 +15,7 @@ from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import question_components
 from siamese.model.losses import Loss, check_loss
 from siamese.model.similarity import Cosine
-from siamese.text.vectorizer import UNKNOWN, TokenIds
+from siamese.text.vectorizer import UNKNOWN, Inputs
 from siamese.training.batches import PairBatch, PairBatches
 from siamese.training.devices import broadcast_from_chief, encode_sharded, has_several_hosts, require_same_on_all_hosts
 
@@ -45,7 +45,7 @@ def fit(
     loss: Loss,
     optimizer: Callable[[int], keras.optimizers.Optimizer],
     pairs: QuestionPairs,
-    token_ids: TokenIds,
+    token_ids: Inputs,
     weight: np.ndarray,
     seed: int,
     evaluate: Callable[[], dict[str, float]],
@@ -64,14 +64,15 @@ def fit(
             device; changed in place.
         loss: from `siamese.model.losses`, or a function that is called as they are.
         optimizer: number of training steps -> optimizer.
-        pairs, token_ids: the training pairs and the ids of their questions.
+        pairs, token_ids: the training pairs and the ids, or vectors, of their questions.
         weight: `float32[pairs]`, weights of the pairs.
         seed: of the order of the batches.
         evaluate: returns the dev metrics of the network in its current state.
         on_epoch: called after each epoch.
         epochs: passes over the pairs, at least 1.
         batch_size: pairs in a step.
-        word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (Iyyer et al. 2015).
+        word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (Iyyer et al. 2015); vectors
+            have no words.
         monitor: the dev metric that decides which epoch is best.
         patience: epochs without improvement after which training stops; None for never.
 
@@ -129,7 +130,7 @@ def passes(
     loss: Loss,
     optimizer: Callable[[int], keras.optimizers.Optimizer],
     pairs: QuestionPairs,
-    token_ids: TokenIds,
+    token_ids: Inputs,
     weight: np.ndarray,
     seed: int,
     epochs: int,
@@ -165,6 +166,7 @@ def training_step(
     strategy = network.distribute_strategy
     integers, floats = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
     drop = keras.random.SeedGenerator()
+    asked = tf.TensorSpec([None, network.inputs[0].shape[-1]], network.inputs[0].dtype)
 
     def on_each_device(
         questions: tf.Tensor, left: tf.Tensor, right: tf.Tensor, label: tf.Tensor, weight: tf.Tensor, group: tf.Tensor
@@ -180,9 +182,9 @@ def training_step(
         optimizer.apply(tape.gradient(part, variables), variables)
         return total
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32), integers, integers, floats, floats, integers])
+    @tf.function(input_signature=[asked, integers, integers, floats, floats, integers])
     def step(questions: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
-        if word_dropout:
+        if word_dropout and questions.dtype == tf.int32:
             dropped = keras.random.uniform(tf.shape(questions), seed=drop) < word_dropout
             questions = tf.where(dropped & (questions != 0), UNKNOWN, questions)
         total = strategy.run(on_each_device, args=(questions, *others))

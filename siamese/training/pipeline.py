@@ -21,10 +21,13 @@ from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.report import Report
 from siamese.inference.keras_network import choose_runtime
 from siamese.inference.runtime import Runtime
+from siamese.model import towers
 from siamese.model.losses import BinaryCrossentropy, Loss, Ranking, WeightedSum
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
 from siamese.model.towers import dense
+from siamese.pretrained.encoders import Encoder
+from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import WordVectors, random
 from siamese.training.devices import single
@@ -40,13 +43,13 @@ class Built:
     """A network that can be trained, with what turns texts into its token ids.
 
     Attributes:
-        vectorizer: texts -> token ids.
+        vectorizer: texts -> token ids, or an encoder's vectors.
         vectors_found: share of the vocabulary whose word vectors came pretrained, in [0, 1].
         network: tower and similarity in Keras, with their first weights.
         runtime: the network -> what answers with its weights, NumPy or Keras; `note` says why Keras, "" for NumPy.
     """
 
-    vectorizer: Vectorizer
+    vectorizer: Vectorizer | EncoderVectorizer
     vectors_found: float
     network: keras.Model
     runtime: Callable[[keras.Model], Runtime]
@@ -64,7 +67,7 @@ class Trained:
     """
 
     network: Runtime
-    vectorizer: Vectorizer
+    vectorizer: Vectorizer | EncoderVectorizer
     calibration: Calibration
     reports: dict[str, Report]
     history: list[Epoch]
@@ -77,8 +80,9 @@ def build(
     *,
     text: Callable[[Sequence[str]], Vectorizer] = Vectorizer.fit,
     vectors: Callable[[Sequence[str], int, int], WordVectors] = random,
-    tower: Callable[[keras.layers.Layer], keras.Model] = dense,
+    tower: Callable[[Any], keras.Model] = dense,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
+    encoder: Encoder | None = None,
 ) -> Built:
     """The network before its first step of training.
 
@@ -90,11 +94,21 @@ def build(
         vectors: vocabulary, number of token ids and seed -> the first word vectors.
         tower: word embedding -> a model of `int32[batch, length]` -> `float32[batch, dimension]`, 0 being padding.
         similarity: makes a layer, `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
+        encoder: the sentence encoder whose vectors the tower reads instead of token ids; `tower` then takes their width,
+            as `siamese.model.towers.encoder` does, and `text` and `vectors` are not used.
 
     Raises:
         ValueError: an argument is out of its range, or the network could not be saved.
     """
     keras.utils.set_random_seed(seed)
+    if (getattr(tower, "func", tower) is towers.encoder) != (encoder is not None):
+        raise ValueError(
+            "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and no other tower does"
+        )
+    if encoder is not None:
+        with (strategy or single()).scope():
+            network = siamese_network(tower(encoder.dimension), similarity())
+        return Built(EncoderVectorizer(encoder), 1.0, network, *choose_runtime(network))
     vectorizer = text(questions)
     table = vectors(vectorizer.vocabulary, vectorizer.size, seed)
     with (strategy or single()).scope():
@@ -152,13 +166,14 @@ def train(
     *,
     text: Callable[[Sequence[str]], Vectorizer] = Vectorizer.fit,
     vectors: Callable[[Sequence[str], int, int], WordVectors] = random,
-    tower: Callable[[keras.layers.Layer], keras.Model] = dense,
+    tower: Callable[[Any], keras.Model] = dense,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
+    encoder: Encoder | None = None,
     **choices: Any,
 ) -> Trained:
     """`build` and `train_built` with one call, on one device; a note of the network becomes a warning."""
     questions = splits.train.questions
-    built = build(questions, seed, text=text, vectors=vectors, tower=tower, similarity=similarity)
+    built = build(questions, seed, text=text, vectors=vectors, tower=tower, similarity=similarity, encoder=encoder)
     if built.note:
         warnings.warn(built.note, stacklevel=3)
     return train_built(built, splits, seed, **choices)

@@ -233,6 +233,7 @@ def test_the_settings_of_a_command_line():
     assert questions == ["Why is a=b?"]
     assert given == {
         "run": None,
+        "encoder": None,
         "plugins": None,
         "pairs": None,
         "left": "q1",
@@ -251,7 +252,7 @@ def test_the_settings_of_a_command_line():
     [
         ("tracking.url=x", "did you mean tracking.uri?"),
         ("tracking=x", "did you mean tracking.uri?"),
-        ("run.id=x", "the settings are run, plugins, pairs, .*tracking.uri"),
+        ("run.id=x", "the settings are run, encoder, plugins, pairs, .*tracking.uri"),
     ],
 )
 def test_a_misspelt_setting_is_named(word, hint):

@@ -136,7 +136,7 @@ def test_help_of_an_option_shows_its_settings(capsys, monkeypatch):
     cli.hydra_program("config", "About.", print)
     printed = capsys.readouterr().out
     assert "  tower.kernel_sizes=[1,2,3]" in printed
-    assert "[or bilstm, dense]" in printed
+    assert "[or bilstm, dense, encoder]" in printed
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,11 @@
 
 The formulas are those of siamese/model/layers.py and lstm.py.
 
-rows.py          layers that treat each row alone: Embedding, Dense, LayerNormalization, ReLU, Concatenate
+rows.py          layers that treat each row alone: Embedding, Vectors, Dense and others
 ngrams.py        convolutions; lstm.py: the bidirectional LSTM; pooling.py: each question's words -> one vector
 """
 
 from siamese.inference.layers import lstm, ngrams, pooling
-from siamese.inference.layers.rows import Embedding
+from siamese.inference.layers.rows import Embedding, Vectors
 
-__all__ = ["Embedding", "lstm", "ngrams", "pooling"]
+__all__ = ["Embedding", "Vectors", "lstm", "ngrams", "pooling"]

@@ -38,6 +38,53 @@ class Embedding(RowLayer):
 
 
 @register
+class Vectors(RowLayer):
+    """The vectors that an encoder gave: where a tower begins that reads questions instead of token ids."""
+
+    def __init__(self, take: Take, _: int, /, width: int):
+        self.width = width
+
+    keras_classes = ("keras.layers.InputLayer",)
+
+    @classmethod
+    def keras_settings(cls, layer: Any) -> dict[str, Any]:
+        """Their width."""
+        return {"width": layer.batch_shape[-1]}
+
+    def compute(self, vectors: np.ndarray) -> np.ndarray:
+        """`float32[questions, width]` -> the same."""
+        return vectors
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        """The input itself."""
+        return questions
+
+
+@register
+class Add(RowLayer):
+    """The sum of vectors of one width."""
+
+    keras_classes = ("keras.layers.Add",)
+    additive = True
+
+    def __init__(self, take: Take, width: int, /, inputs: int):
+        self.inputs, self.width = inputs, width // inputs
+
+    @classmethod
+    def keras_settings(cls, layer: Any) -> dict[str, Any]:
+        """The number of its inputs."""
+        return {"inputs": len(layer.input)}
+
+    def compute(self, *inputs: np.ndarray) -> np.ndarray:
+        """`float32[n, width]` each -> `float32[n, width]`."""
+        return sum(inputs[1:], inputs[0])
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        """ONNX's own operator."""
+        return graph.add("Sum", *inputs)
+
+
+@register
 class Dense(RowLayer):
     """x W + b: `float32[n, width]` -> `float32[n, units]`."""
 

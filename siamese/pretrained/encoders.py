@@ -1,0 +1,140 @@
+"""Encoders: the interface of sentence encoders, their files, and how one is found again."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+FILE = "encoder.json"  # of a detector's folder
+UNTRAINED = Path(__file__).with_name("untrained")
+READY = {"minilm": ("en",), "use_multilingual": ("en", "fr")}  # the shipped questions that each was calibrated on
+
+
+class Encoder(Protocol):
+    """The interface of a sentence encoder; it is never trained here.
+
+    Attributes:
+        name: for the reader.
+        digest: SHA-256 of weights, tokenizer and settings, 64 hexadecimal digits: encoders with one digest give the same
+            vectors.
+        dimension: numbers of a vector.
+        cache: folder for vectors; None for none.
+    """
+
+    name: str
+    digest: str
+    cache: Path | None
+
+    @property
+    def dimension(self) -> int:
+        """Numbers of a vector."""
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors `float32[texts, dimension]`, which depend on no other text beyond rounding."""
+
+    def describe(self) -> dict[str, Any]:
+        """How `load` finds the encoder again, as JSON: its kind, digest and settings."""
+
+    def save(self, folder: Path) -> None:
+        """Write the files that no installed package holds into the folder of a detector."""
+
+
+def save(encoder: Encoder, folder: Path) -> None:
+    """Write `encoder.json`, and the encoder's files unless an installed package holds them."""
+    encoder.save(folder)
+    (folder / FILE).write_text(json.dumps(encoder.describe(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load(folder: Path) -> Encoder:
+    """The encoder that `save` wrote, if its weights and its tokenizer are still the same. No module is named by the file.
+
+    Raises:
+        ValueError: a file or a package is missing, or is not the one that was saved.
+    """
+    from siamese.pretrained.onnx_encoder import OnnxEncoder
+    from siamese.pretrained.use_encoder import USEEncoder
+
+    try:
+        settings = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        kind, digest = settings.pop("kind"), settings.pop("digest")
+        own = {} if settings.get("install") else {"folder": folder}
+        encoder: Encoder = {"onnx": OnnxEncoder, "use": USEEncoder}[kind](**settings, **own)
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as problem:
+        raise ValueError(f"{folder / FILE} describes no encoder: {problem!r}") from None
+    if encoder.digest != digest:
+        raise ValueError(
+            f"{encoder.name} has the digest {encoder.digest[:12]}, but {folder} was made with {digest[:12]}"
+        )
+    return encoder
+
+
+def find(name: str) -> Encoder:
+    """An encoder by what a command line says.
+
+    Args:
+        name: one of READY, a folder in Hugging Face's layout, or REPOSITORY@REVISION of the hub.
+
+    Raises:
+        ValueError: there is none, or it is not installed.
+    """
+    from siamese.pretrained.onnx_encoder import from_folder, from_hub
+
+    if name in READY:
+        return load(UNTRAINED / name)
+    if Path(name).expanduser().is_dir():
+        return from_folder(name)
+    repository, at, revision = name.partition("@")
+    if not at:
+        raise ValueError(
+            f"encoder must be {', '.join(READY)}, a folder with model.onnx and tokenizer.json, or REPOSITORY@REVISION of the "
+            f"Hugging Face hub; got {name}"
+        )
+    return from_hub(repository, revision)
+
+
+def package_file(path: str, install: str) -> Path:
+    """A file of an installed package, which is not imported.
+
+    Args:
+        path: "package/file".
+        install: the command that brings the package, for the message.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    package, _, file = path.partition("/")
+    found = find_spec(package) if package.isidentifier() else None
+    if found is None or found.origin is None or not (Path(found.origin).parent / file).is_file():
+        raise ValueError(f"{path} is not installed: {install}")
+    return Path(found.origin).parent / file
+
+
+def digest_of(content: bytes) -> str:
+    """The digest of a file's content, 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def verify(name: str, given: Mapping[str, str], expected: Mapping[str, str]) -> None:
+    """Raise ValueError where a file of an encoder has another SHA-256 than it should have."""
+    for file, digest in expected.items():
+        if given.get(file) != digest:
+            raise ValueError(
+                f"the {file} of {name} has the SHA-256 {given.get(file)}, expected {digest}: it is another file than the "
+                "one that was tested; install the version that the project names"
+            )
+
+
+def cache_folder(cache: bool | str) -> Path | None:
+    """Where vectors are kept.
+
+    Args:
+        cache: a folder; or true for the user's own, $XDG_CACHE_HOME/siamese or ~/.cache/siamese; or false for none.
+    """
+    if cache is True:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "siamese"
+    return Path(cache).expanduser() if cache else None

@@ -1,0 +1,74 @@
+"""Encoder vectorizer: an encoder in the place of a `Vectorizer`, texts -> the vectors that a tower reads."""
+
+import importlib.metadata
+import json
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from siamese.data.texts import Texts, factorize
+from siamese.pretrained import cache, encoders
+from siamese.pretrained.encoders import Encoder
+from siamese.text.vectorizer import QuestionVectors
+
+TIMED = 128  # questions
+
+
+class EncoderVectorizer:
+    """Text -> vector, the same in training and in serving.
+
+    Attributes:
+        encoder: computes the vectors.
+        size: number of token ids, of which there are none.
+    """
+
+    size = 0
+
+    def __init__(self, encoder: Encoder):
+        self.encoder = encoder
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What pip has to install for the encoder."""
+        named = self.encoder.describe()["install"].removeprefix("pip install").split()
+        return tuple(named or [f"onnxruntime=={importlib.metadata.version('onnxruntime')}"])
+
+    def encode(self, questions: Sequence[str]) -> QuestionVectors:
+        """The vectors of questions, each distinct text encoded once."""
+        [number] = factorize(questions)
+        _, first = np.unique(number, return_index=True)
+        texts = list(Texts.of(questions).take(first))
+        written = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji is no character
+        return QuestionVectors(cache.vectors(self.encoder, written)[number])
+
+    def seconds(self, questions: Sequence[str]) -> float:
+        """Seconds that the encoder takes for a question, measured on some."""
+        some = list(questions[:TIMED])
+        started = time.perf_counter()
+        self.encoder.encode(some)
+        return (time.perf_counter() - started) / len(some)
+
+    def words(self, question: str) -> tuple[np.ndarray, np.ndarray]:
+        """The positions of the words of a question, whitespace-separated: word i is `question[start:end]`.
+
+        Returns:
+            `int64[words, 2]`; and `int64[words]`, the numbers of the words.
+        """
+        spans = np.array([match.span() for match in re.finditer(r"\S+", question)], np.int64).reshape(-1, 2)
+        return spans, np.arange(len(spans))
+
+    def without_each_word(self, question: str) -> QuestionVectors:
+        """A question, and behind it the question without each of its words in turn."""
+        spans, _ = self.words(question)
+        return self.encode([question, *(question[:start] + question[end:].lstrip() for start, end in spans)])
+
+    def to_json(self) -> str:
+        """What identifies the encoder, as data."""
+        return json.dumps({"encoder": self.encoder.digest})
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder's description, and its files unless a package holds them."""
+        encoders.save(self.encoder, folder)

@@ -1,0 +1,49 @@
+"""An encoder in the place of a vectorizer."""
+
+import numpy as np
+import pytest
+
+from siamese.pretrained.vectorizer import EncoderVectorizer
+from siamese.text.vectorizer import QuestionVectors
+
+
+def test_each_distinct_text_is_encoded_once(encoder_vectorizer, monkeypatch):
+    encoder, seen = encoder_vectorizer.encoder, []
+    monkeypatch.setattr(encoder, "encode", lambda texts, encode=encoder.encode: seen.extend(texts) or encode(texts))
+    found = encoder_vectorizer.encode(["pay", "lost card", "pay"])
+    assert sorted(seen) == ["lost card", "pay"]
+    assert found.values.tolist() == encoder.encode(["pay", "lost card", "pay"]).tolist()
+    assert found.numbered().tolist() == [0, 1, 0]
+    assert len(encoder_vectorizer.encode([])) == 0
+
+
+def test_half_an_emoji_is_read_as_an_unknown_word(encoder_vectorizer):
+    assert np.isfinite(encoder_vectorizer.encode(["\ud83d", "pay"]).values).all()
+
+
+@pytest.mark.parametrize(
+    ("question", "words", "without"),
+    [
+        ("how do  i pay?", ["how", "do", "i", "pay?"], ["do  i pay?", "how i pay?", "how do  pay?", "how do  i "]),
+        ("pay", ["pay"], [""]),
+        ("  ", [], []),
+    ],
+)
+def test_each_word_is_left_out_in_turn(encoder_vectorizer, question, words, without):
+    spans, number = encoder_vectorizer.words(question)
+    vectors = encoder_vectorizer.without_each_word(question)
+    assert [question[start:end] for start, end in spans] == words
+    assert number.tolist() == list(range(len(words)))
+    assert vectors.values == pytest.approx(encoder_vectorizer.encoder.encode([question, *without]))
+
+
+def test_vectors_stand_where_token_ids_stand():
+    vectors = QuestionVectors(np.array([[1, 2], [3, 4], [1, 2]], np.float32))
+    assert (len(vectors), vectors.lengths.tolist()) == (3, [1, 1, 1])
+    assert vectors.padded(np.array([1, 0])).tolist() == [[3, 4], [1, 2]]
+    assert vectors.take(np.array([1])).values.tolist() == [[3, 4]]
+    assert vectors.numbered().tolist() == [0, 1, 0]
+
+
+def test_the_json_identifies_the_encoder(encoder_vectorizer):
+    assert encoder_vectorizer.encoder.digest in EncoderVectorizer(encoder_vectorizer.encoder).to_json()
