@@ -96,7 +96,7 @@ def bilstm(
 
 
 def encoder(
-    vector_width: int, units: Sequence[int] = (), dropout: float = 0.2, width: int | None = None
+    vector_width: int, units: Sequence[int] = (), dropout: float = 0.0, width: int | None = None
 ) -> keras.Model:
     """A head over the vectors of a frozen sentence encoder; at first the embedding is the vector itself.
 
