@@ -12,7 +12,7 @@ help: ## Show these commands
 .venv/installed: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or run: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v == (3, 11) or sys.exit("error: Python 3.11 is needed, $(PYTHON) is %d.%d; run: make PYTHON=/path/to/python3.11" % v)'
-	@echo "installing the packages into .venv (2 to 4 minutes, 2.9 GB, once)"
+	@echo "installing the packages into .venv (2 to 4 minutes, 3.0 GB, once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
