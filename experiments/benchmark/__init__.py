@@ -1,7 +1,7 @@
 """How fast is it? Eight measurements on the machine at hand, each with its contestants in the same run.
 
     training.py    pairs per second, against keras_baseline.py and the machine's limit, for towers.py
-    encoding.py    questions per second, against minilm.py
+    encoding.py    questions per second, against MiniLM
     search.py      the nearest among up to a million vectors, against reading them once
     preparing.py   from a file to the first training step; the cold start of predict
     overhead.py    what tracking and evaluation add to a bare loop

@@ -6,13 +6,13 @@ from functools import partial
 
 import numpy as np
 
-from experiments.benchmark import minilm
 from experiments.benchmark.pairs import read_or_make
 from experiments.benchmark.result import Line, Result
 from experiments.benchmark.towers import measured
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.timing import in_turn, ratios, seconds_of
+from siamese.pretrained.encoders import find
 from siamese.text.vectorizer import Vectorizer
 
 UNCALIBRATED = Calibration(threshold=0.5, temperature=1.0, offset=0.0)
@@ -24,7 +24,6 @@ def measure(
     pairs_file: str | None,
     questions: int,
     minilm_questions: int,
-    minilm_batch_sizes: Sequence[int],
     single_questions: int,
     vocabulary: int,
     width: int,
@@ -45,19 +44,10 @@ def measure(
         f"one; {vectorizer.encode(texts).lengths.mean():.1f} tokens each."
     ]
     batches = {name: _per_second(encode, texts) for name, encode in encoders.items()}
-    if minilm.available():
-        transformer = minilm.MiniLM()
-        some = texts[:minilm_questions]
-        transformer.encode(some[:WARM_QUESTIONS], minilm_batch_sizes[0])
-        best = min(minilm_batch_sizes, key=lambda size: seconds_of(lambda: transformer.encode(some, size)))
-        batches["MiniLM"] = _per_second(lambda batch: transformer.encode(batch, best), some)
-        encoders["MiniLM"] = lambda batch: transformer.encode(batch, 1)
-        notes.append(
-            f"MiniLM: int8 on ONNX Runtime, the first {len(some):,} of these texts, {transformer.tokens(some):.1f} tokens "
-            f"each, sorted by length in batches of {best}, the best of {', '.join(map(str, minilm_batch_sizes))}."
-        )
-    else:
-        notes.append(f"No ratio to MiniLM: it is not installed. {minilm.INSTALL}")
+    minilm, some = find("minilm"), texts[:minilm_questions]
+    minilm.encode(some[:WARM_QUESTIONS])
+    batches["MiniLM"], encoders["MiniLM"] = _per_second(minilm.encode, some), minilm.encode
+    notes.append(f"MiniLM: int8 on ONNX Runtime, the first {len(some):,} of these texts, in batches of equal length.")
 
     rates = in_turn(batches, repeats, "encoding in batches")
     latencies = in_turn(
@@ -67,10 +57,10 @@ def measure(
     lines = []
     for name in encoders:
         figures = {"questions per second": rates[name]}
-        if compared := "MiniLM" in rates and name != "MiniLM":
+        if name != "MiniLM":
             figures["times MiniLM"] = ratios(rates[name], rates["MiniLM"])
         figures |= {"one question ms": medians[name], "one question 99th percentile ms": ends[name]}
-        if compared:
+        if name != "MiniLM":
             figures["times MiniLM one by one"] = ratios(medians["MiniLM"], medians[name])
         lines.append(Line(name, figures))
     return Result(lines, notes)
