@@ -9,12 +9,12 @@ digests: no text is stored.
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from siamese.data.texts import fingerprints
 from siamese.pretrained.encoders import Encoder
@@ -39,17 +39,27 @@ def vectors(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
         result[rows[rows >= 0]] = shard["vector"][rows >= 0]
         found[rows[rows >= 0]] = True
     longest_first = sorted(np.flatnonzero(~found).tolist(), key=lambda row: -len(texts[row]))
-    shown = len(longest_first) > FEW and sys.stderr.isatty()
-    with tqdm(total=len(longest_first), unit="text", desc=encoder.name, disable=not shown) as progress:
-        for start in range(0, len(longest_first), SHARD):
-            block = longest_first[start : start + SHARD]
-            result[block] = encoder.encode([texts[row] for row in block])
-            if folder:
-                _keep(folder, [keys[row] for row in block], result[block])
-            progress.update(len(block))
+    for block in _with_progress(longest_first, encoder.name):
+        result[block] = encoder.encode([texts[row] for row in block])
+        if folder:
+            _keep(folder, [keys[row] for row in block], result[block])
     if folder and longest_first:
         _make_room(folder.parent)
     return result
+
+
+def _with_progress(rows: list[int], title: str) -> Iterator[list[int]]:
+    """Rows in blocks, with a progress bar on a terminal."""
+    blocks = (rows[start : start + SHARD] for start in range(0, len(rows), SHARD))
+    if len(rows) <= FEW or not sys.stderr.isatty():
+        yield from blocks
+        return
+    from tqdm import tqdm  # which a served model need not have
+
+    with tqdm(total=len(rows), unit="text", desc=title) as progress:
+        for block in blocks:
+            yield block
+            progress.update(len(block))
 
 
 def _shards(folder: Path, dimension: int) -> list[np.ndarray]:
@@ -60,13 +70,15 @@ def _shards(folder: Path, dimension: int) -> list[np.ndarray]:
             content = np.load(file, mmap_mode="r", allow_pickle=False)
             if content.dtype != _record(dimension) or _digest(content) != file.stem:
                 raise ValueError("its digest is another one")
-            os.utime(file)
+            with suppress(OSError):  # a cache that may only be read
+                os.utime(file)
             shards.append(content)
         except FileNotFoundError:  # another process made room
             continue
         except (ValueError, OSError, EOFError) as problem:
             print(f"note: the cached vectors {file} are damaged, and computed again: {problem}", file=sys.stderr)  # noqa: T201
-            file.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.unlink()
     return shards
 
 

@@ -138,6 +138,16 @@ def test_a_folder_that_cannot_be_written_costs_only_time(encoder, capsys):
     assert "note: the vectors cannot be kept" in capsys.readouterr().err
 
 
+def test_a_terminal_sees_progress_and_a_file_does_not(encoder, monkeypatch, capsys):
+    cache.vectors(encoder, TEXTS)
+    assert not capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    cache.vectors(encoder, [f"{text}?" for text in TEXTS])
+    shown = capsys.readouterr().err
+    assert "counting: 100%" in shown
+    assert "text/s" in shown
+
+
 @pytest.mark.slow
 def test_a_hundred_thousand_texts_load_in_a_second(encoder):
     encoder.dimension = 384
