@@ -16,7 +16,8 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "siamese" / "README.md").rea
 DEFAULT_CHOICES = yaml.safe_load((ROOT / "conf" / "config.yaml").read_text(encoding="utf-8"))["defaults"]
 DEFAULTS = {
     *(f"{group}/{option}" for each in DEFAULT_CHOICES if isinstance(each, dict) for group, option in each.items()),
-    *(f"tower/{name}" for name in ("conv1d", "bilstm")),
+    *(f"tower/{name}" for name in ("conv1d", "bilstm", "encoder")),
+    "encoder/onnx",
     *(f"similarity/{name}" for name in ("euclidean", "manhattan", "learned")),
     *(f"loss/{name}" for name in ("binary_crossentropy", "contrastive", "ranking", "squared_error")),
     *("data/pairs_file", "data/intents_file", "schedule/linear", "schedule/constant"),
@@ -33,7 +34,12 @@ def test_a_default_of_python_is_that_of_the_config(name):
     config = options(name)
     parameters = inspect.signature(get_method(config["_target_"])).parameters
     for key, value in config.items():
-        if key.startswith("_") or value == "???" or (isinstance(value, dict) and "_target_" in value):
+        if (
+            key.startswith("_")
+            or key == "defaults"
+            or value == "???"
+            or (isinstance(value, dict) and "_target_" in value)
+        ):
             continue
         default = parameters[key].default
         assert (list(default) if isinstance(default, tuple) else default) == value, f"{name}: {key}"
@@ -61,6 +67,27 @@ def test_the_defaults_of_the_pipeline_are_those_of_the_config():
     assert [type(loss.first), type(loss.second)] == [
         get_method(config[part]["_target_"]) for part in ("first", "second")
     ]
+
+
+def test_the_defaults_over_an_encoder_are_those_of_its_tower():
+    from siamese.training.pipeline import OVER_ENCODER
+
+    loss, optimizer = OVER_ENCODER["loss"], OVER_ENCODER["optimizer"]
+    ranking = options("loss/binary_crossentropy_and_sharp_ranking")["second"]
+    assert {"temperature": loss.second.temperature} == ranking
+    given = options("optimizer/sgd") | options("optimizer/sgd_encoder")
+    assert optimizer.func == get_method(given["_target_"])
+    assert optimizer.keywords == {name: given[name] for name in ("learning_rate", "momentum")}
+    assert OVER_ENCODER["batch_size"] == options("training/encoder")["batch_size"]
+    overridden = {
+        name for each in options("tower/encoder")["defaults"] if isinstance(each, dict) for name in each.items()
+    }
+    assert {option for _, option in overridden} == {
+        "minilm",
+        "binary_crossentropy_and_sharp_ranking",
+        "sgd_encoder",
+        "encoder",
+    }
 
 
 def test_names_are_imported_when_they_are_used(run_python):

@@ -32,10 +32,15 @@ from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import WordVectors, random
 from siamese.training.devices import single
 from siamese.training.loop import Epoch, fit
-from siamese.training.optimizers import adam, cosine
+from siamese.training.optimizers import adam, cosine, sgd
 
 LOSS = WeightedSum(BinaryCrossentropy(), Ranking())
 OPTIMIZER = partial(adam, cosine)
+OVER_ENCODER: dict[str, Any] = {  # what conf/tower/encoder.yaml chooses
+    "loss": WeightedSum(BinaryCrossentropy(), Ranking(0.02)),
+    "optimizer": partial(sgd, cosine, learning_rate=0.1, momentum=0.9),
+    "batch_size": 512,
+}
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,12 @@ def train(
     encoder: Encoder | None = None,
     **choices: Any,
 ) -> Trained:
-    """`build` and `train_built` with one call, on one device; a note of the network becomes a warning."""
+    """`build` and `train_built` with one call, on one device; a note of the network becomes a warning.
+
+    With an encoder, OVER_ENCODER holds the defaults of some choices.
+    """
+    if encoder is not None:
+        choices = OVER_ENCODER | choices
     questions = splits.train.questions
     built = build(questions, seed, text=text, vectors=vectors, tower=tower, similarity=similarity, encoder=encoder)
     if built.note:
