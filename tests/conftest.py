@@ -61,7 +61,7 @@ def token_ids(vectorizer, pairs):
 @pytest.fixture(scope="session")
 def encoder_vectorizer(tmp_path_factory):
     """The sentence encoder of `tests.encoders` in the place of a vectorizer."""
-    from siamese.pretrained.onnx_encoder import from_folder
+    from siamese.pretrained.hugging_face import from_folder
     from siamese.pretrained.vectorizer import EncoderVectorizer
     from tests.encoders import write_encoder
 

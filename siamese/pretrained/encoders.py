@@ -82,7 +82,7 @@ def find(name: str) -> Encoder:
     Raises:
         ValueError: there is none, or it is not installed.
     """
-    from siamese.pretrained.onnx_encoder import from_folder, from_hub
+    from siamese.pretrained.hugging_face import from_folder, from_hub
 
     if name in READY:
         return load(UNTRAINED / name)

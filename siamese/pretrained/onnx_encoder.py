@@ -1,12 +1,6 @@
-"""ONNX encoder: a transformer in Hugging Face's layout, run by ONNX Runtime on the processor.
+"""ONNX encoder: a transformer from token ids to a vector for each token, and a pooling, run by ONNX Runtime.
 
-    model.onnx or onnx/model.onnx       input_ids, attention_mask, token_type_ids -> float32[batch, length, dimension]
-    tokenizer.json
-    modules.json                        Transformer, Pooling and, if any, Normalize; no other module
-    1_Pooling/config.json               the mean, the maximum or the first of the tokens' vectors
-    sentence_bert_config.json           max_seq_length, the tokens that are read
-
-All of it is data. Batches hold texts with as many tokens as each other, so that nothing is padded.
+Model and tokenizer are data. Batches hold texts with as many tokens as each other, so that nothing is padded.
 """
 
 import gzip
@@ -29,14 +23,8 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 4_096  # of a batch: bounds the memory
 MODELS = ("model.onnx", "onnx/model.onnx")
-TOKENIZER, MODULES, POOLING, LENGTH = (
-    "tokenizer.json",
-    "modules.json",
-    "1_Pooling/config.json",
-    "sentence_bert_config.json",
-)
-POOLINGS = {"mean": "pooling_mode_mean_tokens", "max": "pooling_mode_max_tokens", "cls": "pooling_mode_cls_token"}
-KNOWN_MODULES = {"Transformer", "Pooling", "Normalize"}
+TOKENIZER = "tokenizer.json"
+POOLINGS = ("mean", "max", "cls")
 EXTERNAL = re.compile(rb"\n\x08location\x12(.)", re.DOTALL)  # before the name of a file with weights, and its length
 LONGEST = 256  # tokens that are read where the model does not say
 EPSILON = 1e-12
@@ -178,66 +166,6 @@ class OnnxEncoder:
         return {what: _stored(what) for what in self.files}
 
 
-def from_folder(
-    folder: str | Path,
-    name: str | None = None,
-    pooling: str | None = None,
-    max_length: int | None = None,
-    license: str = "not known",
-    trained_on: str = "not known",
-    sha256: Mapping[str, str] = {},
-    cache: bool | str = True,
-) -> OnnxEncoder:
-    """The encoder of a folder in Hugging Face's layout.
-
-    Args:
-        folder: with the files that stand at the head of this module.
-        name: None for that of the folder.
-        pooling, max_length: None for what the folder says: else the mean, and 256 tokens.
-        license, trained_on, sha256, cache: as in `OnnxEncoder`.
-
-    Raises:
-        ValueError: a file is missing or not the expected one, or the model has other modules than a transformer and a pooling.
-    """
-    folder = Path(folder).expanduser()
-    model = next((each for each in MODELS if (folder / each).is_file()), MODELS[0])
-    modules = {str(each.get("type", "")).rpartition(".")[2] for each in _read(folder / MODULES, [])}
-    if modules - KNOWN_MODULES:
-        raise ValueError(
-            f"{folder / MODULES} lists {', '.join(sorted(modules - KNOWN_MODULES))}, which are not in model.onnx; only "
-            "a transformer, a pooling and a normalization are run"
-        )
-    return OnnxEncoder(
-        name or folder.resolve().name,
-        model,
-        TOKENIZER,
-        pooling or _pooling(folder / POOLING),
-        max_length or _read(folder / LENGTH, {}).get("max_seq_length") or LONGEST,
-        sha256,
-        license=license,
-        trained_on=trained_on,
-        cache=cache,
-        folder=folder,
-    )
-
-
-def from_hub(repository: str, revision: str, name: str | None = None, **settings: Any) -> OnnxEncoder:
-    """The encoder of a repository of the Hugging Face hub, downloaded once.
-
-    Args:
-        repository: such as "sentence-transformers/all-MiniLM-L6-v2".
-        revision: a commit, 40 hexadecimal digits: a branch may change.
-        name: None for that of the repository.
-        settings: as in `from_folder`.
-
-    Raises:
-        ValueError: the revision is no commit, or a file neither is here nor can be downloaded.
-    """
-    from siamese.pretrained.hub import download
-
-    return from_folder(download(repository, revision), name or repository.rpartition("/")[2], **settings)
-
-
 def _file(path: str, folder: str | Path | None, install: str) -> Path:
     if folder is None:
         return package_file(path, install)
@@ -260,24 +188,6 @@ def _external(model: bytes) -> list[str]:
     """The names of the files in which a model keeps weights, besides its own."""
     found = {model[match.end() : match.end() + match[1][0]] for match in EXTERNAL.finditer(model)}
     return sorted(name.decode("utf-8", "replace") for name in found)
-
-
-def _read(file: Path, default: Any) -> Any:
-    """The content of a JSON file."""
-    try:
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else default
-    except ValueError as problem:
-        raise ValueError(f"{file} is no JSON: {problem}") from None
-
-
-def _pooling(file: Path) -> str:
-    """The one pooling that a config turns on."""
-    config = _read(file, {"pooling_mode_mean_tokens": True})
-    names = {key: name for name, key in POOLINGS.items()}
-    on = [names.get(key, key) for key, value in config.items() if key.startswith("pooling_mode") and value]
-    if len(on) != 1 or on[0] not in POOLINGS:
-        raise ValueError(f"{file} asks for the poolings {', '.join(on)}; one of {', '.join(POOLINGS)} is run")
-    return on[0]
 
 
 def _same_length(lengths: np.ndarray) -> Iterator[np.ndarray]:

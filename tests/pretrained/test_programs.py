@@ -22,7 +22,7 @@ from siamese.commands.arguments import command_line
 from siamese.commands.config_files import CONF
 from siamese.detector import Detector
 from siamese.model import towers
-from siamese.pretrained.onnx_encoder import from_folder
+from siamese.pretrained.hugging_face import from_folder
 from siamese.registry.locate import locate
 from siamese.registry.model_uri import model_uri
 from siamese.retrieval.question_index import Collection
