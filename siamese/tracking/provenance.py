@@ -23,8 +23,11 @@ def config_digest(config: dict) -> str:
 
     Renamed settings and targets count under their first names, so that runs tracked before are still found.
 
-    >>> config_digest({"tower": {"units": [3]}, "seed": 1}) == config_digest({"seed": 2, "tower": {"units": [3]}})
+    >>> first = config_digest({"tower": {"units": [3]}, "seed": 1})
+    >>> first == config_digest({"seed": 2, "tower": {"units": [3]}, "encoder": {}})
     True
+    >>> first == config_digest({"tower": {"units": [3]}, "encoder": {"name": "minilm"}})
+    False
     """
     counted = {name: node for name, node in config.items() if name not in WHERE_AND_WHEN and ADDED.get(name) != node}
     choices = {name: _first_names(node, f"{name}.") for name, node in counted.items()}
