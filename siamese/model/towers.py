@@ -20,6 +20,8 @@ def dense(
     dropout: float = 0.0,
     normalization: str = "none",
     skip: bool = True,
+    head: Sequence[int] | None = None,
+    head_dropout: float = 0.2,
 ) -> keras.Model:
     """Bag of words: ReLU layers over each word, then pooling over the words.
 
@@ -31,6 +33,7 @@ def dense(
             several times in a batch has one mask.
         normalization: "none", or "layer" (Ba et al. 2016) before each ReLU.
         skip: pool the word embedding and every layer, concatenated, instead of the last layer alone.
+        head, head_dropout: units and dropout of a `project` behind the pooling; None for no head.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
     words, position, question = PackWords()(questions)
@@ -40,7 +43,8 @@ def dense(
         vectors, _ = levels[-1]  # float32[distinct, width]: a word's vector does not depend on its neighbours
         levels.append((activate(keras.layers.Dense(width)(vectors), normalization, dropout, len(levels)), position))
 
-    return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
+    pooled = pool(levels if skip else levels[-1:], question, questions, pooling)
+    return keras.Model(questions, pooled if head is None else project(pooled, head, head_dropout), name="tower")
 
 
 def conv1d(
@@ -108,13 +112,28 @@ def encoder(
     """
     vectors = keras.Input((vector_width,), dtype="float32", name="vectors")
 
-    projection = keras.layers.Dense(width or vector_width, kernel_initializer="identity", name="projection")
-    x = projection(keras.layers.Dropout(dropout)(vectors))
-    for hidden in units:
-        added = keras.layers.ReLU()(keras.layers.Dense(hidden)(keras.layers.Dropout(dropout)(x)))
-        x = keras.layers.Add()([x, keras.layers.Dense(width or vector_width, kernel_initializer="zeros")(added)])
+    x = project(vectors, units, dropout, width)
 
     return keras.Model(vectors, x, name="tower")
+
+
+def project(x: keras.KerasTensor, units: Sequence[int], dropout: float, width: int | None = None) -> keras.KerasTensor:
+    """A linear map that starts as the identity, then residual ReLU layers that at first add nothing (He et al. 2016).
+
+    Training starts where pretraining ended, and few pairs do not lead far from there.
+
+    Args:
+        x: `float32[batch, n]`.
+        units: width of each ReLU layer.
+        dropout: share of the input of the map and of each layer dropped in training, in [0, 1).
+        width: of the result; None for n. A smaller one starts as the first numbers of x.
+    """
+    width = width or x.shape[-1]
+    x = keras.layers.Dense(width, kernel_initializer="identity", name="projection")(keras.layers.Dropout(dropout)(x))
+    for hidden in units:
+        added = keras.layers.ReLU()(keras.layers.Dense(hidden)(keras.layers.Dropout(dropout)(x)))
+        x = keras.layers.Add()([x, keras.layers.Dense(width, kernel_initializer="zeros")(added)])
+    return x
 
 
 def activate(x: keras.KerasTensor, normalization: str, dropout: float, level: int) -> keras.KerasTensor:

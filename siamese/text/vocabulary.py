@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -43,6 +44,33 @@ def learn(questions: Sequence[str], kind: str, vocabulary_size: int, min_frequen
     tokenizer.decoder = decoders.Metaspace()
     tokenizer.train_from_iterator(_blocks(questions), trainer)
     return _canonical_unigram(tokenizer, questions) if kind == "unigram" else tokenizer
+
+
+def word_pieces(texts: Sequence[str], size: int) -> Tokenizer:
+    """A tokenizer of word pieces learned from texts (Schuster and Nakajima 2012); accents are kept, case is not.
+
+    Args:
+        texts: of one language; more than are needed for a vocabulary of words.
+        size: most pieces.
+    """
+    tokenizer = _tokenizer(models.WordPiece(unk_token=SPECIAL[1], max_input_chars_per_word=100), lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, special_tokens=list(SPECIAL), limit_alphabet=200, min_frequency=2, show_progress=False
+    )
+    tokenizer.train_from_iterator(_blocks(texts), trainer)
+    return tokenizer
+
+
+def bert_pieces(tokenizer: Tokenizer) -> Tokenizer:
+    """The word pieces of a BERT tokenizer, without case and accents, under the ids of this project."""
+    by_id = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    pieces = [*SPECIAL, *(piece for piece, _ in by_id if not re.fullmatch(r"\[\w+\]", piece))]
+    numbered = {piece: number for number, piece in enumerate(pieces)}
+    own = _tokenizer(models.WordPiece(numbered, unk_token=SPECIAL[1], max_input_chars_per_word=100), lowercase=False)
+    own.normalizer = normalizers.Sequence([own.normalizer, normalizers.BertNormalizer(lowercase=True)])
+    own.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return own
 
 
 def _tokenizer(model: models.Model, lowercase: bool) -> Tokenizer:

@@ -7,6 +7,7 @@ from siamese.tracking.logs import (
     log_data,
     log_environment,
     log_figure,
+    log_folder,
     log_metrics,
     log_page,
     log_report,

@@ -101,6 +101,12 @@ def log_page(markdown: str, file: str) -> None:
 
 
 @defer_interrupts()
+def log_folder(folder: str | Path, name: str) -> None:
+    """Log a folder as artifacts `name` of the current run."""
+    mlflow.log_artifacts(str(folder), name)
+
+
+@defer_interrupts()
 def log_to_run(run: str, folder: Path, name: str, description: str) -> None:
     """Log a folder as artifacts `name` of a run, ended or not, and set its description (Markdown)."""
     client = mlflow.MlflowClient()

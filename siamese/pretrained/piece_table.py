@@ -1,0 +1,209 @@
+"""Piece table: word pieces with pretrained rows, the start of towers that read words.
+
+A folder of two files: `tokenizer.json` spells every word in pieces, and `rows.npz` has a row for each piece, distilled from
+a sentence encoder (`siamese.pretrained.distillation`), so that the mean of a question's rows points where the encoder's
+vector of the question does. A word that no training question holds has rows, too. Two tables ship with the project, in
+`tables/`; `tables/NOTICE` names their encoders, texts and licenses.
+"""
+
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from siamese.data.folders import atomic_folder
+from siamese.text.vectorizer import UNKNOWN, Vectorizer
+from siamese.text.vocabulary import SPECIAL, bert_pieces, word_pieces
+from siamese.text.word_vectors import WordVectors, random
+
+SHIPPED = Path(__file__).with_name("tables")
+MINILM = Path(__file__).with_name("minilm") / "tokenizer.json.gz"
+FILES = ("tokenizer.json", "rows.npz")
+SAMPLE = 2_000  # questions by which a shipped table is chosen
+MOST_PIECES = 1.6  # of a word, on average: English and French need 1.1 in their own tables, 1.5 in the other one, German 2.2
+UNKNOWN_PIECES = 5
+
+
+@dataclass(frozen=True)
+class PieceTable:
+    """Pieces and their rows.
+
+    Attributes:
+        tokenizer: text -> ids of pieces; 0 is padding, 1 a sign that no piece has.
+        rows: `int8[pieces, width]`.
+        scale: `float32[pieces]`, what each row is multiplied by.
+    """
+
+    tokenizer: Tokenizer
+    rows: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, rows: np.ndarray) -> "PieceTable":
+        """The table of rows `float32[pieces, width]`, rounded to 8 bits."""
+        scale = np.abs(rows).max(axis=1) / 127
+        return cls(tokenizer, np.rint(rows / np.maximum(scale, 1e-12)[:, None]).astype(np.int8), scale)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """`float32[pieces, width]`."""
+        return self.rows * self.scale[:, None]
+
+    def pieces_per_word(self, texts: Sequence[str]) -> float:
+        """Pieces for each word of texts, at least 1 unless they hold none; a foreign language needs more.
+
+        A word with a sign that no piece has counts as UNKNOWN_PIECES.
+        """
+        encodings = self.tokenizer.encode_batch(list(texts))
+        ids = [number for each in encodings for number in each.ids]
+        counted = len(ids) + (UNKNOWN_PIECES - 1) * ids.count(UNKNOWN)
+        return counted / max(1, sum(len(set(each.word_ids)) for each in encodings))
+
+    def save(self, folder: str | Path) -> None:
+        """Write the folder, whole or not at all; a table that is there already is replaced.
+
+        Raises:
+            ValueError: the folder holds something else.
+        """
+        with atomic_folder(Path(folder), lambda old: all((old / name).is_file() for name in FILES)) as new:
+            self.tokenizer.save(str(new / FILES[0]), pretty=False)
+            np.savez_compressed(new / FILES[1], rows=self.rows, scale=self.scale)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "PieceTable":
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the folder is not there, or holds no table.
+        """
+        folder = Path(folder).expanduser()
+        missing = [name for name in FILES if not (folder / name).is_file()]
+        if missing:
+            raise ValueError(f"{folder} is no table of word pieces: it has no {', '.join(missing)}")
+        try:
+            tokenizer = Tokenizer.from_file(str(folder / FILES[0]))
+            with np.load(folder / FILES[1], allow_pickle=False) as file:
+                table = cls(tokenizer, file["rows"], file["scale"])
+        except Exception as problem:  # the tokenizer's errors have no common type
+            raise ValueError(f"{folder} is no table of word pieces: {problem}") from None
+        size, rows, scale = tokenizer.get_vocab_size(), table.rows, table.scale
+        if rows.dtype != np.int8 or rows.ndim != 2 or scale.dtype != np.float32 or not len(rows) == len(scale) == size:
+            raise ValueError(
+                f"{folder}: expected rows int8[{size}, width] and scale float32[{size}], one for each piece of the "
+                f"tokenizer, got {rows.dtype}{list(rows.shape)} and {scale.dtype}{list(scale.shape)}"
+            )
+        if [tokenizer.token_to_id(token) for token in SPECIAL] != [0, 1] or not np.isfinite(scale).all():
+            raise ValueError(
+                f"{folder}: the first pieces must be {', '.join(SPECIAL)}, and every scale a finite number"
+            )
+        return table
+
+
+def find(table: str, questions: Sequence[str]) -> PieceTable | None:
+    """The table that a config names.
+
+    Args:
+        table: "shipped" for the shipped table that spells the questions in the fewest pieces; "en" or "fr" for that one; or
+            a folder that `PieceTable.save` wrote.
+        questions: of the training.
+
+    Returns:
+        None for "shipped" where the questions are in another language.
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    languages = shipped_languages()
+    if table in languages:
+        return _load(str(SHIPPED / table))
+    if table != "shipped":
+        return _load(table)
+    sample = list(questions[:: max(1, len(questions) // SAMPLE)])
+    pieces = {language: _load(str(SHIPPED / language)).pieces_per_word(sample) for language in languages}
+    best = min(pieces, key=lambda language: pieces[language])
+    return _load(str(SHIPPED / best)) if pieces[best] <= MOST_PIECES else None
+
+
+def shipped_languages() -> list[str]:
+    """The languages of the tables that ship with the project."""
+    return sorted(file.parent.name for file in SHIPPED.glob(f"*/{FILES[0]}"))
+
+
+def tokenizer_of(pieces: str, texts: Sequence[str], size: int = 30_000) -> Tokenizer:
+    """The tokenizer of a new table.
+
+    Args:
+        pieces: "learned" for word pieces learned from texts (Schuster and Nakajima 2012), "minilm" for those of that
+            encoder, or a table, see `find`.
+        texts: of the language.
+        size: most pieces that are learned.
+
+    Raises:
+        ValueError: there is no such table, or the texts are in the language of no shipped table.
+    """
+    if pieces == "learned":
+        return word_pieces(texts, size)
+    if pieces == "minilm":
+        return bert_pieces(Tokenizer.from_str(gzip.decompress(MINILM.read_bytes()).decode("utf-8")))
+    found = find(pieces, texts)
+    if found is None:
+        raise ValueError("no shipped table reads the language of the questions; give pieces=learned and texts=FILE")
+    return found.tokenizer
+
+
+@lru_cache(maxsize=4)
+def _load(folder: str) -> PieceTable:
+    return PieceTable.load(folder)
+
+
+def pieces(questions: Sequence[str], table: str = "shipped", max_length: int = 96) -> Vectorizer:
+    """A vectorizer of the pieces of a table: nothing is learned from the questions but their language.
+
+    Args:
+        questions: the training questions, each once.
+        table: see `find`; questions in a language that no shipped table reads get `Vectorizer.fit`.
+        max_length: tokens kept of a question, from its start.
+
+    Raises:
+        ValueError: there is no such table, or `max_length` is below 1.
+
+    >>> pieces(["How do I reset my password?"]).tokens("reset the passwords")
+    ['reset', 'the', 'password', '##s']
+    """
+    found = find(table, questions)
+    if found is None:
+        return Vectorizer.fit(questions, max_length=max_length)
+    if max_length < 1:
+        raise ValueError(f"text.max_length must be at least 1, got {max_length}")
+    return Vectorizer(Tokenizer.from_str(found.tokenizer.to_str()), 0, max_length)
+
+
+def piece_vectors(
+    vocabulary: Sequence[str], size: int, seed: int, table: str = "shipped", trainable: bool = False, width: int = 300
+) -> WordVectors:
+    """The rows of a table; a word that is no piece gets the mean of the rows of its pieces.
+
+    Args:
+        vocabulary, size, seed: as in `siamese.text.word_vectors.random`.
+        table: see `find`.
+        trainable: whether training tunes the rows.
+        width: of random vectors, which words in a language that no shipped table reads get, and which are tuned.
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    found = find(table, vocabulary[len(SPECIAL) :])
+    if found is None:
+        return random(vocabulary, size, seed, width)
+    rows = found.matrix
+    own = found.tokenizer.get_vocab()
+    known = [own.get(token) for token in vocabulary]
+    matrix = np.zeros((size, rows.shape[1]), np.float32)
+    for row, token in enumerate(vocabulary[len(SPECIAL) :], start=len(SPECIAL)):
+        ids = known[row] if known[row] is not None else found.tokenizer.encode(token).ids
+        matrix[row] = rows[ids] if isinstance(ids, int) else rows[ids].mean(axis=0) if ids else 0
+    return WordVectors(matrix, trainable, 1.0)
