@@ -22,6 +22,8 @@ LIMIT = 600  # seconds that a program may take; twenty times what the longest ta
 # settings of a training that takes a moment
 TINY = [
     "data.duplicates_per_question=0.3",
+    "text=word",
+    "vectors=random",
     "vectors.width=8",
     "evaluation.bootstrap_repeats=100",
     "training.epochs=1",

@@ -21,6 +21,9 @@ from siamese.inference.threads import Each, cores, side_by_side
 from siamese.text.vectorizer import Inputs, QuestionVectors, TokenIds
 
 FORMAT_VERSION = 1
+FORMAT_WITH_BYTES = 2  # a table of bytes is kept as such
+BYTES, SCALE = "#bytes", "#scale"  # behind the name of an array
+TABLE = 2**18  # numbers from which on an array may be a table of bytes
 CHUNK_NUMBERS = 2**18  # maximal size of an array of a chunk, 1 MB: fits the cache of a core
 CHUNK_TOKENS = 4_096  # maximal tokens of a chunk, whose questions are the rows of an LSTM's matrix products
 CHUNK_WORDS = VECTORS_AT_ONCE = 1_024
@@ -103,9 +106,11 @@ class NumpyNetwork(Runtime):
 
     def save(self, folder: Path) -> None:
         """Write `light.json` and `light.npz` into an existing folder."""
-        description = {"format_version": FORMAT_VERSION, **self.description}
+        arrays = _packed(self.arrays)
+        version = FORMAT_VERSION if set(arrays) == set(self.arrays) else FORMAT_WITH_BYTES
+        description = {"format_version": version, **self.description}
         (folder / "light.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-        np.savez(folder / "light.npz", allow_pickle=False, **self.arrays)
+        np.savez(folder / "light.npz", allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, folder: Path) -> "NumpyNetwork":
@@ -118,20 +123,42 @@ class NumpyNetwork(Runtime):
             version = description.pop("format_version")
         except (ValueError, KeyError, AttributeError, TypeError) as problem:
             raise ValueError(f"{folder / 'light.json'} describes no network: {problem!r}") from None
-        if version != FORMAT_VERSION:
+        if version not in (FORMAT_VERSION, FORMAT_WITH_BYTES):
             raise ValueError(
-                f"{folder / 'light.json'} has format {version}, this program reads format {FORMAT_VERSION}; "
+                f"{folder / 'light.json'} has format {version}, this program reads {FORMAT_VERSION} and {FORMAT_WITH_BYTES}; "
                 "use the version of the project that wrote it, or train again"
             )
         try:
             with np.load(folder / "light.npz", allow_pickle=False) as file:
-                arrays = dict(file)
+                arrays = _unpacked(dict(file))
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as problem:
             raise ValueError(f"{folder / 'light.npz'} holds no arrays: {problem}") from None
         try:
             return cls(description, arrays)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
             raise ValueError(f"{folder}: light.json and light.npz are no network: {problem}") from None
+
+
+def _packed(arrays: Arrays) -> Arrays:
+    """The arrays, where a table that came as bytes with a scale for each row, and was not trained, is that again."""
+    packed: Arrays = {}
+    for name, array in arrays.items():
+        if array.ndim == 2 and array.size >= TABLE:
+            scale = np.abs(array).max(axis=1) / np.float32(127)
+            rounded = np.rint(array / np.maximum(scale, np.float32(1e-30))[:, None]).astype(np.int8)
+            if (rounded * scale[:, None] == array).all():
+                packed |= {name + BYTES: rounded, name + SCALE: scale}
+                continue
+        packed[name] = array
+    return packed
+
+
+def _unpacked(arrays: Arrays) -> Arrays:
+    """The arrays that `_packed` was given, to the bit."""
+    unpacked = {name: array for name, array in arrays.items() if not name.endswith((BYTES, SCALE))}
+    for name in [name.removesuffix(BYTES) for name in arrays if name.endswith(BYTES)]:
+        unpacked[name] = arrays[name + BYTES] * arrays[name + SCALE][:, None]
+    return unpacked
 
 
 def _distinct(ids: np.ndarray, vocabulary: int) -> tuple[np.ndarray, np.ndarray]:

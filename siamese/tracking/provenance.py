@@ -13,7 +13,10 @@ import psutil
 PARAMETER_LIMIT = 6_000  # characters that MLflow keeps of a parameter's value
 WHERE_AND_WHEN = frozenset({"seed", "tracking", "devices"})  # parts of a config that do not define the network
 MOVED_TARGETS = {"siamese.training.optimizers": "siamese.optimizer"}  # module -> its name when first tracked
-ADDED: dict[str, dict] = {"encoder": {}}  # parts that earlier configs lack, as they are where they change nothing
+ADDED: dict[str, object] = {
+    "encoder": {},
+    "start": "shipped",
+}  # parts that earlier configs lack, as they are where they change nothing
 RENAMED_SETTINGS = {"loss.second_weight": "loss.share", "data.hard_negative_share": "data.confusable_share"}
 VERSION_OF_CODE = {"5deb6d91a3e5db39": "1"}  # digest of the code that measured -> METRICS_VERSION
 
