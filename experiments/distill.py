@@ -39,7 +39,10 @@ def run(cfg: "DictConfig") -> "PieceTable":
     with tracking.tracked_run(f"table {encoder.name}", "table") as run_id:
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
         tracking.log_environment(seed=0)
-        questions = list(dict.fromkeys(read_questions(cfg.questions, cfg.column).questions))
+        read = read_questions(cfg.questions, cfg.column)
+        questions = list(dict.fromkeys(read.texts[0]))
+        if read.bad_rows:
+            print(f"{len(read.bad_rows):,} bad rows left out, the first: {read.bad_rows[0]}", flush=True)
         texts = Path(cfg.texts).expanduser().read_text(encoding="utf-8").splitlines() if cfg.texts else []
         tokenizer = piece_table.tokenizer_of(cfg.pieces, [*questions, *texts])
         print(f"{len(questions):,} questions and {len(texts):,} other texts, read by {encoder.name}", flush=True)

@@ -127,7 +127,7 @@ def find(table: str, questions: Sequence[str]) -> PieceTable | None:
     sample = list(questions[:: max(1, len(questions) // SAMPLE)])
     pieces = {language: _load(str(SHIPPED / language)).pieces_per_word(sample) for language in languages}
     best = min(pieces, key=lambda language: pieces[language])
-    return _load(str(SHIPPED / best)) if pieces[best] <= MOST_PIECES else None
+    return _load(str(SHIPPED / best)) if 0 < pieces[best] <= MOST_PIECES else None
 
 
 def shipped_languages() -> list[str]:
