@@ -16,7 +16,9 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "siamese" / "README.md").rea
 DEFAULT_CHOICES = yaml.safe_load((ROOT / "conf" / "config.yaml").read_text(encoding="utf-8"))["defaults"]
 DEFAULTS = {
     *(f"{group}/{option}" for each in DEFAULT_CHOICES if isinstance(each, dict) for group, option in each.items()),
-    *(f"tower/{name}" for name in ("conv1d", "bilstm", "encoder")),
+    *(f"tower/{name}" for name in ("dense", "conv1d", "bilstm", "encoder")),
+    "text/word",
+    "vectors/random",
     "encoder/onnx",
     *(f"similarity/{name}" for name in ("euclidean", "manhattan", "learned")),
     *(f"loss/{name}" for name in ("binary_crossentropy", "contrastive", "ranking", "squared_error")),
@@ -38,6 +40,7 @@ def test_a_default_of_python_is_that_of_the_config(name):
             key.startswith("_")
             or key == "defaults"
             or value == "???"
+            or value == "${start}"
             or (isinstance(value, dict) and "_target_" in value)
         ):
             continue
@@ -69,25 +72,27 @@ def test_the_defaults_of_the_pipeline_are_those_of_the_config():
     ]
 
 
-def test_the_defaults_over_an_encoder_are_those_of_its_tower():
-    from siamese.training.pipeline import OVER_ENCODER
+def test_the_choices_of_a_tower_are_those_of_its_config():
+    from siamese.model import towers
+    from siamese.training.pipeline import CHOICES
 
-    loss, optimizer = OVER_ENCODER["loss"], OVER_ENCODER["optimizer"]
     ranking = options("loss/binary_crossentropy_and_sharp_ranking")["second"]
-    assert {"temperature": loss.second.temperature} == ranking
-    given = options("optimizer/sgd") | options("optimizer/sgd_encoder")
-    assert optimizer.func == get_method(given["_target_"])
-    assert optimizer.keywords == {name: given[name] for name in ("learning_rate", "momentum")}
-    assert OVER_ENCODER["batch_size"] == options("training/encoder")["batch_size"]
-    overridden = {
-        name for each in options("tower/encoder")["defaults"] if isinstance(each, dict) for name in each.items()
-    }
-    assert {option for _, option in overridden} == {
-        "minilm",
-        "binary_crossentropy_and_sharp_ranking",
-        "sgd_encoder",
-        "encoder",
-    }
+    for name, choices in {"encoder": CHOICES[towers.encoder], "averaging": CHOICES[towers.averaging]}.items():
+        overridden: dict = {}
+        for each in options(f"tower/{name}")["defaults"]:
+            overridden |= each if isinstance(each, dict) else {}
+        chosen = {group.partition("@")[0].removeprefix("override /"): option for group, option in overridden.items()}
+        assert chosen.pop("loss") == "binary_crossentropy_and_sharp_ranking"
+        assert {"temperature": choices["loss"].second.temperature} == ranking
+        training = options(f"training/{chosen.pop('training')}")
+        assert {key: choices[key] for key in training if key != "defaults"} == {
+            key: value for key, value in training.items() if key != "defaults"
+        }
+        if "optimizer" in chosen:
+            given = options("optimizer/sgd") | options(f"optimizer/{chosen.pop('optimizer')}")
+            assert choices["optimizer"].func == get_method(given["_target_"])
+            assert choices["optimizer"].keywords == {key: given[key] for key in ("learning_rate", "momentum")}
+        assert set(chosen) <= {"encoder"}
 
 
 def test_names_are_imported_when_they_are_used(run_python):

@@ -13,6 +13,28 @@ from siamese.model.layers import NGrams, PackWords, Pool
 from siamese.model.lstm import BidirectionalLSTM
 
 
+def averaging(
+    word_embedding: keras.layers.Layer,
+    units: Sequence[int] = (600,),
+    pooling: Sequence[str] = ("mean",),
+    dropout: float = 0.2,
+) -> keras.Model:
+    """Bag of words: pooling over the words' vectors, then a head (deep averaging network, Iyyer et al. 2015).
+
+    Args:
+        word_embedding: `int32[words]` -> `float32[words, width]`.
+        units: width of each residual ReLU layer of the head, see `project`.
+        pooling: any of "mean", "max"; several are concatenated.
+        dropout: share of the inputs of the head's map and of each layer dropped in training, in [0, 1).
+    """
+    questions = keras.Input((None,), dtype="int32", name="questions")
+    words, position, question = PackWords()(questions)
+
+    pooled = pool([(word_embedding(words), position)], question, questions, pooling)
+
+    return keras.Model(questions, project(pooled, units, dropout), name="tower")
+
+
 def dense(
     word_embedding: keras.layers.Layer,
     units: Sequence[int] = (300,),
@@ -20,8 +42,6 @@ def dense(
     dropout: float = 0.0,
     normalization: str = "none",
     skip: bool = True,
-    head: Sequence[int] | None = None,
-    head_dropout: float = 0.2,
 ) -> keras.Model:
     """Bag of words: ReLU layers over each word, then pooling over the words.
 
@@ -33,7 +53,6 @@ def dense(
             several times in a batch has one mask.
         normalization: "none", or "layer" (Ba et al. 2016) before each ReLU.
         skip: pool the word embedding and every layer, concatenated, instead of the last layer alone.
-        head, head_dropout: units and dropout of a `project` behind the pooling; None for no head.
     """
     questions = keras.Input((None,), dtype="int32", name="questions")
     words, position, question = PackWords()(questions)
@@ -43,8 +62,7 @@ def dense(
         vectors, _ = levels[-1]  # float32[distinct, width]: a word's vector does not depend on its neighbours
         levels.append((activate(keras.layers.Dense(width)(vectors), normalization, dropout, len(levels)), position))
 
-    pooled = pool(levels if skip else levels[-1:], question, questions, pooling)
-    return keras.Model(questions, pooled if head is None else project(pooled, head, head_dropout), name="tower")
+    return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
 
 def conv1d(

@@ -25,21 +25,21 @@ from siamese.model import towers
 from siamese.model.losses import BinaryCrossentropy, Loss, Ranking, WeightedSum
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
-from siamese.model.towers import dense
 from siamese.pretrained.encoders import Encoder
+from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text.vectorizer import Vectorizer
-from siamese.text.word_vectors import WordVectors, random
+from siamese.text.word_vectors import WordVectors
 from siamese.training.devices import single
 from siamese.training.loop import Epoch, fit
 from siamese.training.optimizers import adam, cosine, sgd
 
 LOSS = WeightedSum(BinaryCrossentropy(), Ranking())
 OPTIMIZER = partial(adam, cosine)
-OVER_ENCODER: dict[str, Any] = {  # what conf/tower/encoder.yaml chooses
-    "loss": WeightedSum(BinaryCrossentropy(), Ranking(0.02)),
-    "optimizer": partial(sgd, cosine, learning_rate=0.1, momentum=0.9),
-    "batch_size": 512,
+HEAD: dict[str, Any] = {"loss": WeightedSum(BinaryCrossentropy(), Ranking(0.02)), "batch_size": 512}
+CHOICES: dict[object, dict[str, Any]] = {  # of a tower, as its file in conf/tower/ has them
+    towers.averaging: HEAD | {"word_dropout": 0.0},
+    towers.encoder: HEAD | {"optimizer": partial(sgd, cosine, learning_rate=0.1, momentum=0.9)},
 }
 
 
@@ -83,16 +83,16 @@ def build(
     seed: int = 0,
     strategy: tf.distribute.Strategy | None = None,
     *,
-    text: Callable[[Sequence[str]], Vectorizer] = Vectorizer.fit,
-    vectors: Callable[[Sequence[str], int, int], WordVectors] = random,
-    tower: Callable[[Any], keras.Model] = dense,
+    text: Callable[[Sequence[str]], Vectorizer] = pieces,
+    vectors: Callable[[Sequence[str], int, int], WordVectors] = piece_vectors,
+    tower: Callable[[Any], keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
 ) -> Built:
     """The network before its first step of training.
 
     Args:
-        questions: the training questions, each once; the vocabulary is learned from them.
+        questions: the training questions, each once.
         seed: of the first weights.
         strategy: from `siamese.training.devices`; None for one device.
         text: questions -> vectorizer.
@@ -169,19 +169,18 @@ def train(
     splits: PairSplits,
     seed: int = 0,
     *,
-    text: Callable[[Sequence[str]], Vectorizer] = Vectorizer.fit,
-    vectors: Callable[[Sequence[str], int, int], WordVectors] = random,
-    tower: Callable[[Any], keras.Model] = dense,
+    text: Callable[[Sequence[str]], Vectorizer] = pieces,
+    vectors: Callable[[Sequence[str], int, int], WordVectors] = piece_vectors,
+    tower: Callable[[Any], keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
     **choices: Any,
 ) -> Trained:
     """`build` and `train_built` with one call, on one device; a note of the network becomes a warning.
 
-    With an encoder, OVER_ENCODER holds the defaults of some choices.
+    CHOICES holds what a tower chooses unless the call does.
     """
-    if encoder is not None:
-        choices = OVER_ENCODER | choices
+    choices = CHOICES.get(getattr(tower, "func", tower), {}) | choices
     questions = splits.train.questions
     built = build(questions, seed, text=text, vectors=vectors, tower=tower, similarity=similarity, encoder=encoder)
     if built.note:
