@@ -16,7 +16,7 @@ from experiments.cli import tree_of
 from siamese.commands.config_files import CONF
 from tests.programs import TINY
 
-KILLS = 5
+KILLS = 3
 TREE = tree_of("config", [], None)
 
 
