@@ -200,11 +200,31 @@ def replace(folder: Path, **changes) -> None:
     np.savez(folder / "light.npz", **{name: array for name, array in arrays.items() if array is not None})
 
 
-@pytest.mark.parametrize("version", [0, 2, "one"])
+@pytest.mark.parametrize("version", [0, 3, "one"])
 def test_another_format_is_refused(folder, version):
     edit(folder, lambda description: description.update(format_version=version))
-    with pytest.raises(ValueError, match=rf"has format {version}, this program reads format 1; use the version"):
+    with pytest.raises(ValueError, match=rf"has format {version}, this program reads 1 and 2; use the version"):
         NumpyNetwork.load(folder)
+
+
+def test_a_table_of_bytes_takes_a_byte_a_number_and_comes_back_to_the_bit(tmp_path):
+    draw = np.random.default_rng(0)
+    scale = draw.uniform(0.01, 1, 4_000).astype(np.float32) / np.float32(127)
+    table = draw.integers(-127, 128, (4_000, 80)).astype(np.int8)
+    table[:, 0] = 127  # the largest of a row, by which its scale is found
+    description = {
+        "tower": [
+            {"layer": "Embedding", "name": "words", "inputs": [], "config": {"ids": 4_000, "width": 80}},
+            {"layer": "Pool", "name": "pool", "inputs": ["words"], "config": {"pooling": ["mean"]}},
+        ],
+        "similarity": {"layer": "Cosine", "config": {}},
+    }
+    network = NumpyNetwork(description, {"words/embeddings": table * scale[:, None]})
+    network.save(tmp_path)
+    assert (tmp_path / "light.npz").stat().st_size < 4_000 * 80 * 1.1
+    assert json.loads((tmp_path / "light.json").read_text())["format_version"] == 2
+    again = NumpyNetwork.load(tmp_path)
+    np.testing.assert_array_equal(again.arrays["words/embeddings"], network.arrays["words/embeddings"])
 
 
 @pytest.mark.parametrize("content", ["", "no JSON", "[]", "{}", "null", '{"format_version": 1}'])
