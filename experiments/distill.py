@@ -30,7 +30,7 @@ def run(cfg: "DictConfig") -> "PieceTable":
     from siamese import tracking
     from siamese.data.files import read_questions
     from siamese.pretrained import cache, piece_table
-    from siamese.pretrained.distillation import distill
+    from siamese.training.distillation import distill
 
     encoder = instantiate(cfg.encoder, _convert_="all")
     if not encoder:

@@ -2,6 +2,7 @@
 
 They stand between two markers, in a section for each data set:
 
+FROM_SCRATCH = {("text", "word"), ("vectors", "random")}
     <!-- results -->
     <!-- data 0f3c1a2b4d5e: corpus en by intent -->
     …
@@ -90,10 +91,13 @@ def rows() -> list[Row]:
 
 
 def _name(experiment: str, content: dict) -> str:
-    """The name of the file and the options that it chooses, without the data."""
+    """The name of the file and the options that it chooses, without the data and what says that nothing is pretrained."""
     chosen = [item for entry in content.get("defaults", []) if isinstance(entry, dict) for item in entry.items()]
     options = {key.removeprefix("override /"): option for key, option in chosen}
-    words = " ".join(f"{group}={option}" for group, option in options.items() if group != "data")
+    shown = {
+        group: option for group, option in options.items() if group != "data" and (group, option) not in FROM_SCRATCH
+    }
+    words = " ".join(f"{group}={option}" for group, option in shown.items())
     return f"`{experiment}`: {words}" if words else f"`{experiment}`"
 
 

@@ -1,7 +1,7 @@
 """Piece table: word pieces with pretrained rows, the start of towers that read words.
 
 A folder of two files: `tokenizer.json` spells every word in pieces, and `rows.npz` has a row for each piece, distilled from
-a sentence encoder (`siamese.pretrained.distillation`), so that the mean of a question's rows points where the encoder's
+a sentence encoder (`siamese.training.distillation`), so that the mean of a question's rows points where the encoder's
 vector of the question does. A word that no training question holds has rows, too. Two tables ship with the project, in
 `tables/`; `tables/NOTICE` names their encoders, texts and licenses.
 """

@@ -371,7 +371,7 @@ def rows() -> dict[str, readme_results.Row]:
 
 @pytest.mark.slow
 def test_rows_are_the_default_and_the_experiments_that_are_no_studies(rows):
-    assert rows["dense"].name == "`dense`, the default"
+    assert rows["averaging"].name == "`averaging`, the default"
     assert rows["corpus_conv1d"].name == "`corpus_conv1d`: tower=conv1d"
     assert "towers" not in rows
     assert rows["corpus_conv1d"].params["tower"] == "conv1d"
@@ -381,22 +381,22 @@ def test_rows_are_the_default_and_the_experiments_that_are_no_studies(rows):
 def test_the_results_of_the_readme_come_from_runs_of_just_these_configs(store, track, rows, tmp_path):
     file = tmp_path / "README.md"
     file.write_text(README)
-    for name, noise in (("dense", 2.0), ("corpus_conv1d", 1.0)):
+    for name, noise in (("averaging", 2.0), ("corpus_conv1d", 1.0)):
         for seed in range(3):
             track(name, seed, noise, params=rows[name].params | {"seed": str(seed)})
-    track("other", 0, 0.1, params=rows["dense"].params | {"training.epochs": "99"})
+    track("other", 0, 0.1, params=rows["averaging"].params | {"training.epochs": "99"})
     track("old", 0, 0.1, params=rows["corpus_bilstm"].params, tags={"metrics_version": "1"})
     track("majority", 0, 5.0, kind="baseline")
-    newest = track("dense", 2, 2.0, params=rows["dense"].params | {"seed": "2"})
+    newest = track("averaging", 2, 2.0, params=rows["averaging"].params | {"seed": "2"})
     readme_results.rebuild(file)
     text = file.read_text()
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     assert table[0] == ["", "dev ROC AUC", "test ROC AUC", "seeds"]
-    assert [row[0] for row in table[2:]] == [rows["corpus_conv1d"].name, rows["dense"].name, "majority"]
+    assert [row[0] for row in table[2:]] == [rows["corpus_conv1d"].name, rows["averaging"].name, "majority"]
     values = [run.metrics["test/roc_auc"] for run in find_runs("tags.option = 'corpus_conv1d'")]
     assert table[2][2] == f"**{np.mean(values):.3f}** ± {np.std(values, ddof=1):.3f}"
     assert table[3][3] == "3"
-    assert newest in {run.id for run in find_runs("tags.option = 'dense'")}
+    assert newest in {run.id for run in find_runs("tags.option = 'averaging'")}
     assert text.startswith("# Results\n\n")
     assert text.endswith("\n\nthe end\n")
     readme_results.rebuild(file)
@@ -410,12 +410,12 @@ def test_a_section_whose_runs_are_not_in_the_store_stays(store, track, rows, tmp
         "<!-- data 0123456789ab: Quora -->\nQuora: 10 pairs\n\n| | dev accuracy |\n| - | - |\n| `quora_dense` | 0.8 |"
     )
     file.write_text(README.replace(readme_results.END, f"{kept}\n{readme_results.END}"))
-    track("dense", 0, 2.0, params=rows["dense"].params)
+    track("averaging", 0, 2.0, params=rows["averaging"].params)
     readme_results.rebuild(file)
     first = file.read_text()
     assert first.count(kept) == 1
     assert "<!-- data 0123456789ab: Quora --> unchanged, its runs are not in the store" in capsys.readouterr().out
-    assert first.count("| `dense`, the default |") == 1
+    assert first.count("| `averaging`, the default |") == 1
     readme_results.rebuild(file)
     assert file.read_text() == first
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from siamese.pretrained.distillation import distill
 from siamese.pretrained.piece_table import PieceTable
 from siamese.text.vocabulary import word_pieces
+from siamese.training.distillation import distill
 
 WORDS = [f"{first}{second}" for first in ("ba", "ko", "mi", "tu") for second in ("la", "re", "so", "ni")]
 
