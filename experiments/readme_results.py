@@ -2,7 +2,6 @@
 
 They stand between two markers, in a section for each data set:
 
-FROM_SCRATCH = {("text", "word"), ("vectors", "random")}
     <!-- results -->
     <!-- data 0f3c1a2b4d5e: corpus en by intent -->
     …
@@ -34,6 +33,7 @@ from siamese.evaluation.tables import markdown
 from siamese.tracking.provenance import PARAMETER_LIMIT
 from siamese.tracking.queries import TrackedRun, find_runs
 
+FROM_SCRATCH = {("text", "word"), ("vectors", "random")}
 START, END = "<!-- results -->", "<!-- /results -->"
 SECTION = re.compile(r"<!-- data (\w+): .*? -->\n.*?(?=\n*<!-- data |\s*\Z)", re.DOTALL)
 NO_CHOICE = frozenset({"seed", "tracking", "baselines"})  # groups of the config that do not affect a network

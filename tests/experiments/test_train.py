@@ -41,7 +41,7 @@ def test_the_run_and_its_baselines_are_in_mlflow_with_all_that_is_needed_to_repe
     folder, _ = trained
     (model,) = runs(folder, "tags.kind = 'model'")
     assert model.info.status == "FINISHED"
-    assert model.data.params["tower"] == "dense"
+    assert model.data.params["tower"] == "averaging"
     assert model.data.params["tower.units"] == "[16]"
     assert model.data.tags["seed"] == "0"
     assert {"git_commit", "git_dirty", "data_digest.train", "data_digest.dev", "data_digest.test"} <= set(
