@@ -173,7 +173,11 @@ def test_evaluate_scores_another_file_as_an_evaluation_of_the_run(trained, run_p
 @pytest.mark.parametrize(
     ("program", "arguments", "message"),
     [
-        ("train", ["tower=transformer"], "there is no tower=transformer; the options are averaging, bilstm, conv1d, dense"),
+        (
+            "train",
+            ["tower=transformer"],
+            "there is no tower=transformer; the options are averaging, bilstm, conv1d, dense",
+        ),
         ("train", ["+tower.depth=3", *SMALL], "unexpected keyword argument 'depth'"),
         ("train", ["similarity=learned", "loss=ranking", *SMALL], "loss=ranking cannot train similarity=learned"),
         ("train", ["data=pairs_file", "data.train=nowhere.csv"], "nowhere.csv"),
