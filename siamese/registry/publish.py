@@ -51,7 +51,7 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
         (Path(folder) / "detector" / model_card.FILE).write_text(card, encoding="utf-8")
         mlflow.log_text(card, model_card.FILE)
         package = Path(folder) / "siamese"
-        _copy_serving_code(package)
+        _copy_serving_code(package, with_encoder=bool(detector.vectorizer.requirements))
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(package / "serving" / "mlflow_model.py"),
@@ -66,13 +66,12 @@ def log_detector(detector: Detector, network: "keras.Model", example: list[tuple
         )
 
 
-def _copy_serving_code(package: Path) -> None:
-    """Copy the Python files that a logged model imports: neither corpora, which are 1 MB, nor code that trains."""
+def _copy_serving_code(package: Path, with_encoder: bool) -> None:
+    """Copy the files that a logged model needs: neither corpora and tables, which are 16 MB, nor code that trains."""
     source = Path(__file__).parents[1]
-    tokenizers = (source / "pretrained").glob("*/*.gz")
     for file in [
         *source.glob("*.py"),
-        *tokenizers,
+        *((source / "pretrained").glob("*/*.gz") if with_encoder else ()),
         *(file for wing in SERVING_WINGS for file in (source / wing).rglob("*.py")),
     ]:
         copy = package / file.relative_to(source)
