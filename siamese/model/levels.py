@@ -25,7 +25,7 @@ def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
     packing = next((layer for layer in layers if isinstance(layer, PackWords)), None)
     pooling = next((layer.pooling for layer in layers if isinstance(layer, Pool)), None)
     ends = [layer for layer in layers if layer.name == "word_embedding" or layer.name.startswith("level_")]
-    if packing is None or pooling is None or len(ends) < 2:
+    if packing is None or pooling is None or not ends:
         return {}
     mixes_words = any(getattr(layer, "mixes_words", False) for layer in layers)
     _, position, question = packing.output
