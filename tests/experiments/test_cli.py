@@ -73,7 +73,7 @@ def test_a_text_arrives_unchanged(program):
 )
 def test_expressions_keep_their_type(word, value):
     group, key = word.partition("=")[0].split(".")
-    assert composed([word])[group][key] == value
+    assert composed(["tower=dense", word])[group][key] == value
 
 
 def test_several_values():
