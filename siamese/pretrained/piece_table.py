@@ -24,10 +24,9 @@ SHIPPED = Path(__file__).with_name("tables")
 MINILM = Path(__file__).with_name("minilm") / "tokenizer.json.gz"
 FILES = ("tokenizer.json", "rows.npz")
 SAMPLE = 2_000  # questions by which a shipped table is chosen
-MOST_PIECES = (
-    1.6  # of a word, on average: English and French need 1.1 in their own tables, 1.5 in the other one, German 2.2
-)
-UNKNOWN_PIECES = 5
+# Of a word, on average: English and French need 1.1 in their own tables, 1.5 in the other one, German 2.2.
+MOST_PIECES = 1.6
+UNKNOWN_PIECES = 5  # that a word with an unknown sign counts as
 
 
 @dataclass(frozen=True)
