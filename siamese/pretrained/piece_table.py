@@ -122,6 +122,11 @@ def find(table: str, questions: Sequence[str]) -> PieceTable | None:
     if table in languages:
         return _load(str(SHIPPED / table))
     if table != "shipped":
+        if not Path(table).expanduser().is_dir():
+            raise ValueError(
+                f"start must be shipped, {', '.join(languages)}, or the folder of a table from experiments.distill; there is "
+                f"no folder {table}"
+            )
         return _load(table)
     sample = list(questions[:: max(1, len(questions) // SAMPLE)])
     pieces = {language: _load(str(SHIPPED / language)).pieces_per_word(sample) for language in languages}

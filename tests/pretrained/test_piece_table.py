@@ -111,3 +111,8 @@ def test_what_is_no_table_is_refused(tmp_path):
 def test_a_length_below_one_is_refused():
     with pytest.raises(ValueError, match="max_length must be at least 1, got 0"):
         pieces(["how"], max_length=0)
+
+
+def test_a_start_that_is_nowhere_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match="start must be shipped, en, fr, or the folder .* there is no folder nowhere"):
+        find("nowhere", [])
