@@ -114,5 +114,5 @@ def test_a_length_below_one_is_refused():
 
 
 def test_a_start_that_is_nowhere_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match="start must be shipped, en, fr, or the folder .* there is no folder nowhere"):
+    with pytest.raises(ValueError, match=r"start must be shipped, en, fr, or the folder .* there is no folder nowhere"):
         find("nowhere", [])
