@@ -35,6 +35,7 @@ def composed(tmp_path, monkeypatch):
             "encoder.cache=false",
             "questions=tickets.csv",
             "output=own",
+            f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",  # MLflow keeps what a relative address meant at first
         ]
         with initialize_config_dir(str(CONF), version_base="1.3"):
             return compose("distill", overrides=[*own, "distillation.width=4", *overrides])
