@@ -19,7 +19,7 @@ from siamese.model.levels import level_towers
 from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine
 from siamese.pretrained.vectorizer import EncoderVectorizer
-from siamese.text.vectorizer import Inputs
+from siamese.text.inputs import Inputs
 from siamese.training.loop import Epoch, best_epoch
 from siamese.training.pipeline import Built
 

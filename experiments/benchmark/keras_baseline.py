@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.benchmark.towers import MeasuredTower
 from siamese.model.similarity import Cosine
-from siamese.text.vectorizer import TokenIds
+from siamese.text.inputs import TokenIds
 
 LENGTH = 30  # tokens that each question is padded or cut to
 

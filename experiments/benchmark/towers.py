@@ -13,7 +13,7 @@ from siamese.model import towers
 from siamese.model.losses import BinaryCrossentropy
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
-from siamese.text.vectorizer import TokenIds
+from siamese.text.inputs import TokenIds
 from siamese.text.word_vectors import random
 from siamese.training.loop import Pass, passes
 from siamese.training.optimizers import adam, constant

@@ -15,7 +15,8 @@ from experiments.benchmark.result import Line, Result
 from experiments.benchmark.towers import BATCH, measured, training
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.timing import in_turn, ratios, seconds_of
-from siamese.text.vectorizer import TokenIds, Vectorizer
+from siamese.text.inputs import TokenIds
+from siamese.text.vectorizer import Vectorizer
 
 WARM_STEPS = 3
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime
 from tqdm import tqdm
 
-from siamese.text.vectorizer import Inputs
+from siamese.text.inputs import Inputs
 
 INPUTS = {"tower": ("questions",), "network": ("left", "right")}
 OUTPUT = {"tower": "embedding", "network": "similarity"}

@@ -11,7 +11,7 @@ from siamese.evaluation.thresholds import DevScores
 from siamese.export import runners
 from siamese.export.agreement import TOLERANCE
 from siamese.inference.runtime import Runtime
-from siamese.text.vectorizer import Inputs
+from siamese.text.inputs import Inputs
 
 OWN_DEV = "The network was not trained on them, but its epoch and its threshold were chosen on them."
 UNKNOWN_PAIRS = "Whether the network was trained on any of them is not known."

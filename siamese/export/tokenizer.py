@@ -9,7 +9,8 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from siamese.text.vectorizer import PADDING, UNKNOWN, Vectorizer
+from siamese.text.inputs import PADDING, UNKNOWN
+from siamese.text.vectorizer import Vectorizer
 
 FILE = "tokenizer.json"
 

@@ -14,7 +14,8 @@ from siamese.export.sample import Sample
 from siamese.inference.network import NumpyNetwork
 from siamese.pretrained.onnx_encoder import OnnxEncoder
 from siamese.pretrained.vectorizer import EncoderVectorizer
-from siamese.text.vectorizer import TokenIds, Vectorizer
+from siamese.text.inputs import TokenIds
+from siamese.text.vectorizer import Vectorizer
 
 PRECISION = {"onnx": "float32", "float16": "float16", "int8": "int8"}  # of the weights, by format
 

@@ -25,7 +25,7 @@ from siamese.inference.network import NumpyNetwork
 from siamese.inference.parts import bind, take_array
 from siamese.inference.runtime import Runtime
 from siamese.inference.similarities import Similarity
-from siamese.text.vectorizer import Inputs
+from siamese.text.inputs import Inputs
 
 FILE = "network.keras"
 BATCH_TOKENS = 16_384

@@ -18,7 +18,7 @@ from siamese.inference.plan import Plan
 from siamese.inference.runtime import FILES, Runtime
 from siamese.inference.similarities import Similarity
 from siamese.inference.threads import Each, cores, side_by_side
-from siamese.text.vectorizer import Inputs, QuestionVectors, TokenIds
+from siamese.text.inputs import Inputs, QuestionVectors, TokenIds
 
 FORMAT_VERSION = 1
 FORMAT_WITH_BYTES = 2  # a table of bytes is kept as such

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from siamese.text.vectorizer import TokenIds
+from siamese.text.inputs import TokenIds
 
 
 @dataclass(frozen=True)

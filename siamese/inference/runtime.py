@@ -9,7 +9,7 @@ import numpy as np
 
 from siamese.inference.similarities import Similarity
 from siamese.model.silence import silent_stderr
-from siamese.text.vectorizer import Inputs, QuestionVectors
+from siamese.text.inputs import Inputs, QuestionVectors
 
 FILES = {"numpy": ("light.json", "light.npz"), "keras": ("network.keras",)}  # what each runtime needs of a folder
 PAIRS_AT_ONCE = 256  # whose embeddings are in a core's cache

@@ -16,7 +16,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from siamese.data.folders import atomic_folder
-from siamese.text.vectorizer import UNKNOWN, Vectorizer
+from siamese.text.inputs import UNKNOWN
+from siamese.text.vectorizer import Vectorizer
 from siamese.text.vocabulary import SPECIAL, bert_pieces, word_pieces
 from siamese.text.word_vectors import WordVectors, random
 

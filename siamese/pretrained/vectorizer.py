@@ -12,7 +12,7 @@ import numpy as np
 from siamese.data.texts import Texts, factorize
 from siamese.pretrained import cache, encoders
 from siamese.pretrained.encoders import Encoder
-from siamese.text.vectorizer import QuestionVectors
+from siamese.text.inputs import QuestionVectors
 
 TIMED = 128  # questions
 

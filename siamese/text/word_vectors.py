@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from siamese.text.vectorizer import PADDING, UNKNOWN
+from siamese.text.inputs import PADDING, UNKNOWN
 
 RANDOM_RANGE = 0.05  # random vectors are uniform in ± this, as in Keras' Embedding
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from siamese.data.pairs import QuestionPairs
-from siamese.text.vectorizer import Inputs
+from siamese.text.inputs import Inputs
 
 BUCKET_BATCHES = 64  # batches whose pairs are sorted by length together; more would make batches less random
 

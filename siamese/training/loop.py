@@ -15,7 +15,7 @@ from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import question_components
 from siamese.model.losses import Loss, check_loss
 from siamese.model.similarity import Cosine
-from siamese.text.vectorizer import UNKNOWN, Inputs
+from siamese.text.inputs import UNKNOWN, Inputs
 from siamese.training.batches import PairBatch, PairBatches
 from siamese.training.devices import broadcast_from_chief, encode_sharded, has_several_hosts, require_same_on_all_hosts
 

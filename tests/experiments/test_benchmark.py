@@ -22,7 +22,8 @@ from experiments.benchmark.towers import MEASURED, measured
 from siamese.data.files import read_pair_file
 from siamese.data.splits import split_by_component
 from siamese.evaluation.timing import in_turn, ratios, spread
-from siamese.text.vectorizer import TokenIds, Vectorizer
+from siamese.text.inputs import TokenIds
+from siamese.text.vectorizer import Vectorizer
 from siamese.training.batches import PairBatches
 
 CONF = Path(__file__).parents[2] / "conf"

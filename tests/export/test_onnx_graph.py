@@ -15,7 +15,7 @@ from siamese.inference.from_keras import numpy_network
 from siamese.inference.layers import rows
 from siamese.inference.network import NumpyNetwork
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
-from siamese.text.vectorizer import TokenIds
+from siamese.text.inputs import TokenIds
 
 LENGTHS = [1, 9, 2, 9, 1, 40, 5, 3, 12, 1, 7, 2]
 SIMILARITIES = {

@@ -17,7 +17,7 @@ from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine, Euclidean, Learned
 from siamese.retrieval.mining import DistinctTexts, affordable_threshold, duplicates
 from siamese.retrieval.question_index import digest
-from siamese.text.vectorizer import TokenIds
+from siamese.text.inputs import TokenIds
 from siamese.text.word_vectors import random
 
 CALIBRATION = Calibration(0.5, 1.0, 0.0)

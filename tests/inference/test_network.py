@@ -13,7 +13,7 @@ from siamese.inference.from_keras import UnknownLayerError, check, numpy_network
 from siamese.inference.network import NumpyNetwork
 from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
-from siamese.text.vectorizer import TokenIds
+from siamese.text.inputs import TokenIds
 
 ROOT = Path(__file__).parents[2]
 LENGTHS = [1, 9, 2, 9, 1, 64, 5, 3, 12, 1, 7, 2]
@@ -169,7 +169,7 @@ def test_loading_and_encoding_bring_in_neither_keras_nor_tensorflow(folder, run_
     program = (
         "import sys, pathlib, numpy as np\n"
         "from siamese.inference.network import NumpyNetwork\n"
-        "from siamese.text.vectorizer import TokenIds\n"
+        "from siamese.text.inputs import TokenIds\n"
         "light = NumpyNetwork.load(pathlib.Path(sys.argv[1]))\n"
         "light.encode(TokenIds(np.array([1, 2], np.int32), np.array([0, 2])))\n"
         "print(*{'keras', 'tensorflow', 'mlflow', 'pandas', 'scipy'} & set(sys.modules))"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from siamese.pretrained.vectorizer import EncoderVectorizer
-from siamese.text.vectorizer import QuestionVectors
+from siamese.text.inputs import QuestionVectors
 
 
 def test_each_distinct_text_is_encoded_once(encoder_vectorizer, monkeypatch):

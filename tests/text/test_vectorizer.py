@@ -12,7 +12,8 @@ from tokenizers import Tokenizer, models, trainers
 
 from siamese.data.files import read_intent_file
 from siamese.data.sources import CORPORA
-from siamese.text.vectorizer import PADDING, UNKNOWN, TokenIds, Vectorizer
+from siamese.text.inputs import PADDING, UNKNOWN
+from siamese.text.vectorizer import Vectorizer
 
 KINDS = ("word", "unigram", "bpe")
 TRAINING = [
@@ -372,28 +373,3 @@ def test_the_name_of_a_special_token_is_a_text_like_others(kind):
         ids = vectorizer.encode(["the [PAD] is [UNK]", "the [pad] is [unk]"]).padded(np.arange(2))
         assert ids[0].tolist() == ids[1].tolist()
         assert "[PAD]" not in vectorizer.tokens("the [PAD] is")
-
-
-@pytest.fixture
-def three_questions() -> TokenIds:
-    """5 6 7, then 8, then 9 9."""
-    return TokenIds(np.array([5, 6, 7, 8, 9, 9], np.int32), np.array([0, 3, 4, 6]))
-
-
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        ([0, 1, 2], [[5, 6, 7], [8, 0, 0], [9, 9, 0]]),
-        ([2, 1], [[9, 9], [8, 0]]),
-        ([1, 1], [[8], [8]]),
-    ],
-)
-def test_padding(three_questions, rows, expected):
-    padded = three_questions.padded(np.array(rows))
-    assert padded.dtype == np.int32
-    assert padded.tolist() == expected
-
-
-def test_lengths(three_questions):
-    assert len(three_questions) == 3
-    assert three_questions.lengths.tolist() == [3, 1, 2]

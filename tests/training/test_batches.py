@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from siamese.data.pairs import QuestionPairs
-from siamese.text.vectorizer import TokenIds
+from siamese.text.inputs import TokenIds
 from siamese.training.batches import PairBatches
 
 QUESTIONS = 40

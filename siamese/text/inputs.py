@@ -1,0 +1,91 @@
+"""Inputs of a network: the token ids of many questions, or the vectors that an encoder gives in their place."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from siamese.data.texts import Texts, factorize
+
+PADDING, UNKNOWN = 0, 1
+
+
+@dataclass(frozen=True)
+class TokenIds:
+    """Token ids of many questions, without padding.
+
+    Attributes:
+        values: `int32[tokens]`, the ids of all questions one after another.
+        offsets: `int64[questions + 1]`; question i is `values[offsets[i]:offsets[i + 1]]`, never empty.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """`int64[questions]`: tokens in each question, at least 1."""
+        return np.diff(self.offsets)
+
+    @classmethod
+    def of(cls, questions: Sequence[np.ndarray]) -> "TokenIds":
+        """Those of `int32[tokens]` each."""
+        return cls(np.concatenate(questions), np.cumsum([0, *map(len, questions)]))
+
+    def take(self, rows: np.ndarray) -> "TokenIds":
+        """The questions at `rows`, `int64[n]`."""
+        lengths = self.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        shift = np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return TokenIds(self.values[shift + np.arange(offsets[-1])], offsets)
+
+    def numbered(self) -> np.ndarray:
+        """Number questions so that those with the same tokens have the same number: `int32[questions]`."""
+        return factorize(Texts(self.values.view(np.uint8), 4 * self.offsets))[0]
+
+    def padded(self, rows: np.ndarray) -> np.ndarray:
+        """The questions at `rows` as `int32[rows, length]`, as long as the longest, zeros behind the last token."""
+        starts, lengths = self.offsets[rows], self.offsets[np.asarray(rows) + 1] - self.offsets[rows]
+        column = np.arange(lengths.max(initial=1))
+        inside = column < lengths[:, None]
+        padded = np.zeros(inside.shape, np.int32)
+        padded[inside] = self.values[(starts[:, None] + column)[inside]]
+        return padded
+
+
+@dataclass(frozen=True)
+class QuestionVectors:
+    """Vectors of many questions, where an encoder gives them instead of token ids; a question counts as one token.
+
+    Attributes:
+        values: `float32[questions, width]`.
+    """
+
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """`int64[questions]`: ones."""
+        return np.ones(len(self), np.int64)
+
+    def padded(self, rows: np.ndarray) -> np.ndarray:
+        """The questions at `rows` as `float32[rows, width]`."""
+        return self.values[rows]
+
+    def take(self, rows: np.ndarray) -> "QuestionVectors":
+        """The questions at `rows`, `int64[n]`."""
+        return QuestionVectors(self.values[rows])
+
+    def numbered(self) -> np.ndarray:
+        """`int32[questions]`: questions with the same vector have the same number, counted from 0."""
+        offsets = np.arange(len(self) + 1) * self.values.shape[1] * 4
+        return factorize(Texts(np.ascontiguousarray(self.values).view(np.uint8).ravel(), offsets))[0]
+
+
+Inputs = TokenIds | QuestionVectors  # of a network
