@@ -8,7 +8,7 @@ the user has imported; a module is never imported because the file names it.
 import json
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,9 @@ class KerasNetwork(Runtime):
     def arrays(self) -> dict[str, np.ndarray]:  # type: ignore[override]  # weights may be trained on
         """The weights by their number in the network: names that Keras gives depend on what else a process built."""
         return {f"{number:06d}": weight.numpy() for number, weight in enumerate(self._network.weights)}
+
+    def _modules(self) -> Iterable[str]:
+        return (module for _, module in _own_classes(keras.saving.serialize_keras_object(self._network)))
 
     def encode(self, token_ids: Inputs) -> np.ndarray:
         """As `Runtime.encode`. Questions of one length are encoded together, so that no padding is computed."""

@@ -6,7 +6,7 @@ are data, and loading them runs no code.
 
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,9 @@ class NumpyNetwork(Runtime):
         self.comparison = bind(Similarity, kind, config, self.dimension, unused, "similarity")
         if unused:
             raise ValueError(f"no layer has the arrays {', '.join(sorted(unused))}")
+
+    def _modules(self) -> Iterable[str]:
+        return (type(part).__module__ for part in (self.comparison, *(layer for layer, _ in self.steps)))
 
     def encode(self, token_ids: Inputs, threads: int | None = None) -> np.ndarray:
         """As `Runtime.encode`, with a number of threads, None for one on each core; the embeddings do not depend on it."""

@@ -1,7 +1,7 @@
 """Runtime: what computes embeddings and similarities of a trained network, NumPy or Keras."""
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,15 @@ class Runtime:
 
     def encode(self, token_ids: Inputs) -> np.ndarray:
         """Embeddings `float32[questions, dimension]`, in order; ValueError as `check`."""
+        raise NotImplementedError
+
+    @property
+    def plugins(self) -> list[str]:
+        """The modules outside this package that hold or describe its layers; `import_plugins` takes them before it loads."""
+        return sorted({module for module in self._modules() if module.partition(".")[0] != "siamese"})
+
+    def _modules(self) -> Iterable[str]:
+        """The modules of its layers."""
         raise NotImplementedError
 
     def check(self, token_ids: Inputs) -> None:

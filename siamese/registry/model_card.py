@@ -110,7 +110,7 @@ On the command line, and over HTTP:
     python -m experiments.predict run={training.run_id} "{left}" "{right}"
     python -m experiments.serve run={training.run_id} port=5002
     {curl("http://127.0.0.1:5002")}
-
+{_plugins(detector)}
 ## Data
 
 {splits.name}. {LICENSE.get(source, "Its license is not known here.")}{dataset}
@@ -143,6 +143,17 @@ Values with 95 % intervals (bootstrap over pairs). Epoch, threshold and calibrat
 
 Run {training.run_id}; git commit {training.commit or "unknown"}; Python {platform.python_version()}; \
 {", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)}.
+"""
+
+
+def _plugins(detector: Detector) -> str:
+    """What loads the user's own layers, if there are any."""
+    modules = ",".join(detector.network.plugins)
+    if not modules:
+        return ""
+    return f"""
+It has layers of its author's own. Before `Detector.load`, import {modules} in Python; on the command line, give each program
+`plugins={modules}`.
 """
 
 

@@ -121,6 +121,13 @@ def test_predict_names_the_plugin_that_it_needs_and_answers_with_it(run, trained
     assert answered.stderr == ""
 
 
+def test_the_model_card_names_the_plugin(home, trained):
+    mlflow.set_tracking_uri(f"sqlite:///{home}/mlflow.db")
+    [found] = mlflow.search_runs(search_all_experiments=True, filter_string="tags.kind = 'model'", output_format="list")
+    card = mlflow.artifacts.load_text(f"runs:/{found.info.run_id}/MODEL_CARD.md")
+    assert "give each program\n`plugins=ownpackage.parts`." in card
+
+
 def test_evaluate_gives_the_metrics_of_the_training(run, home, trained):
     words = ["data.duplicates_per_question=0.3", "bootstrap_repeats=10", "predictions=test.csv"]
     done = run("evaluate", "plugins=ownpackage.parts", *words)
