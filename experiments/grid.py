@@ -27,6 +27,7 @@ from experiments.cli import plain, refuse_misspelt_nodes
 from experiments.compare_runs import compare_study
 from experiments.config_tree import ConfigTree
 from experiments.hydra_words import as_overrides, as_words
+from experiments.start import identified
 from siamese import tracking
 from siamese.evaluation.metrics import METRICS_VERSION
 from siamese.evaluation.timing import time_left
@@ -216,4 +217,4 @@ def _introduction(name: str, words: Sequence[str], tree: ConfigTree) -> str:
 
 def _choices(cfg: DictConfig) -> dict[str, Any]:
     """The config of a cell, without Hydra's own node."""
-    return plain(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
+    return identified(plain(OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])))

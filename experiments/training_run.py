@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments import train_logging
 from experiments.cli import plain
 from experiments.hydra_words import as_words
+from experiments.start import identified, resolved
 from siamese import tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
@@ -67,7 +68,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
 
     `after_epoch` is called after each tracked epoch; it may raise to stop the training.
     """
-    config = plain(cfg)
+    config = identified(plain(cfg))
     build = partial(instantiate, _convert_="all")
     keras.utils.clear_session()  # frees the memory of earlier runs of this process
     strategy = build(cfg.devices)  # several hosts must connect before TensorFlow's first operation
@@ -88,7 +89,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         train_logging.track_data(splits, source.train)
         # before the training, so that a failure here costs nothing
         baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg)
-        built = build_network(cfg, splits.train.questions, strategy)
+        built = build_network(resolved(cfg), splits.train.questions, strategy)
         parameters, ids = built.network.count_params(), built.vectorizer.size
         size = {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}
         tracking.log_metrics(size, "model")
@@ -135,7 +136,7 @@ def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = Non
     """The network of a config before its first step; the arguments are those of `pipeline.build`."""
     parts = {part: instantiate(cfg[part], _convert_="all") for part in ("text", "vectors", "tower", "similarity")}
     encoder = instantiate(cfg.encoder, _convert_="all") or None
-    return pipeline.build(questions, cfg.seed, strategy, **parts, encoder=encoder)
+    return pipeline.build(questions, cfg.seed, strategy, start=cfg.start, **parts, encoder=encoder)
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, PartialFixedSampler
 
 from experiments.cli import plain
+from experiments.start import identified
 from experiments.sweep import space as spaces
 from experiments.sweep.overrides import plain_overrides
 from experiments.sweep.space import Space
@@ -88,7 +89,7 @@ def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> 
         "objective": settings.objective,
         "seed": settings.seed,
         "training_seed": cfg.seed,
-        "config_digest": config_digest(plain(compose("config", overrides=shared))),
+        "config_digest": config_digest(identified(plain(compose("config", overrides=shared)))),
         **{f"space.{name}": notation[name] for name in space},
         **flatten({part: OmegaConf.to_container(cfg.sweep[part]) for part in ("sampler", "pruner")}),
     }

@@ -1,7 +1,8 @@
 """Files and folders that appear on disk whole or not at all."""
 
+import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -52,3 +53,9 @@ def atomic_folder(folder: Path, may_replace: Callable[[Path], bool]) -> Iterator
         if folder.exists():
             folder.replace(old)
         new.replace(folder)
+
+
+def files_digest(folder: Path, names: Iterable[str]) -> str:
+    """SHA-256 of some files of a folder with their names, 64 hexadecimal digits."""
+    digests = [f"{name} {hashlib.sha256((folder / name).read_bytes()).hexdigest()}\n" for name in sorted(names)]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()

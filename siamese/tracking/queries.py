@@ -102,6 +102,14 @@ def predictions(run: str, split: str) -> pd.DataFrame:
     return pd.read_csv(Path(file), dtype=texts, keep_default_na=False, na_filter=False)
 
 
+def artifact_folder(run: str, name: str) -> Path:
+    """A folder of a run's artifacts on this machine; ValueError if it is gone."""
+    try:
+        return Path(mlflow.artifacts.download_artifacts(run_id=run, artifact_path=name))
+    except (MlflowException, OSError) as problem:
+        raise ValueError(f"run {run} has no artifacts {name}: {problem}") from None
+
+
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     """Pause garbage collection while very many objects are created.

@@ -3,10 +3,12 @@
 The defaults of every argument, here and in what is called, are those of conf/config.yaml.
 """
 
+import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import siamese.model.quiet_tensorflow  # noqa: F401  # isort: skip (before TensorFlow)
@@ -20,11 +22,14 @@ from siamese.evaluation import report
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.report import Report
 from siamese.inference.keras_network import choose_runtime
+from siamese.inference.network import NumpyNetwork
 from siamese.inference.runtime import Runtime
+from siamese.inference.to_keras import copy_tower, same_layers
 from siamese.model import towers
 from siamese.model.losses import BinaryCrossentropy, Loss, Ranking, WeightedSum
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
+from siamese.pretrained import encoders, piece_table
 from siamese.pretrained.encoders import Encoder
 from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.pretrained.vectorizer import EncoderVectorizer
@@ -83,8 +88,9 @@ def build(
     seed: int = 0,
     strategy: tf.distribute.Strategy | None = None,
     *,
-    text: Callable[[Sequence[str]], Vectorizer] = pieces,
-    vectors: Callable[[Sequence[str], int, int], WordVectors] = piece_vectors,
+    start: str | Path = "shipped",
+    text: Callable[[Sequence[str]], Vectorizer] | None = None,
+    vectors: Callable[[Sequence[str], int, int], WordVectors] | None = None,
     tower: Callable[[Any], keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
@@ -95,8 +101,10 @@ def build(
         questions: the training questions, each once.
         seed: of the first weights.
         strategy: from `siamese.training.devices`; None for one device.
-        text: questions -> vectorizer.
-        vectors: vocabulary, number of token ids and seed -> the first word vectors.
+        start: what the first weights come from: the shipped table of word pieces, see `siamese.pretrained.piece_table`, or the
+            folder of a table or of a detector. A tower with the same layers as the detector's has its weights, too.
+        text: questions -> vectorizer; None for the pieces of `start`.
+        vectors: vocabulary, number of token ids and seed -> the first word vectors; None for the rows of `start`.
         tower: word embedding -> a model of `int32[batch, length]` -> `float32[batch, dimension]`, 0 being padding.
         similarity: makes a layer, `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
         encoder: the sentence encoder whose vectors the tower reads instead of token ids; `tower` then takes their width,
@@ -110,15 +118,39 @@ def build(
         raise ValueError(
             "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and no other tower does"
         )
+    vectorizer: Vectorizer | EncoderVectorizer
     if encoder is not None:
+        vectorizer, found = EncoderVectorizer(encoder), 1.0
         with (strategy or single()).scope():
             network = siamese_network(tower(encoder.dimension), similarity())
-        return Built(EncoderVectorizer(encoder), 1.0, network, *choose_runtime(network))
-    vectorizer = text(questions)
-    table = vectors(vectorizer.vocabulary, vectorizer.size, seed)
-    with (strategy or single()).scope():
-        network = siamese_network(tower(word_embedding(table.matrix, table.trainable)), similarity())
-    return Built(vectorizer, table.found, network, *choose_runtime(network))
+    else:
+        vectorizer = (text or partial(pieces, table=str(start)))(questions)
+        table = (vectors or partial(piece_vectors, table=str(start)))(vectorizer.vocabulary, vectorizer.size, seed)
+        found = table.found
+        with (strategy or single()).scope():
+            network = siamese_network(tower(word_embedding(table.matrix, table.trainable)), similarity())
+    runtime, note = choose_runtime(network)
+    return Built(
+        vectorizer, found, network, runtime, "\n".join(filter(None, [note, _start_tower(network, start, encoder)]))
+    )
+
+
+def _start_tower(network: keras.Model, start: str | Path, encoder: Encoder | None) -> str:
+    """Give a tower the weights of a detector's folder, if that is the start; a note where its layers are others."""
+    folder = Path(start).expanduser()
+    if not folder.is_dir() or piece_table.files_of(folder) == piece_table.FILES:
+        return ""
+    if (
+        encoder is not None
+        and json.loads((folder / encoders.FILE).read_text(encoding="utf-8"))["digest"] != encoder.digest
+    ):
+        raise ValueError(f"start: {folder} reads the vectors of another encoder than {encoder.name}")
+    saved = NumpyNetwork.load(folder)
+    if same_layers(network, saved):
+        copy_tower(network, saved)
+        return ""
+    kinds = ", ".join(step["layer"] for step in saved.description["tower"])
+    return f"note: the tower starts at random, as its layers are not those of {folder}: {kinds}"
 
 
 def train_built(
@@ -169,8 +201,9 @@ def train(
     splits: PairSplits,
     seed: int = 0,
     *,
-    text: Callable[[Sequence[str]], Vectorizer] = pieces,
-    vectors: Callable[[Sequence[str], int, int], WordVectors] = piece_vectors,
+    start: str | Path = "shipped",
+    text: Callable[[Sequence[str]], Vectorizer] | None = None,
+    vectors: Callable[[Sequence[str], int, int], WordVectors] | None = None,
     tower: Callable[[Any], keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
@@ -182,7 +215,8 @@ def train(
     """
     choices = CHOICES.get(getattr(tower, "func", tower), {}) | choices
     questions = splits.train.questions
-    built = build(questions, seed, text=text, vectors=vectors, tower=tower, similarity=similarity, encoder=encoder)
+    parts: dict[str, Any] = {"text": text, "vectors": vectors, "tower": tower, "similarity": similarity}
+    built = build(questions, seed, start=start, encoder=encoder, **parts)
     if built.note:
         warnings.warn(built.note, stacklevel=3)
     return train_built(built, splits, seed, **choices)

@@ -104,8 +104,11 @@ def test_words_with_spaces_and_accents(tmp_path):
     [
         ("green 1", "expected a word and 2 numbers, got 'green 1"),
         ("green 1 two", "expected a word and 2 numbers, got 'green 1 two"),
-        ("2024 1", "expected a word and 2 numbers, got 2 fields"),
+        ("2024 1", "expected a word and 2 numbers, got '2024 1"),
+        ("green 1 2 3", "expected a word and 2 numbers, got 'green 1 2 3"),
         ("", "expected a word and 2 numbers"),
+        ("green 1 nan", "a number of 'green' is NaN or infinite"),
+        ("mauve inf 2", "a number of 'mauve' is NaN or infinite"),
     ],
 )
 def test_a_malformed_line_names_file_and_line(tmp_path, line, problem):
