@@ -3,6 +3,7 @@
 python -m experiments.export output=exported
 python -m experiments.export run=ID output=exported formats=onnx,int8 threshold=precision@0.9
 python -m experiments.export run=folder output=exported pairs=pairs.csv
+python -m experiments.export encoder=minilm output=exported
 
 Every exported model is run first. If a float32 model differs from the network by more than 1e-5 on any pair, nothing is
 written. The cost of smaller weights (float16, int8) is measured on the same pairs and printed. TensorFlow is started
@@ -20,7 +21,7 @@ import yaml
 
 from siamese.commands.arguments import program_settings
 from siamese.commands.config_files import CONF
-from siamese.commands.detector import criterion, load
+from siamese.commands.detector import chosen, criterion, load
 from siamese.data import sources
 from siamese.data.files import read_pair_file
 from siamese.data.folders import atomic_folder
@@ -32,6 +33,7 @@ from siamese.export.readme import readme, table
 from siamese.export.sample import draw
 from siamese.export.writing import PRECISION, write_onnx, write_saved_models, write_text
 from siamese.inference.network import NumpyNetwork
+from siamese.registry.locate import Located
 
 FORMATS = (*PRECISION, "saved_model")
 SHIPPED = "corpus"
@@ -40,14 +42,19 @@ COMPARED = {"numpy": "the NumPy network", "keras": "the detector"}  # what answe
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
     """Export, and return the content of export.json."""
-    formats = _formats(settings["formats"])
+    encoder = settings["encoder"]
+    formats = ["onnx"] if encoder else _formats(settings["formats"])  # an untrained encoder has no weights of its own
     if settings["output"] is None:
         raise ValueError("give a folder to write: output=FOLDER")
     wanted = criterion(settings)
     with atomic_folder(Path(settings["output"]), folder.is_export) as new:
-        found, trained = load(settings)
-        _check_formats(formats, trained)
-        detector = trained.at(*wanted)
+        if encoder:
+            found = Located(f"encoder={encoder}, without any training", Path(), None)
+            trained = detector = chosen(settings)
+        else:
+            found, trained = load(settings)
+            _check_formats(formats, trained)
+            detector = trained.at(*wanted)
         sample = draw(trained, *labelled_pairs(settings, found.run_id), settings["sample_size"])
 
         text = write_text(detector.vectorizer, sample, new)
@@ -62,7 +69,7 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
 
         similarity = detector.network.description["similarity"]
         head = {
-            "source": f"run {found.run_id}" if found.run_id else f"the folder {settings['run']}",
+            "source": _source(found),
             "text": text,
             "verdict": asdict(detector.calibration),
             "dimension": detector.network.dimension,
@@ -97,6 +104,12 @@ def labelled_pairs(settings: dict[str, Any], run_id: str | None) -> tuple[str, Q
     config = yaml.safe_load((CONF / "data" / f"{SHIPPED}.yaml").read_text(encoding="utf-8"))
     shipped = sources.corpus(**{name: value for name, value in config.items() if not name.startswith("_")})
     return f"dev of {shipped.name}, which ships with the project", shipped.dev
+
+
+def _source(found: Located) -> str:
+    if found.run_id:
+        return f"run {found.run_id}"
+    return found.source if found.folder == Path() else f"the folder {found.source}"
 
 
 def _formats(given: str | None) -> list[str]:

@@ -93,21 +93,20 @@ def _download(repository: str, revision: str) -> Path:
     folder = root / "hub" / f"{repository.replace('/', '--')}@{revision}"
     if (folder / TOKENIZER).is_file() and any((folder / model).is_file() for model in MODELS):
         return folder
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
 
     try:
         found = []
         for file in (*reversed(MODELS), MODULES, POOLING, LENGTH, TOKENIZER):  # the last one says that all are here
             if file == MODELS[0] and MODELS[1] in found:
                 continue
-            try:
-                hf_hub_download(repository, file, revision=revision, local_dir=folder, etag_timeout=PATIENCE_S)
-                found.append(file)
-            except LocalEntryNotFoundError:  # the hub was not asked
-                raise
+            try:  # asked beforehand, as the download itself waits minutes for a hub that does not answer
+                get_hf_file_metadata(hf_hub_url(repository, file, revision=revision), timeout=PATIENCE_S)
             except EntryNotFoundError:
                 continue
+            hf_hub_download(repository, file, revision=revision, local_dir=folder)
+            found.append(file)
     except Exception as problem:  # of the network, the hub or the disk; none has a common type
         raise ValueError(
             f"{repository} cannot be downloaded ({type(problem).__name__}); put these files of "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from siamese.detector import Detector, detector_folder
+from siamese.pretrained.encoders import Encoder
 from siamese.registry import latest
 
 
@@ -52,12 +53,21 @@ def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
 
 
 def load(
-    wanted: str | None = None, uri: str = "sqlite:///mlflow.db", experiment: str = "duplicate-questions"
+    wanted: str | None = None,
+    uri: str = "sqlite:///mlflow.db",
+    experiment: str = "duplicate-questions",
+    *,
+    encoder: str | Encoder | None = None,
 ) -> Detector:
     """The detector that `locate` finds: without arguments that of the training that finished last.
 
-    Arguments and errors as in `locate`; the defaults are those of the programs.
+    Arguments and errors as in `locate`; the defaults are those of the programs. With `encoder` the detector of a sentence
+    encoder without any training, see `Detector.from_encoder`.
     """
+    if encoder is not None:
+        if wanted is not None:
+            raise ValueError(f"give a trained model or an encoder, not both; got {wanted} and {encoder}")
+        return Detector.from_encoder(encoder)
     return Detector.load(locate(wanted, uri, experiment).folder)
 
 

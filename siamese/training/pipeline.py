@@ -89,8 +89,8 @@ def build(
     strategy: tf.distribute.Strategy | None = None,
     *,
     start: str | Path = "shipped",
-    text: Callable[[Sequence[str]], Vectorizer] | None = None,
-    vectors: Callable[[Sequence[str], int, int], WordVectors] | None = None,
+    text: Callable[[Sequence[str]], Vectorizer] = pieces,
+    vectors: Callable[[Sequence[str], int, int], WordVectors] = piece_vectors,
     tower: Callable[[Any], keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
@@ -103,8 +103,8 @@ def build(
         strategy: from `siamese.training.devices`; None for one device.
         start: what the first weights come from: the shipped table of word pieces, see `siamese.pretrained.piece_table`, or the
             folder of a table or of a detector. A tower with the same layers as the detector's has its weights, too.
-        text: questions -> vectorizer; None for the pieces of `start`.
-        vectors: vocabulary, number of token ids and seed -> the first word vectors; None for the rows of `start`.
+        text: questions -> vectorizer; `pieces` has those of `start`.
+        vectors: vocabulary, number of token ids and seed -> the first word vectors; `piece_vectors` has those of `start`.
         tower: word embedding -> a model of `int32[batch, length]` -> `float32[batch, dimension]`, 0 being padding.
         similarity: makes a layer, `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
         encoder: the sentence encoder whose vectors the tower reads instead of token ids; `tower` then takes their width,
@@ -124,8 +124,10 @@ def build(
         with (strategy or single()).scope():
             network = siamese_network(tower(encoder.dimension), similarity())
     else:
-        vectorizer = (text or partial(pieces, table=str(start)))(questions)
-        table = (vectors or partial(piece_vectors, table=str(start)))(vectorizer.vocabulary, vectorizer.size, seed)
+        text = partial(pieces, table=str(start)) if text is pieces else text
+        vectors = partial(piece_vectors, table=str(start)) if vectors is piece_vectors else vectors
+        vectorizer = text(questions)
+        table = vectors(vectorizer.vocabulary, vectorizer.size, seed)
         found = table.found
         with (strategy or single()).scope():
             network = siamese_network(tower(word_embedding(table.matrix, table.trainable)), similarity())
@@ -202,8 +204,8 @@ def train(
     seed: int = 0,
     *,
     start: str | Path = "shipped",
-    text: Callable[[Sequence[str]], Vectorizer] | None = None,
-    vectors: Callable[[Sequence[str], int, int], WordVectors] | None = None,
+    text: Callable[[Sequence[str]], Vectorizer] = pieces,
+    vectors: Callable[[Sequence[str], int, int], WordVectors] = piece_vectors,
     tower: Callable[[Any], keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,

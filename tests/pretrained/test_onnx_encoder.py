@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+import time
 
 import numpy as np
 import onnx
@@ -214,21 +216,42 @@ def test_what_the_hub_has_is_downloaded_at_the_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     there, asked = write_encoder(tmp_path / "there"), []
 
-    def bring(repository, file, revision, local_dir, etag_timeout):
-        asked.append((repository, file, revision))
-        if not (there / file).is_file():
+    def ask(url, timeout):
+        asked.append(url)
+        if not (there / url.partition(f"{REVISION}/")[2]).is_file():
             from huggingface_hub.errors import EntryNotFoundError
 
-            raise EntryNotFoundError(file)
+            raise EntryNotFoundError(url)
+
+    def bring(repository, file, revision, local_dir):
+        assert (repository, revision) == ("owner/name", REVISION)
         (local_dir / file).parent.mkdir(parents=True, exist_ok=True)
         (local_dir / file).write_bytes((there / file).read_bytes())
 
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", ask)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", bring)
     assert from_hub("owner/name", REVISION).digest == from_hub("owner/name", REVISION).digest
-    assert [file for _, file, _ in asked] == [
+    before = f"https://huggingface.co/owner/name/resolve/{REVISION}/"
+    assert [url.removeprefix(before) for url in asked] == [
         "onnx/model.onnx", "model.onnx", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json", "tokenizer.json"
     ]  # fmt: skip
-    assert {(repository, revision) for repository, _, revision in asked} == {("owner/name", REVISION)}
+
+
+@pytest.mark.slow
+def test_a_hub_that_never_answers_is_given_up_within_seconds(tmp_path, run_python):
+    """The server accepts, and is silent; the download itself would wait for it for five minutes."""
+    program = f"from siamese.pretrained import encoders\nencoders.find('owner/name@{REVISION}')"
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections wait in its queue
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        done = run_python("-c", program, HF_ENDPOINT=address, XDG_CACHE_HOME=str(tmp_path), HF_HOME=str(tmp_path))
+        seconds = time.monotonic() - started
+    assert done.returncode == 1
+    [*_, message] = done.stderr.splitlines()
+    folder = tmp_path / "siamese" / "hub" / f"owner--name@{REVISION}"
+    assert message.startswith("ValueError: owner/name cannot be downloaded (ReadTimeout); put these files of")
+    assert f"into {folder}: onnx/model.onnx, tokenizer.json, and" in message
+    assert seconds < 60  # 9 on an idle machine
 
 
 def test_a_description_names_no_secret_place(folder):

@@ -22,8 +22,9 @@ from siamese.commands.arguments import command_line
 from siamese.commands.config_files import CONF
 from siamese.detector import Detector
 from siamese.model import towers
+from siamese.pretrained import encoders
 from siamese.pretrained.hugging_face import from_folder
-from siamese.registry.locate import locate
+from siamese.registry.locate import load, locate
 from siamese.registry.model_uri import model_uri
 from siamese.retrieval.question_index import Collection
 from siamese.serving.scoring_server import answers
@@ -145,12 +146,18 @@ def test_the_demo_and_the_served_model(trained, detector):
     assert "bill" in answer["html"]
 
 
-def test_an_export_answers_by_its_own_example(detector, tmp_path, run_python):
-    pairs = tmp_path / "pairs.csv"
+@pytest.fixture
+def pairs(tmp_path) -> Path:
+    """A file of labeled pairs."""
     rows = [
         f"{one},{other},{int(one.split()[-1] == other.split()[-1])}" for one in PAIR for other in (*PAIR, "cook rice")
     ]
-    pairs.write_text("question1,question2,is_duplicate\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    file = tmp_path / "pairs.csv"
+    file.write_text("question1,question2,is_duplicate\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return file
+
+
+def test_an_export_answers_by_its_own_example(detector, pairs, tmp_path, run_python):
     where = [f"run={detector}", f"output={tmp_path / 'out'}", f"pairs={pairs}"]
     head = export.run(settings("export", *where))
     assert head["vector_width"] == WIDTH
@@ -162,6 +169,32 @@ def test_an_export_answers_by_its_own_example(detector, tmp_path, run_python):
     readme = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert "| `network*.onnx` | `left` float32[batch, 8], `right` float32[batch, 8] |" in readme
     assert "The sentence encoder tiny (license: MIT" in readme
+
+
+def test_an_untrained_encoder_is_exported_too(encoder, pairs, tmp_path, run_python, capsys):
+    words = [f"encoder={encoder}", f"output={tmp_path / 'out'}", f"pairs={pairs}"]
+    with pytest.raises(ValueError, match=r"no threshold was chosen for encoder=.*; give one, such as threshold=0\.8"):
+        export.run(settings("export", *words))
+    assert not (tmp_path / "out").exists()
+    head = export.run(settings("export", *words, "threshold=0.7"))
+    assert "nothing was trained" in capsys.readouterr().err
+    assert head["source"] == f"encoder={encoder}, without any training"
+    assert set(head["models"]) == {"tower.onnx", "network.onnx"}
+    similarity = load(encoder=str(encoder)).similarity([PAIR])[0]
+    done = run_python(tmp_path / "out" / "example.py", *PAIR, folder=tmp_path)
+    verdict, _, printed = done.stdout.partition(": similarity ")
+    assert float(printed.partition(",")[0]) == pytest.approx(similarity, abs=1e-5)
+    assert verdict == ("duplicate" if similarity >= 0.7 else "not duplicate")
+
+
+@pytest.mark.parametrize("name", encoders.READY)
+def test_a_ready_encoder_loads_by_its_name_in_python(name):
+    assert 0 < load(encoder=name).calibration.threshold < 1
+
+
+def test_a_model_and_an_encoder_at_once_are_refused(detector):
+    with pytest.raises(ValueError, match="give a trained model or an encoder, not both"):
+        load(str(detector), encoder="minilm")
 
 
 def test_a_tower_and_an_encoder_belong_together():
