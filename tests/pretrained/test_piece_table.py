@@ -100,7 +100,9 @@ def test_a_table_that_does_not_fit_together_is_refused_by_its_name(tmp_path, cha
 
 
 def test_what_is_no_table_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"is no table of word pieces: it has no tokenizer.json, rows.npz"):
+    with pytest.raises(
+        ValueError, match=r"is no table of word pieces and no detector .*: it has no tokenizer.json, rows.npz"
+    ):
         find(str(tmp_path), [])
     (tmp_path / FILES[0]).write_text("{}")
     (tmp_path / FILES[1]).write_bytes(b"nothing")

@@ -193,7 +193,7 @@ def test_a_damaged_gzip_file_is_refused(tmp_path):
 MATRICES = {
     "NaN in a .npy": (lambda folder: as_npy(folder, NAN), "row 2: a number of 'green' is NaN or infinite"),
     "infinity in .safetensors": (
-        lambda folder: as_safetensors({"m": ROWS / np.float32([[1], [1], [0]])}),
+        lambda folder: as_safetensors({"m": np.where(ROWS == 8, np.inf, ROWS).astype("<f4")}),
         "row 3: a number of 'été'",
     ),
     "a .npy that ends too soon": (lambda folder: as_npy(folder)[:-3], "is no whole .npy file"),
@@ -233,7 +233,6 @@ MATRICES = {
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzipped"])
 @pytest.mark.parametrize("case", MATRICES)
-@pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_broken_matrix_is_refused_by_its_name_and_place(tmp_path, word_list, case, packed):
     content, problem = MATRICES[case]
     with pytest.raises(ValueError, match=problem) as refused:
