@@ -13,6 +13,7 @@ from siamese.detector import Detector
 from siamese.evaluation import metrics
 from siamese.evaluation.calibration import SENTENCE_WIDTH, Calibration, verdict_sentence
 from siamese.evaluation.figures import learning_curves, level_areas
+from siamese.evaluation.intents import searched
 from siamese.evaluation.report import Report, summary
 from siamese.evaluation.timing import seconds_of
 from siamese.model.levels import level_towers
@@ -32,6 +33,10 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
     tracking.log_data(splits, overlap, drawn_from)
     counts = ", ".join(f"{name} {len(pairs):,}" for name, pairs in splits.parts().items())
     print(f"{splits.name}: {counts} pairs, {splits.train.duplicate.mean():.0%} of train are duplicates", flush=True)
+    if splits.intents:
+        known = searched(splits.intents, "dev") is not None
+        collection = "the training questions" if known else "the other questions of its part"
+        print(f"intents are known: each dev and test question also looks for its nearest among {collection}")
     for name, seen in overlap.items():
         if n := seen["questions"]:
             print(f"note: {n:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs")

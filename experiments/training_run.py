@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import train_logging
+from experiments import advice, train_logging
 from experiments.cli import plain
 from experiments.hydra_words import as_words
 from experiments.start import identified, resolved
@@ -26,6 +26,7 @@ from siamese.detector import Detector
 from siamese.evaluation.report import Report
 from siamese.registry import publish
 from siamese.registry.model_card import Training, model_card
+from siamese.retrieval.nearest_intents import measure_intents
 from siamese.retrieval.nearest_pairs import most_similar
 from siamese.tracking.provenance import git
 from siamese.training import pipeline
@@ -108,7 +109,8 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             on_epoch=partial(train_logging.track_epoch, after_epoch),
             **config["training"],
         )
-        reports = trained.reports
+        by_intent = measure_intents(trained.network, partial(_encode, trained), splits.intents, trained.reports)
+        reports = {name: each.with_metrics(by_intent.get(name, {})) for name, each in trained.reports.items()}
         train_logging.track_history(trained.history, config["training"]["monitor"])
         train_logging.track_reports(reports, trained.calibration)
         if job.trial:
@@ -125,9 +127,14 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         shown = list(reports.values())[-1].predictions[["question1", "question2"]].head(EXAMPLE_PAIRS)
         examples = list(shown.itertuples(index=False, name=None))
         publish.log_detector(detector, built.network, examples, model_card(detector, about))
+        below = advice.better_baselines(reports["dev"].metrics, baselines, config["training"]["monitor"])
+        if below:
+            tracking.set_tags({"below_baseline": ", ".join(below)})
     publish.note_newest(run_id)
 
     train_logging.show(reports, baselines, cfg.seed)
+    if below:
+        print("\n" + advice.advise(below, config["training"]["monitor"], settings, len(splits.train)))
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
     return Trained(run_id, reports)
 
@@ -154,6 +161,10 @@ def _name(config: dict) -> str:
 def _how_to_repeat(job: Job) -> str:
     words = map(shlex.quote, job.words)  # one a line, because the UI does not wrap lines
     return "Run it again with\n\n    " + " \\\n        ".join(["python -m experiments.train", *words])
+
+
+def _encode(trained: pipeline.Trained, questions: Sequence[str]) -> np.ndarray:
+    return trained.network.encode(trained.vectorizer.encode(questions))
 
 
 def _nearest(built: Built, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -2,12 +2,16 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from siamese.data.texts import Texts, TextsBuilder, factorize
+
+if TYPE_CHECKING:
+    from siamese.data.intents import IntentQuestions
 
 DUPLICATE_FROM = 0.5  # a label from here on counts as "duplicate" where labels must be binary
 
@@ -121,13 +125,19 @@ class QuestionPairs:
 
 @dataclass(frozen=True)
 class PairSplits:
-    """Training, dev and, where there are any, test pairs of a data source."""
+    """Training, dev and, where there are any, test pairs of a data source.
+
+    Attributes:
+        intents: for each part, the questions that its pairs were drawn from; empty where no intents are known, or parts
+            share questions.
+    """
 
     name: str
     train: QuestionPairs
     dev: QuestionPairs
     test: QuestionPairs | None = None
     bad_rows: tuple[BadRow, ...] = ()
+    intents: "Mapping[str, IntentQuestions]" = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for split, pairs in self.parts().items():

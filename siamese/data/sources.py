@@ -164,7 +164,8 @@ def _draw_parts(
 ) -> dict[str, Any]:
     """Train, dev and test pairs: drawn within each part of the questions, or drawn from all and split by pair.
 
-    The columns are questions, intents and topics; `drawing` is what `pairs_from_intents` takes.
+    The columns are questions, intents and topics; `drawing` is what `pairs_from_intents` takes. Pairs that are drawn within
+    the parts come with the questions of each part, as "intents".
     """
     questions = IntentQuestions.from_columns(*columns)
     if split == "pair":
@@ -172,7 +173,7 @@ def _draw_parts(
     parts = split_intents(questions, split, dev, test or 0, seed)
     seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
     drawn = [pairs_from_intents(part, *drawing, own) for part, own in zip(parts.values(), seeds, strict=True)]
-    return dict(zip(parts, drawn, strict=True))
+    return {**dict(zip(parts, drawn, strict=True)), "intents": parts}
 
 
 def _complete(

@@ -32,6 +32,10 @@ class Report:
     intervals: dict[str, tuple[float, float]]
     predictions: pd.DataFrame
 
+    def with_metrics(self, more: Mapping[str, float]) -> "Report":
+        """The report with more metrics, after its own."""
+        return replace(self, metrics={**self.metrics, **more})
+
     def scores(self) -> DevScores:
         """Similarities and binary labels, from which a detector can choose other thresholds later."""
         duplicate = self.predictions["label"].to_numpy() >= DUPLICATE_FROM
@@ -102,7 +106,7 @@ def evaluate(
             task = RetrievalTask.of(parts[name])
             found = nearest(Texts.of(parts[name].questions).take(task.questions))
             more = {f"retrieval_{measure}": value for measure, value in retrieval_metrics(task, *found).items()}
-            reports[name] = replace(each, metrics=each.metrics | more)
+            reports[name] = each.with_metrics(more)
     return calibration, reports
 
 

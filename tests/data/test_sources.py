@@ -97,6 +97,18 @@ def test_an_intent_file_becomes_pairs(tmp_path):
         assert (left[-1] == right[-1]) == (label == 1)
 
 
+@pytest.mark.parametrize("split", ["intent", "question", "pair"])
+def test_the_intents_of_each_part_are_known_unless_parts_share_questions(split):
+    splits = corpus(languages=["fr"], split=split, dev=0.2, test=None, **DRAW)
+    assert list(splits.intents) == ([] if split == "pair" else ["train", "dev"])
+    for part, questions in splits.intents.items():
+        pairs = splits.parts()[part]
+        intent = dict(zip(questions.question, questions.intent.tolist(), strict=True))
+        assert [intent[left] == intent[right] for left, right, _ in texts(pairs)] == pairs.duplicate.tolist()
+    shared = [set(questions.intent.tolist()) for questions in splits.intents.values()]
+    assert split == "pair" or bool(shared[0] & shared[1]) == (split == "question")
+
+
 def test_a_pair_file_is_held_out_by_component(tmp_path):
     rows = [(f"a{i // 2}", f"b{i}", i % 2) for i in range(20)]  # 10 components of 2 pairs each
     path = write_pairs(tmp_path / "pairs.tsv", [*rows, ("x", "", 1)])

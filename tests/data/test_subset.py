@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.sources import corpus
 from siamese.data.subset import sample
 
 
@@ -35,6 +36,15 @@ def test_each_seed_draws_its_own_sample_and_dev_and_test_stay(splits):
 
 def test_without_a_number_all_pairs_stay(splits):
     assert sample(splits, 0, None) is splits
+
+
+def test_intents_are_known_of_the_questions_that_are_drawn():
+    whole = corpus(duplicates_per_question=0.3)
+    few = sample(whole, 0, 20)
+    assert set(few.intents["train"].question) == set(few.train.questions)
+    assert few.intents["dev"] is whole.intents["dev"]
+    known = dict(zip(whole.intents["train"].question, whole.intents["train"].intent.tolist(), strict=True))
+    assert few.intents["train"].intent.tolist() == [known[text] for text in few.intents["train"].question]
 
 
 @pytest.mark.parametrize("pairs", [1, 51])

@@ -21,16 +21,14 @@ DETECTOR = ROOT / "tests" / "fixtures" / "detector_format_3"
 def measured(store, pairs, tmp_path):
     """A function: overrides -> the report on `pairs`, and the run that was tracked."""
 
-    def run(*overrides: str):
+    def run(*overrides: str, without_pairs: bool = False):
         rows = zip(pairs.left_texts(), pairs.right_texts(), pairs.label, strict=True)
         text = "\n".join(["question1\tquestion2\tis_duplicate", *("\t".join(map(str, row)) for row in rows)])
         (tmp_path / "pairs.tsv").write_text(text + "\n")
         given = [f"tracking.uri=sqlite:///{store}/mlflow.db", "tracking.experiment=tests", "bootstrap_repeats=0"]
-        given += [
-            "data=pairs_file",
-            *(f"data.{part}={tmp_path}/pairs.tsv" for part in ("train", "dev", "test")),
-            "split=dev",
-        ]
+        given += ["split=dev"]
+        if not without_pairs:
+            given += ["data=pairs_file", *(f"data.{part}={tmp_path}/pairs.tsv" for part in ("train", "dev", "test"))]
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             report = evaluate.run(compose("evaluate", overrides=[*given, *overrides]))
         return report, mlflow.last_active_run()
@@ -60,6 +58,20 @@ def test_the_newest_is_measured_below_its_run_even_if_that_was_deleted(store, me
     assert run.info.status == "FINISHED"
     assert run.data.tags["evaluated"] == training
     assert "mlflow.parentRunId" not in run.data.tags
+
+
+def test_where_intents_are_known_nearest_questions_are_measured_too(measured, tmp_path):
+    """Two wordings of each intent in dev, and train has the same intents: each dev question looks for one of them."""
+    rows = [
+        f"{words} {topic},{topic}" for topic in ("rice", "bill", "card") for words in ("a", "b c", "d", "e f", "g", "h")
+    ]
+    (tmp_path / "faq.csv").write_text("\n".join(["text,intent", *rows]) + "\n")
+    faq = ["data=intents_file", f"data.path={tmp_path}/faq.csv", "data.split=question", "data.test=null"]
+    report, run = measured(f"run={DETECTOR}", *faq, without_pairs=True)
+    names = ["intent_accuracy_top1", "intent_accuracy_top5", "intent_mrr_at_10", "out_of_scope_f1", "in_scope_refused"]
+    for name in names:
+        assert run.data.metrics[f"dev/{name}"] == report.metrics[name]
+    assert report.metrics["intent_accuracy_top1"] > 0
 
 
 def test_one_split_or_all_of_them(pairs):

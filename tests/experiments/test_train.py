@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 SMALL = ["data.duplicates_per_question=0.3", "vectors.width=16", "tower.units=[16]", "evaluation.bootstrap_repeats=100"]
+BY_INTENT = ["intent_accuracy_top1", "intent_accuracy_top5", "intent_mrr_at_10"]
+BY_INTENT += [f"out_of_scope_{name}" for name in ("recall", "f1", "threshold")] + ["in_scope_refused"]
 pytestmark = pytest.mark.slow
 
 
@@ -33,7 +35,15 @@ def test_the_screen_shows_metrics_baselines_and_verdicts_and_no_noise(trained):
     _, done = trained
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    for word in ("epoch 2", "roc_auc", "logistic_regression", "verdicts on test pairs", "make ui"):
+    for word in (
+        "epoch 2",
+        "roc_auc",
+        "among the other questions of its part",
+        "intent_accuracy_top1",
+        "logistic_regression",
+        "verdicts on test pairs",
+        "make ui",
+    ):
         assert word in done.stdout
 
 
@@ -58,6 +68,11 @@ def test_the_run_and_its_baselines_are_in_mlflow_with_all_that_is_needed_to_repe
             assert low < high or name in ("precision", "recall", "f1")  # 0 where no resample has a positive verdict
             assert value <= high  # the least that resampling, which biases a calibration error upwards, leaves of it
             assert low <= value or name == "expected_calibration_error"
+    found = {name: [model.data.metrics[f"{split}/{name}"] for split in ("dev", "test")] for name in BY_INTENT}
+    assert all(0 <= value <= 1 for values in found.values() for value in values)
+    assert found["out_of_scope_threshold"][0] == found["out_of_scope_threshold"][1]
+    for first, later in zip(found["intent_accuracy_top1"], found["intent_accuracy_top5"], strict=True):
+        assert 0.1 < first < later  # by chance it is below 0.02
     assert {"config.yaml", "versions.txt", "figures", "predictions", "test_worst_mistakes.json"} <= set(
         artifacts(folder, model.info.run_id)
     )
