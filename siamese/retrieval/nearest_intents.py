@@ -9,7 +9,7 @@ from siamese.evaluation.intents import NearestQuestions, intent_metrics, refusal
 from siamese.inference.runtime import Runtime
 from siamese.retrieval import embedding_space
 
-CANDIDATES = 50  # nearest points of each kind, among which the similarity decides
+CANDIDATES = 20  # nearest points of each kind, among which the similarity decides
 QUESTIONS = 5_000  # of a part that are asked at most, evenly spread over it
 DISTANCES_AT_ONCE = 4_000_000
 

@@ -36,9 +36,9 @@ def test_without_baselines_none_is_better():
     [
         ({}, 500, ["tower=encoder", "vectors=distilled", "similarity=cosine", "only 500"], ["subset.pairs"]),
         ({"vectors": "piece_vectors"}, 500, ["tower=encoder"], ["vectors=distilled"]),
-        ({"tower": "encoder"}, 50_000, ["encoder=use_multilingual"], ["tower=encoder", "distilled", "pairs"]),
-        ({"similarity": "cosine"}, 50_000, ["tower=encoder"], ["similarity=cosine", "pairs"]),
-        ({"subset.pairs": 500}, 500, ["subset.pairs=null"], ["only 500"]),
+        ({"tower": "encoder"}, 50_000, ["encoder=use_multilingual"], ["tower=encoder", "distilled", "more labeled"]),
+        ({"similarity": "cosine"}, 50_000, ["tower=encoder"], ["similarity=cosine", "more labeled"]),
+        ({"subset.pairs": 500}, 500, ["subset.pairs=null"], ["more labeled"]),
     ],
 )
 def test_what_to_try_depends_on_what_was_tried(changes, pairs, named, not_named):

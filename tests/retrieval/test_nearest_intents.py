@@ -33,8 +33,9 @@ def drawn(seed: int, questions: int, intents: int) -> tuple[np.ndarray, np.ndarr
 
 @pytest.mark.parametrize("comparison", SIMILARITIES, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("in_collection", [False, True])
-def test_own_and_others_are_those_of_all_similarities(comparison, in_collection):
-    """Fewer known questions than candidates, so that none is missed whatever the similarity."""
+def test_own_and_others_are_those_of_all_similarities(comparison, in_collection, monkeypatch):
+    """As many candidates as known questions, so that none is missed whatever the similarity."""
+    monkeypatch.setattr(nearest_intents, "CANDIDATES", 40)
     known, known_intent = drawn(0, 40, 5)
     asked, asked_intent = (known[::3], known_intent[::3]) if in_collection else drawn(1, 12, 5)
     itself = np.arange(0, 40, 3) if in_collection else None
