@@ -9,7 +9,7 @@ digests: no text is stored.
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -24,25 +24,35 @@ FEW = 64  # texts: as many or fewer, such as those that a user asks about, are n
 SHARD = 1_024  # texts that are encoded and kept together
 
 
-def vectors(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
+def vectors(
+    encoder: Encoder, texts: Sequence[str], project: Callable[[np.ndarray], np.ndarray] | None = None
+) -> np.ndarray:
     """Vectors `float32[texts, dimension]` of distinct texts, from the cache or computed and kept there.
 
     With a terminal there is a progress bar, and what was computed before an interrupt is kept.
+
+    Args:
+        encoder, texts: what is asked.
+        project: `float32[n, dimension]` -> `float32[n, width]`, applied to each block of the vectors, so that the whole of them
+            is never in memory; None keeps them as they are.
     """
+    project = project or (lambda block: block)
+    width = project(np.zeros((1, encoder.dimension), np.float32)).shape[1]
     folder = None if encoder.cache is None or len(texts) <= FEW else encoder.cache / "vectors" / encoder.digest[:32]
     keys = _keys(fingerprints(texts)) if folder else []
     position = {key: row for row, key in enumerate(keys)}
     found = np.zeros(len(texts), bool)
-    result = np.empty((len(texts), encoder.dimension), np.float32)
+    result = np.empty((len(texts), width), np.float32)
     for shard in _shards(folder, encoder.dimension) if folder else ():
         rows = np.array([position.get(key, -1) for key in _keys(shard["key"])])
-        result[rows[rows >= 0]] = shard["vector"][rows >= 0]
+        result[rows[rows >= 0]] = project(shard["vector"][rows >= 0])
         found[rows[rows >= 0]] = True
     longest_first = sorted(np.flatnonzero(~found).tolist(), key=lambda row: -len(texts[row]))
     for block in _with_progress(longest_first, encoder.name):
-        result[block] = encoder.encode([texts[row] for row in block])
+        computed = encoder.encode([texts[row] for row in block])
+        result[block] = project(computed)
         if folder:
-            _keep(folder, [keys[row] for row in block], result[block])
+            _keep(folder, [keys[row] for row in block], computed)
     if folder and longest_first:
         _make_room(folder.parent)
     return result
@@ -62,9 +72,8 @@ def _with_progress(rows: list[int], title: str) -> Iterator[list[int]]:
             progress.update(len(block))
 
 
-def _shards(folder: Path, dimension: int) -> list[np.ndarray]:
-    """The shards of an encoder that are whole."""
-    shards = []
+def _shards(folder: Path, dimension: int) -> Iterator[np.ndarray]:
+    """The shards of an encoder that are whole; each is in memory only until the next one."""
     for file in sorted(folder.glob("*.npy")):
         try:
             content = np.load(file, mmap_mode="r", allow_pickle=False)
@@ -72,14 +81,14 @@ def _shards(folder: Path, dimension: int) -> list[np.ndarray]:
                 raise ValueError("its digest is another one")
             with suppress(OSError):  # a cache that may only be read
                 os.utime(file)
-            shards.append(content)
         except FileNotFoundError:  # another process made room
             continue
         except (ValueError, OSError, EOFError) as problem:
             print(f"note: the cached vectors {file} are damaged, and computed again: {problem}", file=sys.stderr)  # noqa: T201
             with suppress(OSError):
                 file.unlink()
-    return shards
+            continue
+        yield content
 
 
 def _keep(folder: Path, keys: Sequence[bytes], computed: np.ndarray) -> None:

@@ -14,6 +14,7 @@ from siamese.data.texts import Texts
 from siamese.text import chunks
 
 SPECIAL = ("[PAD]", "[UNK]")  # of the ids 0 and 1
+MOST_SIGNS = 200  # of a language, the most frequent; others are unknown to word pieces
 
 # A French elision (l', qu'), an English 's, a word with its inner apostrophes (don't, aujourd'hui),
 # a number with its separators, or any single other sign with its modifiers (emoji).
@@ -49,16 +50,32 @@ def learn(questions: Sequence[str], kind: str, vocabulary_size: int, min_frequen
 def word_pieces(texts: Sequence[str], size: int) -> Tokenizer:
     """A tokenizer of word pieces learned from texts (Schuster and Nakajima 2012); accents are kept, case is not.
 
+    The trainer numbers the signs in the order of a hash table, and settles ties by these numbers: the signs come first, in an
+    order of their own, so that the same texts give the same pieces.
+
     Args:
         texts: of one language; more than are needed for a vocabulary of words.
         size: most pieces.
     """
-    tokenizer = _tokenizer(models.WordPiece(unk_token=SPECIAL[1], max_input_chars_per_word=100), lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer = _pieces({}, lowercase=True)
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(tokenizer.normalizer.normalize_str(text))
+    signs = sorted((sign for sign in counts if not sign.isspace()), key=lambda sign: (-counts[sign], sign))
+    signs = signs[: min(MOST_SIGNS, (size - len(SPECIAL)) // 2)]
+    first = [*SPECIAL, *signs, *(f"##{sign}" for sign in signs)]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=list(SPECIAL), limit_alphabet=200, min_frequency=2, show_progress=False
+        vocab_size=size, special_tokens=first, limit_alphabet=1, min_frequency=2, show_progress=False
     )
     tokenizer.train_from_iterator(_blocks(texts), trainer)
+    return _pieces(tokenizer.get_vocab(), lowercase=True)  # without these signs as tokens that are cut out of a text
+
+
+def _pieces(vocabulary: dict[str, int], lowercase: bool) -> Tokenizer:
+    """A tokenizer of word pieces."""
+    model = models.WordPiece(vocabulary, unk_token=SPECIAL[1], max_input_chars_per_word=100)
+    tokenizer = _tokenizer(model, lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
 
 
@@ -67,9 +84,8 @@ def bert_pieces(tokenizer: Tokenizer) -> Tokenizer:
     by_id = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     pieces = [*SPECIAL, *(piece for piece, _ in by_id if not re.fullmatch(r"\[\w+\]", piece))]
     numbered = {piece: number for number, piece in enumerate(pieces)}
-    own = _tokenizer(models.WordPiece(numbered, unk_token=SPECIAL[1], max_input_chars_per_word=100), lowercase=False)
+    own = _pieces(numbered, lowercase=False)
     own.normalizer = normalizers.Sequence([own.normalizer, normalizers.BertNormalizer(lowercase=True)])
-    own.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return own
 
 

@@ -5,16 +5,20 @@ import pytest
 
 from siamese.pretrained.piece_table import PieceTable
 from siamese.text.vocabulary import word_pieces
-from siamese.training.distillation import distill
+from siamese.training.distillation import distill as distill_with_lessons
 
 WORDS = [f"{first}{second}" for first in ("ba", "ko", "mi", "tu") for second in ("la", "re", "so", "ni")]
 
 
-def encode(texts):
+def encode(texts, project=lambda vectors: vectors):
     """An encoder whose vector is the sum of a fixed vector for each word, of length 1."""
     words = {word: np.random.default_rng(i).normal(size=12) for i, word in enumerate(WORDS)}
     sums = np.array([sum((words.get(word, np.full(12, 0.1)) for word in text.split()), np.zeros(12)) for text in texts])
-    return (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+    return project((sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)).astype(np.float32))
+
+
+def distill(*arguments, **options):
+    return distill_with_lessons(*arguments, **options)[0]
 
 
 def texts_of(number, seed):
@@ -78,3 +82,35 @@ def test_eight_bits_change_similarities_by_less_than_a_hundredth(tokenizer):
     assert np.abs(table.matrix - rows).max() <= np.abs(rows).max() / 127
     new = texts_of(50, 3)
     assert abs(agreement(tokenizer, table.matrix, new) - agreement(tokenizer, rows, new)) < 0.01
+
+
+def test_held_out_questions_do_not_change_the_fit(tokenizer):
+    """Their weight is 0: only the principal axes and the frequencies of pieces know them."""
+    questions = texts_of(100, 0)
+    _, lessons = distill_with_lessons(encode, tokenizer, questions, width=12, held_out=0.2)
+    assert len(lessons.held_out) == 20
+
+    def turned(texts, project=lambda vectors: vectors):
+        vectors = encode(texts)
+        if len(texts) == len(questions) and project(vectors).shape[1] == 12 and turned.calls:
+            vectors[lessons.held_out] = -vectors[lessons.held_out]
+        turned.calls += 1
+        return project(vectors)
+
+    turned.calls = 0  # the first call gives the axes
+    rows, other = distill_with_lessons(turned, tokenizer, questions, width=12, held_out=0.2)
+    assert not np.array_equal(other.target[lessons.held_out], lessons.target[lessons.held_out])
+    np.testing.assert_array_equal(rows, distill(encode, tokenizer, questions, width=12, held_out=0.2))
+
+
+@pytest.mark.parametrize(
+    ("questions", "share", "held_out"), [(100, 0.0, 0), (100, 0.05, 5), (10, 0.05, 2), (3, 0.5, 1)]
+)
+def test_few_questions_are_held_out_and_enough_are_left(tokenizer, questions, share, held_out):
+    _, lessons = distill_with_lessons(encode, tokenizer, texts_of(questions, 0), width=2, held_out=share)
+    assert len(lessons.held_out) == held_out
+
+
+def test_a_share_out_of_range_is_refused(tokenizer):
+    with pytest.raises(ValueError, match=r"held_out must lie in \[0, 1\), got 1"):
+        distill(encode, tokenizer, texts_of(10, 0), held_out=1.0)
