@@ -8,7 +8,7 @@ What the grammar reads as something other than a text stays an expression of Hyd
     12, 1e-3, true, [a,b], {a: 1}           a number, a truth value, a list, a dict
     ${key}                                  an interpolation, anywhere in a value
     a,b  choice(a,b)  range(1,4)            several values, with --multirun and in a study. Elsewhere a text, if the
-                                            default of the key is a text or null; otherwise an error
+                                            default of the key is a text (not auto) or null; otherwise an error
     +key=value  ++key=value  ~key           keys that are added or removed
 
 Choices of a group (tower=dense) are read like values. A file whose name is such an expression needs its folder: ./null.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.config_tree import ConfigTree
 from siamese.commands.arguments import nearest
+from siamese.training.auto import AUTO
 
 if TYPE_CHECKING:  # Hydra takes half a second to import, and help does not need it
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -59,7 +60,7 @@ def _as_override(word: str, parser: "OverridesParser", tree: ConfigTree, several
         if several:
             return word
         known = tree.settings.get(key)
-        if key in tree.choices or (known and not isinstance(known.default, str | None)):
+        if key in tree.choices or (known and (known.default == AUTO or not isinstance(known.default, str | None))):
             raise ValueError(f"{word} has several values; with --multirun the program runs once for each")
         return f"{head}={_quoted(text)}"
     value: Any = override.value()

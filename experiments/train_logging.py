@@ -1,7 +1,7 @@
 """Logging of a training: what it tracks and prints, from the data to sample verdicts."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,13 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
             print(f"note: {n:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs")
     if splits.bad_rows:
         print(f"note: {len(splits.bad_rows):,} bad rows were left out; the run's bad_rows.json lists them")
+
+
+def track_chosen(chosen: Mapping[str, object]) -> None:
+    """Track and print the settings that training=auto chose, as words that choose them again."""
+    if chosen:
+        tracking.log_chosen(chosen)
+        print("training=auto chose", *(f"training.{name}={value}" for name, value in chosen.items()), flush=True)
 
 
 def track_epoch(then: Callable[[Epoch], None] | None, epoch: Epoch) -> None:

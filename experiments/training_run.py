@@ -29,7 +29,7 @@ from siamese.registry.model_card import Training, model_card
 from siamese.retrieval.nearest_intents import measure_intents
 from siamese.retrieval.nearest_pairs import most_similar
 from siamese.tracking.provenance import git
-from siamese.training import pipeline
+from siamese.training import auto, pipeline
 from siamese.training.devices import is_chief
 from siamese.training.loop import Epoch
 from siamese.training.pipeline import Built
@@ -94,6 +94,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         parameters, ids = built.network.count_params(), built.vectorizer.size
         size = {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}
         tracking.log_metrics(size, "model")
+        chosen = auto.chosen(config["training"], len(splits.train), config["tower"]["_target_"].rpartition(".")[2])
+        train_logging.track_chosen(chosen)
+        training = config["training"] | chosen
         print(f"{name}: {parameters:,} parameters, {ids:,} token ids", flush=True)
         if built.note:
             print(built.note, flush=True)
@@ -107,11 +110,11 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             optimizer=partial(build(cfg.optimizer), build(cfg.schedule)),
             evaluate=partial(build(cfg.evaluation), nearest=partial(_nearest, built)),
             on_epoch=partial(train_logging.track_epoch, after_epoch),
-            **config["training"],
+            **training,
         )
         by_intent = measure_intents(trained.network, partial(_encode, trained), splits.intents, trained.reports)
         reports = {name: each.with_metrics(by_intent.get(name, {})) for name, each in trained.reports.items()}
-        train_logging.track_history(trained.history, config["training"]["monitor"])
+        train_logging.track_history(trained.history, training["monitor"])
         train_logging.track_reports(reports, trained.calibration)
         if job.trial:
             return Trained(run_id, reports)
@@ -122,19 +125,19 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         train_logging.track_levels(built, dev_ids, splits.dev)
         cost = train_logging.track_cost(detector, dev_ids, splits.dev.questions)
         cost |= {"parameters": parameters, "seconds": sum(epoch.seconds for epoch in trained.history)}
-        settings, how = tracking.flatten(config), _how_to_repeat(job)
+        settings, how = tracking.flatten(config | {"training": training}), _how_to_repeat(job)
         about = Training(run_id, git("rev-parse", "HEAD"), how, settings, splits, reports, baselines, cost)
         shown = list(reports.values())[-1].predictions[["question1", "question2"]].head(EXAMPLE_PAIRS)
         examples = list(shown.itertuples(index=False, name=None))
         publish.log_detector(detector, built.network, examples, model_card(detector, about))
-        below = advice.better_baselines(reports["dev"].metrics, baselines, config["training"]["monitor"])
+        below = advice.better_baselines(reports["dev"].metrics, baselines, training["monitor"])
         if below:
             tracking.set_tags({"below_baseline": ", ".join(below)})
     publish.note_newest(run_id)
 
     train_logging.show(reports, baselines, cfg.seed)
     if below:
-        print("\n" + advice.advise(below, config["training"]["monitor"], settings, len(splits.train)))
+        print("\n" + advice.advise(below, training["monitor"], settings, len(splits.train)))
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
     return Trained(run_id, reports)
 

@@ -3,6 +3,7 @@
 import inspect
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -72,6 +73,25 @@ def test_the_defaults_of_the_pipeline_are_those_of_the_config():
     ]
 
 
+def test_what_the_call_leaves_open_is_fitted_to_the_pairs_as_training_auto_does(pairs, monkeypatch):
+    """Whatever the config has as auto, and nothing else; a choice of the call wins."""
+    from functools import partial
+
+    from siamese.data.pairs import PairSplits
+    from siamese.model.towers import averaging
+    from siamese.training import auto, pipeline
+
+    given: list[dict] = []
+    monkeypatch.setattr(pipeline, "build", lambda *arguments, **parts: SimpleNamespace(note=""))
+    monkeypatch.setattr(pipeline, "train_built", lambda *arguments, **choices: given.append(choices))
+    pipeline.train(PairSplits("few", pairs, pairs), tower=partial(averaging, dropout=0.1), epochs=3)
+    (choices,) = given
+    for name, value in pipeline.CHOICES[averaging].items():
+        assert choices.pop(name) is value
+    assert choices == auto.fitted(len(pairs), "averaging") | {"epochs": 3}
+    assert set(choices) == {name for name, value in options("training/auto").items() if value == auto.AUTO}
+
+
 def test_the_choices_of_a_tower_are_those_of_its_config():
     from siamese.model import towers
     from siamese.training.pipeline import CHOICES
@@ -84,14 +104,12 @@ def test_the_choices_of_a_tower_are_those_of_its_config():
         chosen = {group.partition("@")[0].removeprefix("override /"): option for group, option in overridden.items()}
         assert chosen.pop("loss") == "binary_crossentropy_and_sharp_ranking"
         assert {"temperature": choices["loss"].second.temperature} == ranking
-        training = options(f"training/{chosen.pop('training')}")
-        assert {key: choices[key] for key in training if key != "defaults"} == {
-            key: value for key, value in training.items() if key != "defaults"
-        }
         if "optimizer" in chosen:
-            given = options("optimizer/sgd") | options(f"optimizer/{chosen.pop('optimizer')}")
+            given = options(f"optimizer/{chosen.pop('optimizer')}")
+            given = options(f"optimizer/{given.pop('defaults')[0]}") | given
             assert choices["optimizer"].func == get_method(given["_target_"])
-            assert choices["optimizer"].keywords == {key: given[key] for key in ("learning_rate", "momentum")}
+            keywords = {key: value for key, value in given.items() if not key.startswith("_")}
+            assert choices["optimizer"].keywords == keywords
         assert set(chosen) <= {"encoder"}
 
 

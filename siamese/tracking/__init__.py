@@ -3,6 +3,7 @@
 from siamese.tracking.logs import (
     flatten,
     log_calibration,
+    log_chosen,
     log_config,
     log_data,
     log_environment,

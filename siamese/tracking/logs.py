@@ -3,6 +3,7 @@
 import importlib.metadata
 import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from mlflow.data.numpy_dataset import from_numpy
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.metrics import METRICS_VERSION
-from siamese.tracking.provenance import PARAMETER_LIMIT, config_digest, git
+from siamese.tracking.provenance import CHOSEN, PARAMETER_LIMIT, config_digest, git
 from siamese.tracking.runs import defer_interrupts
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
         elif not key.startswith("_"):
             flat[path] = value
     return flat
+
+
+@defer_interrupts()
+def log_chosen(settings: Mapping[str, object]) -> None:
+    """Log settings that were chosen for the data, as parameters beside those of the config."""
+    mlflow.log_params({f"{CHOSEN}{name}": value for name, value in settings.items()})
 
 
 @defer_interrupts()

@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from siamese.evaluation.metrics import METRICS_VERSION
-from siamese.tracking.provenance import current_name, metrics_version
+from siamese.tracking.provenance import CHOSEN, current_name, metrics_version
 from siamese.tracking.runs import defer_interrupts
 
 
@@ -127,5 +127,5 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _tracked(run: Run) -> TrackedRun:
     data = run.data
-    params = {current_name(name): value for name, value in data.params.items()}
+    params = {current_name(name): value for name, value in data.params.items() if not name.startswith(CHOSEN)}
     return TrackedRun(run.info.run_id, run.info.run_name, run.info.status, data.tags, params, data.metrics)

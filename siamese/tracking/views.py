@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run
 
+from siamese.tracking.provenance import CHOSEN
 from siamese.tracking.runs import defer_interrupts
 
 TAG = "mlflow.sharedViewState."
@@ -61,13 +62,13 @@ def save_missing_views(experiment: str) -> list[View]:
 
 
 def differing(params: Sequence[dict[str, str]]) -> list[str]:
-    """The parameters that all runs have and in which some differ, the seed last.
+    """The parameters that all runs have and in which some differ, the seed last; what follows from others does not count.
 
     >>> differing([{"tower": "dense", "text": "word"}, {"tower": "conv1d", "text": "word", "tower.filters": "[200]"}])
     ['tower']
     """
     shared = set.intersection(*map(set, params)) if params else set()
-    varied = [name for name in shared if len({each[name] for each in params}) > 1]
+    varied = [name for name in shared if not name.startswith(CHOSEN) and len({each[name] for each in params}) > 1]
     return sorted(varied, key=lambda name: (name == "seed", name))
 
 

@@ -35,15 +35,16 @@ from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import WordVectors
+from siamese.training.auto import fitted
 from siamese.training.devices import single
 from siamese.training.loop import Epoch, fit
 from siamese.training.optimizers import adam, cosine, sgd
 
 LOSS = WeightedSum(BinaryCrossentropy(), Ranking())
 OPTIMIZER = partial(adam, cosine)
-HEAD: dict[str, Any] = {"loss": WeightedSum(BinaryCrossentropy(), Ranking(0.02)), "batch_size": 512}
+HEAD: dict[str, Any] = {"loss": WeightedSum(BinaryCrossentropy(), Ranking(0.02))}
 CHOICES: dict[object, dict[str, Any]] = {  # of a tower, as its file in conf/tower/ has them
-    towers.averaging: HEAD | {"word_dropout": 0.0},
+    towers.averaging: HEAD | {"optimizer": partial(adam, cosine, learning_rate=0.001)},
     towers.encoder: HEAD | {"optimizer": partial(sgd, cosine, learning_rate=0.1, momentum=0.9)},
 }
 
@@ -213,9 +214,11 @@ def train(
 ) -> Trained:
     """`build` and `train_built` with one call, on one device; a note of the network becomes a warning.
 
-    CHOICES holds what a tower chooses unless the call does.
+    What the call does not choose, CHOICES holds for a tower, and `fitted` chooses for a number of pairs.
     """
-    choices = CHOICES.get(getattr(tower, "func", tower), {}) | choices
+    function: Any = getattr(tower, "func", tower)
+    name = getattr(function, "__name__", "")  # an object that is called has none
+    choices = CHOICES.get(function, {}) | fitted(len(splits.train), name) | choices
     questions = splits.train.questions
     parts: dict[str, Any] = {"text": text, "vectors": vectors, "tower": tower, "similarity": similarity}
     built = build(questions, seed, start=start, encoder=encoder, **parts)

@@ -39,6 +39,7 @@ def test_the_screen_shows_metrics_baselines_and_verdicts_and_no_noise(trained):
         "epoch 2",
         "roc_auc",
         "among the other questions of its part",
+        "training=auto chose training.batch_size=",
         "intent_accuracy_top1",
         "logistic_regression",
         "verdicts on test pairs",
@@ -53,6 +54,9 @@ def test_the_run_and_its_baselines_are_in_mlflow_with_all_that_is_needed_to_repe
     assert model.info.status == "FINISHED"
     assert model.data.params["tower"] == "averaging"
     assert model.data.params["tower.units"] == "[16]"
+    assert (model.data.params["training.epochs"], model.data.params["training.batch_size"]) == ("2", "auto")
+    assert "auto.epochs" not in model.data.params
+    assert int(model.data.params["auto.batch_size"]) > 0
     assert model.data.tags["seed"] == "0"
     assert {"git_commit", "git_dirty", "data_digest.train", "data_digest.dev", "data_digest.test"} <= set(
         model.data.tags
@@ -130,7 +134,12 @@ def test_the_tracked_model_loads_in_mlflow_and_agrees_with_the_tracked_predictio
 
 def test_same_seed_and_config_give_the_same_metrics_to_the_bit(trained, run_program):
     folder, _ = trained
-    again = run_program("train", *SMALL, "training.epochs=2", folder=folder)
+    (model,) = runs(folder, "tags.kind = 'model'")
+    chosen = {
+        name.removeprefix("auto."): value for name, value in model.data.params.items() if name.startswith("auto.")
+    }
+    words = [f"training.{name}={value}" for name, value in chosen.items()]  # as the first run prints them
+    again = run_program("train", *SMALL, "training.epochs=2", *words, folder=folder)
     assert again.returncode == 0, again.stderr
     first, second = (each.data.metrics for each in runs(folder, "tags.kind = 'model'"))
     timed = {"epoch/pairs_per_second", "training/seconds", "model/questions_per_second"}

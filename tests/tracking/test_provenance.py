@@ -66,7 +66,7 @@ DIGESTS = {  # overrides of conf/config.yaml -> what runs of this config were ta
 }
 
 
-FIRST_DEFAULTS = ("text=word", "vectors=random", "tower=dense")  # of the runs with these digests
+FIRST_DEFAULTS = ("text=word", "vectors=random", "tower=dense", "training=default")  # of the runs with these digests
 
 
 def config_of(*overrides: str) -> dict:
@@ -82,7 +82,7 @@ def test_runs_tracked_before_are_recognized(overrides, digest):
     """If a test fails because a value changed on purpose, update the digest; after a renaming the code is wrong."""
     given = overrides.split()
     groups = {each.partition("=")[0] for each in given}
-    own = set() if groups.isdisjoint({"experiment", "study"}) else {"text", "vectors", "tower"}
+    own = set() if groups.isdisjoint({"experiment", "study"}) else {"text", "vectors", "tower", "training"}
     earlier = [each for each in FIRST_DEFAULTS if each.partition("=")[0] not in groups | own]
     assert config_digest(config_of(*earlier, *given)) == digest, (
         f"runs of '{overrides}' that are tracked already would no longer count as this config; after a renaming add "
