@@ -220,7 +220,8 @@ def test_every_sampler_and_pruner_says_what_it_is_and_builds(conf, file):
 def test_every_space_fits_its_tower_and_budgets_are_equal(conf, name):
     plan = planned(f"sweep={name}")
     own = {"text=word", f"tower={name}", "vectors=random"}  # and what the default tower chooses is chosen back
-    assert set(plan.overrides) == own | {"loss=binary_crossentropy_and_ranking", "training=default"}
+    own |= {"loss=binary_crossentropy_and_ranking", "optimizer=adam", "training=default"}
+    assert set(plan.overrides) == own
     assert (plan.settings.trials, plan.config().training.epochs) == (40, 4)
     assert plan.start, "the default must be in the space"
     assert isinstance(plan.space["optimizer.learning_rate"], FloatDistribution)
