@@ -33,7 +33,7 @@ from siamese.evaluation.tables import markdown
 from siamese.tracking.provenance import PARAMETER_LIMIT
 from siamese.tracking.queries import TrackedRun, find_runs
 
-FROM_SCRATCH = {("text", "word"), ("vectors", "random")}
+FROM_SCRATCH = {("text", "word"), ("vectors", "random"), ("training", "default")}
 START, END = "<!-- results -->", "<!-- /results -->"
 SECTION = re.compile(r"<!-- data (\w+): .*? -->\n.*?(?=\n*<!-- data |\s*\Z)", re.DOTALL)
 NO_CHOICE = frozenset({"seed", "tracking", "baselines"})  # groups of the config that do not affect a network
@@ -91,7 +91,7 @@ def rows() -> list[Row]:
 
 
 def _name(experiment: str, content: dict) -> str:
-    """The name of the file and the options that it chooses, without the data and what says that nothing is pretrained."""
+    """The name of the file and the options that it chooses, without the data and what all of them choose."""
     chosen = [item for entry in content.get("defaults", []) if isinstance(entry, dict) for item in entry.items()]
     options = {key.removeprefix("override /"): option for key, option in chosen}
     shown = {
