@@ -18,7 +18,7 @@ INTENTS = (
     ("when does the shop open", "opening hours", "is the shop open today , and until when ?"),
     ("how do i cook rice", "cooking rice", "what is the best way to cook a pot of rice ?"),
 )
-STARTS_PROCESSES = {"run_python", "start_python"}  # the fixtures
+STARTS_PROCESSES = {"run_python", "start_python", "run_program", "start_program"}  # the fixtures
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects
@@ -91,11 +91,12 @@ def run_python() -> Callable[..., subprocess.CompletedProcess]:
 
 
 @pytest.fixture(scope="session")
-def run_program(run_python) -> Callable[..., subprocess.CompletedProcess]:
+def run_program() -> Callable[..., subprocess.CompletedProcess]:
     """A function: name of a program of experiments/ and its arguments -> the ended process."""
 
-    def run(name: str, *arguments, watched=(), **options) -> subprocess.CompletedProcess:
-        return run_python(*programs.command(name, watched), *arguments, **options)
+    def run(name: str, *arguments, stdin: str = "", limit: float = programs.LIMIT, **options):
+        started = programs.start_program(name, *arguments, stdin=subprocess.PIPE, **options)
+        return programs.ended(started, stdin, limit)
 
     return run
 
@@ -103,26 +104,26 @@ def run_program(run_python) -> Callable[..., subprocess.CompletedProcess]:
 @pytest.fixture
 def start_python() -> Iterator[Callable[..., subprocess.Popen]]:
     """`tests.programs.start_python`; what still runs when the test ends is killed."""
-    started = []
-
-    def start(*arguments, **options) -> subprocess.Popen:
-        started.append(programs.start_python(*arguments, **options))
-        return started[-1]
-
-    yield start
-    for process in started:
-        with process:
-            process.kill()
+    yield from _starting(programs.start_python)
 
 
 @pytest.fixture
-def start_program(start_python) -> Callable[..., subprocess.Popen]:
-    """A function: name of a program of experiments/ and its arguments -> the process, which is killed in the end."""
+def start_program() -> Iterator[Callable[..., subprocess.Popen | programs.Forked]]:
+    """`tests.programs.start_program`; what still runs when the test ends is killed."""
+    yield from _starting(programs.start_program)
 
-    def start(name: str, *arguments, watched=(), **options) -> subprocess.Popen:
-        return start_python(*programs.command(name, watched), *arguments, **options)
 
-    return start
+def _starting(start: Callable) -> Iterator[Callable]:
+    started = []
+
+    def start_and_keep(*arguments, **options):
+        started.append(start(*arguments, **options))
+        return started[-1]
+
+    yield start_and_keep
+    for process in started:
+        with process:
+            process.kill()
 
 
 @pytest.fixture(scope="module")

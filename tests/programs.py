@@ -1,6 +1,9 @@
 """Programs: starts them in processes of their own, as a user does. Tests get at it by fixtures."""
 
+import atexit
+import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -9,14 +12,17 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+NEED_TENSORFLOW = ("train", "study", "sweep", "evaluate", "distill")
 PATIENCE = 180  # seconds; MLflow's server takes 6 on an idle machine
 LIMIT = 600  # seconds that a program may take; twenty times what the longest takes on an idle machine
 # settings of a training that takes a moment
@@ -64,6 +70,99 @@ def start_python(
     )
 
 
+class Forked:
+    """A program that `tests.warm_python` forked, with the part of `subprocess.Popen` that tests use."""
+
+    def __init__(self, words: Sequence[str], folder: Path | None, environment: Mapping[str, str], stdin: int | None):
+        self.args, self.returncode = words, None
+        (read_in, write_in), (read_out, write_out), (read_err, write_err), (told, tells) = (os.pipe() for _ in range(4))
+        request = {"words": words, "folder": str(folder or Path.cwd()), "environment": dict(environment)}
+        theirs = [read_in, write_out, write_err, tells]
+        socket.send_fds(_warm_python(), [json.dumps(request).encode()], theirs)
+        for descriptor in theirs:
+            os.close(descriptor)
+        self.stdin, self.stdout, self.stderr = os.fdopen(write_in, "w"), os.fdopen(read_out), os.fdopen(read_err)
+        if stdin is None:
+            self.stdin.close()
+        self._told = os.fdopen(told)
+        self.pid = int(self._told.readline())
+
+    def poll(self) -> int | None:
+        """The return code, None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The return code, when it has ended; TimeoutExpired after `timeout` seconds."""
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = int(self._told.readline())
+        return self.returncode
+
+    def communicate(self, stdin: str | None = None, timeout: float | None = None) -> tuple[str, str]:
+        """All that it prints until it ends; TimeoutExpired after `timeout` seconds, and then it is killed."""
+        with ThreadPoolExecutor(2) as readers:
+            out, err = (readers.submit(stream.read) for stream in (self.stdout, self.stderr))
+            with suppress(BrokenPipeError):
+                if stdin:
+                    self.stdin.write(stdin)
+                self.stdin.close()
+            try:
+                self.wait(timeout)
+            except BaseException:
+                self.kill()
+                raise
+        return out.result(), err.result()
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+    def __enter__(self) -> "Forked":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+        for stream in (self.stdin, self.stdout, self.stderr, self._told):
+            with suppress(BrokenPipeError):
+                stream.close()
+
+
+@cache
+def _warm_python() -> socket.socket:
+    """The socket of the one that this process started; it ends when the socket closes."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-m", "tests.warm_python", str(theirs.fileno())]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, pass_fds=[theirs.fileno()], **quiet)
+    theirs.close()
+    atexit.register(process.wait)  # the exits are called in reverse order
+    atexit.register(ours.close)
+    return ours
+
+
+def start_forked(
+    *words: str | Path, folder: Path | None = None, stdin: int | None = None, **environment: str
+) -> Forked:
+    """As `start_python`, from a Python that has imported TensorFlow and MLflow already: seconds earlier.
+
+    The state of a fresh Python, as the seed of its hashes and what it prints while it starts, is not that of a user's.
+    """
+    return Forked([*map(str, words)], folder, {**os.environ, "PYTHONPATH": str(ROOT), **environment}, stdin)
+
+
 def command(name: str, watched: Iterable[str] = ()) -> tuple[str, str]:
     """Arguments of Python that run `experiments.NAME`.
 
@@ -73,7 +172,26 @@ def command(name: str, watched: Iterable[str] = ()) -> tuple[str, str]:
     return ("-c", WATCHED.format(program=program, watched=set(watched))) if watched else ("-m", program)
 
 
-def ended(process: subprocess.Popen, stdin: str | None = None, limit: float = LIMIT) -> subprocess.CompletedProcess:
+def start_program(
+    name: str, *arguments: str | Path, watched: Iterable[str] = (), fresh: bool = False, **options
+) -> subprocess.Popen | Forked:
+    """`python -m experiments.NAME ARGUMENTS`.
+
+    Args:
+        name, arguments: of the program and its command line.
+        watched: packages; the program prints "imported:" and those that it imported when it ends.
+        fresh: whether a program that needs TensorFlow starts in a fresh Python, too, instead of a forked one.
+        options: of `start_python`.
+    """
+    words = (*command(name, watched), *arguments)
+    if name in NEED_TENSORFLOW and not watched and not fresh:
+        return start_forked(*words, **options)
+    return start_python(*words, **options)
+
+
+def ended(
+    process: subprocess.Popen | Forked, stdin: str | None = None, limit: float = LIMIT
+) -> subprocess.CompletedProcess:
     """The process when it has read `stdin` and ended; after `limit` seconds it is killed and TimeoutExpired raised."""
     try:
         out, err = process.communicate(stdin, timeout=limit)
