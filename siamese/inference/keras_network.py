@@ -204,7 +204,7 @@ def _own_classes(config: Any) -> Iterator[tuple[str, str]]:
 
 def _compiled(layer: keras.layers.Layer, *signature: tf.TensorSpec) -> Callable[..., np.ndarray]:
     """A layer as a function of arrays, traced once."""
-    traced = tf.function(lambda *inputs: layer(*inputs, training=False), input_signature=signature)
+    traced = tf.function(lambda *inputs: layer(*inputs, training=False), input_signature=signature, autograph=False)
     return lambda *inputs: traced(*map(tf.constant, inputs)).numpy()
 
 

@@ -30,7 +30,7 @@ def manhattan_distances(left: tf.Tensor, right: tf.Tensor) -> tuple[tf.Tensor, C
     return _distances(tf.stop_gradient(left), tf.stop_gradient(right)), gradient
 
 
-@tf.function(input_signature=[_matrix] * 2, jit_compile=True)
+@tf.function(input_signature=[_matrix] * 2, jit_compile=True, autograph=False)
 def _distances(left, right):
     """Σ_d |left_id - right_jd|: `float32[n, dimension]`, `float32[m, dimension]` -> `float32[n, m]`."""
 
@@ -41,7 +41,7 @@ def _distances(left, right):
     return _sum_over_rows(one_dimension, tf.transpose(left), tf.transpose(right), zero)
 
 
-@tf.function(input_signature=[_matrix] * 3, jit_compile=True)
+@tf.function(input_signature=[_matrix] * 3, jit_compile=True, autograph=False)
 def _slopes(x, other, slope):
     """Σ_j slope_ij sign(x_id - other_jd).
 

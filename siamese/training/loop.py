@@ -182,7 +182,7 @@ def training_step(
         optimizer.apply(tape.gradient(part, variables), variables)
         return total
 
-    @tf.function(input_signature=[asked, integers, integers, floats, floats, integers])
+    @tf.function(input_signature=[asked, integers, integers, floats, floats, integers], autograph=False)
     def step(questions: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
         if word_dropout and questions.dtype == tf.int32:
             dropped = keras.random.uniform(tf.shape(questions), seed=drop) < word_dropout
