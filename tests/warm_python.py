@@ -14,7 +14,17 @@ import socket
 import sys
 from importlib import import_module
 
-PRELOADED = ("tensorflow", "keras", "mlflow", "hydra", "pandas", "sklearn.linear_model", "matplotlib.pyplot", "optuna")
+PRELOADED = (
+    "tensorflow",
+    "keras",
+    "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "hydra",
+    "pandas",
+    "sklearn.linear_model",
+    "matplotlib.pyplot",
+    "optuna",
+)
 
 
 def _fork_programs(requests: socket.socket) -> list[str] | None:
