@@ -1,5 +1,6 @@
 """What many tests share. TensorFlow and MLflow are imported by the fixtures that need them, and by no others."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -126,14 +127,25 @@ def _starting(start: Callable) -> Iterator[Callable]:
             process.kill()
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory) -> Path:
+    """A database with MLflow's tables, which take seconds to make: tests copy it."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    folder = tmp_path_factory.mktemp("empty")
+    SqlAlchemyStore(f"sqlite:///{folder}/mlflow.db", str(folder / "unused"))
+    return folder / "mlflow.db"
+
+
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Iterator[Path]:
+def store(tmp_path_factory, empty_store) -> Iterator[Path]:
     """A folder with a fresh store, with its artifacts next to it; it is the current one."""
     import mlflow
 
     from siamese import tracking
 
     folder = tmp_path_factory.mktemp("store")
+    shutil.copy(empty_store, folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         before = mlflow.get_tracking_uri()

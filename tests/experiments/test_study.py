@@ -16,7 +16,7 @@ from experiments.cli import tree_of
 from siamese.commands.config_files import CONF
 from tests.programs import TINY
 
-KILLS = 3
+KILLS = 2
 TREE = tree_of("config", [], None)
 
 
@@ -75,7 +75,7 @@ def test_a_cell_has_a_name_and_the_command_that_repeats_it(finished):
 
 @pytest.mark.slow
 def test_a_study_that_is_killed_again_and_again_ends_with_each_cell_once(tmp_path, start_program, run_program):
-    grid = ["name=towers", "tower=dense", "similarity=cosine,euclidean,learned", "seed=0,1,2", *TINY]
+    grid = ["name=towers", "tower=dense", "similarity=cosine,euclidean,learned", "seed=0,1", *TINY]
     dice = random.Random(4)
     for _ in range(KILLS):
         process = start_program("study", *grid, folder=tmp_path, PYTHONUNBUFFERED="1")
@@ -92,7 +92,7 @@ def test_a_study_that_is_killed_again_and_again_ends_with_each_cell_once(tmp_pat
     done = Counter(
         (each.data.params["similarity"], each.data.params["seed"]) for each in cells if each.info.status == "FINISHED"
     )
-    assert done == {(similarity, seed): 1 for similarity in ("cosine", "euclidean", "learned") for seed in "012"}
+    assert done == {(similarity, seed): 1 for similarity in ("cosine", "euclidean", "learned") for seed in "01"}
     assert {each.info.status for each in cells} <= {"FINISHED", "KILLED"}
     [parent] = runs(tmp_path, "study")
     assert parent.info.status == "FINISHED"

@@ -24,7 +24,7 @@ def runs(folder: Path, filter_string: str = ""):
 def trained(tmp_path_factory, run_program):
     """A folder in which one small network was trained, with its baselines."""
     folder = tmp_path_factory.mktemp("trained")
-    return folder, run_program("train", *SMALL, "training.epochs=2", folder=folder)
+    return folder, run_program("train", *SMALL, "training.epochs=2", folder=folder, fresh=True)
 
 
 def artifacts(folder: Path, run_id: str, path: str = "") -> list[str]:
