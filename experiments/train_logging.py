@@ -1,5 +1,6 @@
 """Logging of a training: what it tracks and prints, from the data to sample verdicts."""
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -48,7 +49,8 @@ def track_chosen(chosen: Mapping[str, object]) -> None:
     """Track and print the settings that training=auto chose, as words that choose them again."""
     if chosen:
         tracking.log_chosen(chosen)
-        print("training=auto chose", *(f"training.{name}={value}" for name, value in chosen.items()), flush=True)
+        words = (f"training.{name}={json.dumps(value)}" for name, value in chosen.items())
+        print("training=auto chose", *words, flush=True)
 
 
 def track_epoch(then: Callable[[Epoch], None] | None, epoch: Epoch) -> None:

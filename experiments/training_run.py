@@ -112,6 +112,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             on_epoch=partial(train_logging.track_epoch, after_epoch),
             **training,
         )
+        if training.get("discriminant") == auto.AUTO:
+            training["discriminant"] = trained.discriminant
+            train_logging.track_chosen({"discriminant": trained.discriminant})
         by_intent = measure_intents(trained.network, partial(_encode, trained), splits.intents, trained.reports)
         reports = {name: each.with_metrics(by_intent.get(name, {})) for name, each in trained.reports.items()}
         train_logging.track_history(trained.history, training["monitor"])

@@ -5,6 +5,9 @@ as a linear discriminant (Fisher 1936): within-class whitening (Hatch et al. 200
 2004), which pairs give without classes, from the differences of duplicates (Koestinger et al. 2012).
 """
 
+import math
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -17,20 +20,27 @@ ROUNDING = 1e-12  # of the largest eigenvalue
 MAP = "projection"  # the layer
 
 
-def start_head(tower: keras.Model, embeddings: np.ndarray, pairs: QuestionPairs) -> bool:
-    """Set the linear map of an untrained head; whether there is one, and duplicates that differ, to learn it from.
+def start_head(
+    tower: keras.Model, embeddings: np.ndarray, pairs: QuestionPairs, score: Callable[[], float] | None = None
+) -> bool:
+    """Set the linear map of a head to the discriminant, if it is the identity still; whether it was set.
 
     Args:
         tower: from `siamese.model.towers`.
         embeddings: `float32[questions, dimension]`, what the tower gives for the questions of the pairs.
-        pairs: for training.
+        pairs: for training; some duplicates must differ.
+        score: of the network as it is, by dev, larger is better; the map goes back where it makes it no larger.
     """
     layers = [layer for layer in tower.layers if layer.name == MAP]
     left, right = pairs.left[pairs.duplicate == 1], pairs.right[pairs.duplicate == 1]
-    square = layers and layers[0].kernel.shape == (embeddings.shape[1],) * 2
-    if not square or np.array_equal(embeddings[left], embeddings[right]):
+    untrained = layers and np.array_equal(layers[0].kernel, np.eye(embeddings.shape[1]))
+    if not untrained or np.array_equal(embeddings[left], embeddings[right]):
         return False
+    before, identity = score() if score else -math.inf, layers[0].get_weights()
     layers[0].set_weights(discriminant(embeddings, left, right))
+    if score and score() <= before:
+        layers[0].set_weights(identity)
+        return False
     return True
 
 

@@ -35,8 +35,9 @@ from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import WordVectors
-from siamese.training.auto import fitted
-from siamese.training.devices import single
+from siamese.training.auto import AUTO, fitted
+from siamese.training.devices import broadcast_from_chief, single
+from siamese.training.discriminant import start_head
 from siamese.training.loop import Epoch, fit
 from siamese.training.optimizers import adam, cosine, sgd
 
@@ -75,6 +76,7 @@ class Trained:
         network, vectorizer, calibration: of the detector.
         reports: of dev and, where there is one, of test.
         history: of all epochs.
+        discriminant: whether the linear map of a head started as a discriminant.
     """
 
     network: Runtime
@@ -82,6 +84,7 @@ class Trained:
     calibration: Calibration
     reports: dict[str, Report]
     history: list[Epoch]
+    discriminant: bool
 
 
 def build(
@@ -166,6 +169,7 @@ def train_built(
     optimizer: Callable[[int], keras.optimizers.Optimizer] = OPTIMIZER,
     evaluate: Callable[..., tuple[Calibration, dict[str, Report]]] = report.evaluate,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    discriminant: bool | str = False,
     **training: Any,
 ) -> Trained:
     """Train a network, keep its best epoch by dev, calibrate it on dev and measure it on dev and test.
@@ -179,6 +183,8 @@ def train_built(
         optimizer: number of training steps -> optimizer.
         evaluate: as `siamese.evaluation.report.evaluate`.
         on_epoch: called after each epoch.
+        discriminant: whether the linear map of an untrained head starts as one (`siamese.training.discriminant`); "auto":
+            where the ROC AUC of dev prefers it, before the first step.
         training: epochs, batch_size, word_dropout, monitor and patience, as `fit` takes them. Errors as in `fit`.
     """
     token_ids = cache(lambda pairs: built.vectorizer.encode(pairs.questions))  # once, not once an epoch
@@ -191,13 +197,21 @@ def train_built(
         _, reports = evaluate(score, {"dev": splits.dev}, seed=seed, bootstrap_repeats=0, retrieval=False)
         return reports["dev"].metrics
 
+    def area() -> float:
+        return broadcast_from_chief(built.network.distribute_strategy, dev_metrics())["roc_auc"]
+
     train = splits.train
     weight = weighting(train)
+    started = False
+    if discriminant:
+        embeddings = built.runtime(built.network).encode(token_ids(train))
+        score_dev = area if discriminant == AUTO else None
+        started = start_head(built.network.get_layer("tower"), embeddings, train, score_dev)
     history = fit(
         built.network, loss, optimizer, train, token_ids(train), weight, seed, dev_metrics, on_epoch, **training
     )
     calibration, reports = evaluate(score, splits.held_out(), seed=seed)
-    return Trained(built.runtime(built.network), built.vectorizer, calibration, reports, history)
+    return Trained(built.runtime(built.network), built.vectorizer, calibration, reports, history, started)
 
 
 def train(
@@ -218,7 +232,7 @@ def train(
     """
     function: Any = getattr(tower, "func", tower)
     name = getattr(function, "__name__", "")  # an object that is called has none
-    choices = CHOICES.get(function, {}) | fitted(len(splits.train), name) | choices
+    choices = CHOICES.get(function, {}) | fitted(len(splits.train), name) | {"discriminant": AUTO} | choices
     questions = splits.train.questions
     parts: dict[str, Any] = {"text": text, "vectors": vectors, "tower": tower, "similarity": similarity}
     built = build(questions, seed, start=start, encoder=encoder, **parts)

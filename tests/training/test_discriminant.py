@@ -67,3 +67,16 @@ def test_without_a_head_or_duplicates_that_differ_nothing_changes(vectors, inten
     assert not start_head(head, vectors, intent_pairs.take(np.flatnonzero(intent_pairs.label == 0)))
     assert not start_head(head, np.ones_like(vectors), intent_pairs)
     np.testing.assert_array_equal(head.get_layer("projection").kernel.numpy(), np.eye(6))
+
+
+@pytest.mark.parametrize(("scores", "kept"), [((0.7, 0.8), True), ((0.8, 0.8), False), ((0.8, 0.7), False)])
+def test_the_head_keeps_the_start_that_dev_prefers(vectors, intent_pairs, scores, kept):
+    head, measured = towers.encoder(6), iter(scores)
+    assert start_head(head, vectors, intent_pairs, lambda: next(measured)) == kept
+    assert np.array_equal(head.get_layer("projection").kernel.numpy(), np.eye(6)) != kept
+
+
+def test_a_head_that_was_trained_stays(vectors, intent_pairs):
+    head = towers.encoder(6)
+    head.get_layer("projection").set_weights([2 * np.eye(6), np.zeros(6)])
+    assert not start_head(head, vectors, intent_pairs)
