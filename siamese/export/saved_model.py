@@ -27,7 +27,12 @@ def save(network: keras.Model, name: str, folder: Path) -> None:
 def keras_runner(network: keras.Model, name: str) -> Runner:
     """A part of the Keras network."""
     model = part(network, name)
-    return lambda *questions: keras.ops.convert_to_numpy(model(list(questions))[OUTPUT[name]])
+
+    def run(*questions: np.ndarray) -> np.ndarray:
+        given = list(questions) if len(questions) > 1 else questions[0]  # Keras warns of a list with one input
+        return keras.ops.convert_to_numpy(model(given)[OUTPUT[name]])
+
+    return run
 
 
 def saved_runner(folder: Path, name: str) -> Runner:
