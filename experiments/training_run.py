@@ -95,7 +95,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         size = {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}
         tracking.log_metrics(size, "model")
         chosen = auto.chosen(config["training"], len(splits.train), config["tower"]["_target_"].rpartition(".")[2])
-        train_logging.track_chosen(chosen)
+        train_logging.track_chosen({name: value for name, value in chosen.items() if value != auto.BY_DEV})
         training = config["training"] | chosen
         print(f"{name}: {parameters:,} parameters, {ids:,} token ids", flush=True)
         if built.note:
@@ -112,7 +112,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             on_epoch=partial(train_logging.track_epoch, after_epoch),
             **training,
         )
-        if training.get("discriminant") == auto.AUTO:
+        if training.get("discriminant") == auto.BY_DEV:
             training["discriminant"] = trained.discriminant
             train_logging.track_chosen({"discriminant": trained.discriminant})
         by_intent = measure_intents(trained.network, partial(_encode, trained), splits.intents, trained.reports)

@@ -88,7 +88,7 @@ def test_what_the_call_leaves_open_is_fitted_to_the_pairs_as_training_auto_does(
     (choices,) = given
     for name, value in pipeline.CHOICES[averaging].items():
         assert choices.pop(name) is value
-    assert choices == auto.fitted(len(pairs), "averaging") | {"epochs": 3, "discriminant": auto.AUTO}
+    assert choices == auto.fitted(len(pairs), "averaging") | {"epochs": 3}
     assert set(choices) == {name for name, value in options("training/auto").items() if value == auto.AUTO}
 
 

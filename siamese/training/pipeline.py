@@ -35,7 +35,7 @@ from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import WordVectors
-from siamese.training.auto import AUTO, fitted
+from siamese.training.auto import BY_DEV, fitted
 from siamese.training.devices import broadcast_from_chief, single
 from siamese.training.discriminant import start_head
 from siamese.training.loop import Epoch, fit
@@ -183,7 +183,7 @@ def train_built(
         optimizer: number of training steps -> optimizer.
         evaluate: as `siamese.evaluation.report.evaluate`.
         on_epoch: called after each epoch.
-        discriminant: whether the linear map of an untrained head starts as one (`siamese.training.discriminant`); "auto":
+        discriminant: whether the linear map of an untrained head starts as one (`siamese.training.discriminant`); "dev":
             where the ROC AUC of dev prefers it, before the first step.
         training: epochs, batch_size, word_dropout, monitor and patience, as `fit` takes them. Errors as in `fit`.
     """
@@ -205,7 +205,7 @@ def train_built(
     started = False
     if discriminant:
         embeddings = built.runtime(built.network).encode(token_ids(train))
-        score_dev = area if discriminant == AUTO else None
+        score_dev = area if discriminant == BY_DEV else None
         started = start_head(built.network.get_layer("tower"), embeddings, train, score_dev)
     history = fit(
         built.network, loss, optimizer, train, token_ids(train), weight, seed, dev_metrics, on_epoch, **training
@@ -232,7 +232,7 @@ def train(
     """
     function: Any = getattr(tower, "func", tower)
     name = getattr(function, "__name__", "")  # an object that is called has none
-    choices = CHOICES.get(function, {}) | fitted(len(splits.train), name) | {"discriminant": AUTO} | choices
+    choices = CHOICES.get(function, {}) | fitted(len(splits.train), name) | choices
     questions = splits.train.questions
     parts: dict[str, Any] = {"text": text, "vectors": vectors, "tower": tower, "similarity": similarity}
     built = build(questions, seed, start=start, encoder=encoder, **parts)

@@ -23,8 +23,14 @@ def test_words_are_dropped_only_where_they_are_learned():
     assert fitted(300, "averaging")["word_dropout"] == fitted(300, "encoder")["word_dropout"] == 0
 
 
+def test_only_the_bag_of_words_may_start_as_a_discriminant():
+    chosen_by = {tower: fitted(300, tower)["discriminant"] for tower in ("averaging", "encoder", "dense")}
+    assert chosen_by == {"averaging": "dev", "encoder": False, "dense": False}
+
+
 def test_what_is_given_wins():
     training = {"epochs": 5, "batch_size": "auto", "word_dropout": 0.3, "monitor": "accuracy", "patience": None}
+    training["discriminant"] = True
     assert chosen(training, 300, "dense") == {"batch_size": 32}
     assert chosen(dict.fromkeys(training, "auto") | {"monitor": "roc_auc"}, 300, "dense") == fitted(300, "dense")
     assert chosen({"epochs": 4, "batch_size": 256}, 300, "dense") == {}
