@@ -18,9 +18,10 @@ def fitted(pairs: int, tower: str) -> dict[str, Any]:
 
     All epochs together read about 400,000 pairs: 20 epochs up to 20,000 pairs, 4 from 100,000 on, or as many as dev asks
     for; an encoder's head, which starts near its best, gets 8 at most. A batch is an eighth of the pairs, from 32 to 256,
-    and 512 for a head with more than 20,000 pairs (more candidates to rank; 8,000 of Quora's pairs give 0.831 with 256 and
-    0.823 with 512). Words are dropped where their vectors are learned. Best dev ROC AUC, with batches of up to 512, against
-    4 epochs of 512 pairs, for averaging at twice the rate; seed 0, and 1 where there are two figures:
+    and 512 for an encoder's head and for averaging from 20,000 pairs on (more candidates to rank; below, 8,000 of Quora's
+    pairs give averaging 0.831 with 256 and 0.823 with 512). Words are dropped where their vectors are learned. Best dev ROC
+    AUC, with batches of up to 512, against 4 epochs of 512 pairs, for averaging at twice the rate; seed 0, and 1 where
+    there are two figures:
 
         averaging, shipped questions   300 pairs    0.852, 0.855 (0.853, 0.850)
                                        1,000        0.852, 0.856 (0.854, 0.854)
@@ -56,7 +57,7 @@ def fitted(pairs: int, tower: str) -> dict[str, Any]:
     batch_size = 2 ** round(math.log2(pairs / STEPS))
     return {
         "epochs": epochs,
-        "batch_size": min(max(batch_size, SMALLEST_BATCH), 512 if head and not few else 256),
+        "batch_size": min(max(batch_size, SMALLEST_BATCH), 512 if tower == "encoder" or (head and not few) else 256),
         "word_dropout": 0.0 if head else 0.2,
         "discriminant": BY_DEV if tower == "averaging" else False,
         "patience": 4 if few else 2,  # dev's curve is rough where epochs are short
