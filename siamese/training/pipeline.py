@@ -185,8 +185,13 @@ def train_built(
         on_epoch: called after each epoch.
         discriminant: whether the linear map of an untrained head starts as one (`siamese.training.discriminant`); "dev":
             where the ROC AUC of dev prefers it, before the first step.
-        training: epochs, batch_size, word_dropout, monitor and patience, as `fit` takes them. Errors as in `fit`.
+        training: epochs, batch_size, word_dropout, monitor and patience, as `fit` takes them.
+
+    Raises:
+        ValueError: discriminant is none of these, or as in `fit`.
     """
+    if discriminant not in (True, False, BY_DEV):
+        raise ValueError(f"training.discriminant must be true, false, {BY_DEV} or auto, got {discriminant!r}")
     token_ids = cache(lambda pairs: built.vectorizer.encode(pairs.questions))  # once, not once an epoch
 
     def score(pairs: QuestionPairs) -> np.ndarray:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from siamese.data.pairs import QuestionPairs
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.detector import Detector
 from siamese.model import towers
 from siamese.training.discriminant import discriminant, start_head
 
@@ -74,6 +75,11 @@ def test_the_head_keeps_the_start_that_dev_prefers(vectors, intent_pairs, scores
     head, measured = towers.encoder(6), iter(scores)
     assert start_head(head, vectors, intent_pairs, lambda: next(measured)) == kept
     assert np.array_equal(head.get_layer("projection").kernel.numpy(), np.eye(6)) != kept
+
+
+def test_another_word_than_those_is_refused(intent_pairs):
+    with pytest.raises(ValueError, match=r"training\.discriminant must be true, false, dev or auto, got 'maybe'"):
+        Detector.train(PairSplits("few", intent_pairs, intent_pairs), discriminant="maybe")
 
 
 def test_a_head_that_was_trained_stays(vectors, intent_pairs):
