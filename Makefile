@@ -23,7 +23,7 @@ train: .venv/installed ## Train the default network on the shipped questions and
 test: .venv/installed ## Run all tests
 	@$(RUN) -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
-quick: .venv/installed ## Run the tests that take no more than a second each, in less than a minute
+quick: .venv/installed ## Run the tests that take no more than a second each, in about two minutes
 	@$(RUN) -m pytest --numprocesses auto -m "not slow" $(ARGS)
 
 ui: .venv/installed ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000; ARGS="port=5001" changes it
