@@ -35,8 +35,11 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
     counts = ", ".join(f"{name} {len(pairs):,}" for name, pairs in splits.parts().items())
     print(f"{splits.name}: {counts} pairs, {splits.train.duplicate.mean():.0%} of train are duplicates", flush=True)
     if splits.intents:
-        known = searched(splits.intents, "dev") is not None
-        collection = "the training questions" if known else "the other questions of its part"
+        known = searched(splits.intents, "dev")
+        own = known is splits.intents["dev"]
+        collection = (
+            "the other questions of its part" if own else f"{len(known.question):,} questions with known intents"
+        )
         print(f"intents are known: each dev and test question also looks for its nearest among {collection}")
     for name, seen in overlap.items():
         if n := seen["questions"]:
@@ -68,9 +71,11 @@ def track_epoch(then: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
 
 def track_history(history: list[Epoch], monitor: str) -> None:
     """Track the best epoch, the training time and the learning curves."""
-    best = best_epoch(history, monitor).number
+    best = best_epoch(history, monitor).number if history else 0
     seconds = sum(epoch.seconds for epoch in history)
     tracking.log_metrics({"best_epoch": best, "epochs": len(history), "seconds": seconds}, "training")
+    if not history:
+        return
     curves = {name: [epoch.dev[name] for epoch in history] for name in ("accuracy", "roc_auc", "average_precision")}
     numbers, losses = [epoch.number for epoch in history], [epoch.loss for epoch in history]
     tracking.log_figure(learning_curves(numbers, losses, curves, best), "learning_curves")

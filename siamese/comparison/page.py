@@ -88,6 +88,7 @@ def _apart(groups: Sequence[Group]) -> str:
 
 def _figures(group: Group, metric: str, shares: dict[str, float]) -> dict[str, Figure]:
     words, options, on_dev = in_words(metric), group.options, f"dev/{metric}"
+    trained = [option for option in options if option.mean("training/seconds") > 0]  # not as with training.epochs=0
     figures = {}
     shown = [*options[:DRAWN], *group.baselines]
     estimates = {
@@ -100,14 +101,13 @@ def _figures(group: Group, metric: str, shares: dict[str, float]) -> dict[str, F
     logged = f"epoch/dev_{metric}"
     histories = {
         option.name: [[each.value for each in metric_history(run.id, logged)] for run in option.runs]
-        for option in options[:CURVES]
+        for option in trained[:CURVES]
     }
-    if all(all(seeds) for seeds in histories.values()):
+    if histories and all(all(seeds) for seeds in histories.values()):
         figures["learning_curves"] = draw.curves(histories, words)
-    seconds = [option.mean("training/seconds") for option in options]
-    if len(options) > 1 and all(each > 0 for each in seconds):
-        values = [option.mean(on_dev) for option in options]
-        figures["cost"] = draw.cost([option.name for option in options], seconds, values, words)
+    if len(trained) > 1:
+        seconds, values = ([option.mean(name) for option in trained] for name in ("training/seconds", on_dev))
+        figures["cost"] = draw.cost([option.name for option in trained], seconds, values, words)
     if len(group.sizes) > 1:
         figures["growth"] = draw.growth(*_lines(group, metric), f"{group.split} {words}")
     if shares:

@@ -78,6 +78,26 @@ def split_intents(corpus: IntentQuestions, by: str, dev: float, test: float, see
     return {name: corpus.take(np.flatnonzero(part == index)) for index, name in enumerate(names)}
 
 
+def draw_few(corpus: IntentQuestions, per_intent: int, seed: int) -> tuple[IntentQuestions, IntentQuestions]:
+    """Some questions of each intent, drawn at random, all of an intent that has no more; and the others.
+
+    Raises:
+        ValueError: `per_intent` is below 2, so that nothing drawn would be a duplicate, or leaves no other question.
+    """
+    if per_intent < 2:
+        raise ValueError(f"data.per_intent must be at least 2, so that each intent has duplicates; got {per_intent}")
+    generator = np.random.default_rng(seed)
+    intents = (np.flatnonzero(corpus.intent == intent) for intent in np.unique(corpus.intent))
+    drawn = np.sort(np.concatenate([generator.permutation(rows)[:per_intent] for rows in intents]))
+    others = np.setdiff1d(np.arange(len(corpus.question)), drawn)
+    if not len(others):
+        raise ValueError(
+            f"no intent has more than data.per_intent={per_intent} questions, so none is left for test; "
+            "lower it, or use data=intents_file"
+        )
+    return corpus.take(drawn), corpus.take(others)
+
+
 def _parts_by_intent(corpus: IntentQuestions, dev: float, test: float, generator: np.random.Generator) -> np.ndarray:
     hands = []
     for topic in np.unique(corpus.topic):

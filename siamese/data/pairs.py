@@ -13,6 +13,7 @@ from siamese.data.texts import Texts, TextsBuilder, factorize
 if TYPE_CHECKING:
     from siamese.data.intents import IntentQuestions
 
+COLLECTION = "collection"  # name of the questions that all parts search, in PairSplits.intents
 DUPLICATE_FROM = 0.5  # a label from here on counts as "duplicate" where labels must be binary
 
 
@@ -129,7 +130,7 @@ class PairSplits:
 
     Attributes:
         intents: for each part, the questions that its pairs were drawn from; empty where no intents are known, or parts
-            share questions.
+            share questions. Under COLLECTION those that every part searches, where the source says so.
     """
 
     name: str

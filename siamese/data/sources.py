@@ -1,4 +1,4 @@
-"""Sources of question pairs: a shipped corpus, an intent file, a file of pairs, TensorFlow Datasets.
+"""Sources of question pairs: a shipped corpus, an intent file, a few questions of each intent, a file of pairs, TFDS.
 
 Files of conf/data/ name these functions. Each returns train, dev and, where there is one, test.
 """
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from siamese.data.files import read_intent_file, read_pair_file
-from siamese.data.intents import IntentQuestions, pairs_from_intents, split_intents
-from siamese.data.pairs import BadRow, PairSplits, QuestionPairs
+from siamese.data.intents import IntentQuestions, draw_few, pairs_from_intents, split_intents
+from siamese.data.pairs import COLLECTION, BadRow, PairSplits, QuestionPairs
 from siamese.data.splits import split_by_component, split_by_pair
 from siamese.data.tfds import read_tfds
 
@@ -80,6 +80,40 @@ def intent_file(
     drawing = duplicates_per_question, duplicate_share, hard_negative_share
     parts = _draw_parts(columns, split, dev, test, seed, drawing)
     return PairSplits(f"{Path(path).name} by {split}", **parts, bad_rows=bad_rows)
+
+
+def few_shot(
+    path: str,
+    text: str = "text",
+    intent: str = "intent",
+    topic: str | None = None,
+    per_intent: int = 5,
+    dev: float = 0.1,
+    duplicates_per_question: float = 2.5,
+    duplicate_share: float = 0.37,
+    hard_negative_share: float = 0.5,
+    on_bad_row: str = "error",
+    seed: int = 0,
+) -> PairSplits:
+    """Pairs from a few questions of each intent of a file; all of its other questions are test.
+
+    A network learns from the questions of most intents, dev has those of the others. Every question of dev and test then
+    searches all that were drawn, as a help desk would: few-shot intent classification by the nearest question.
+
+    Args:
+        per_intent: questions that are drawn of each intent, at least 2.
+        dev: share of the intents whose drawn questions are held out for dev.
+        seed: of the draw, the split and the pairs.
+        (the others): as in `intent_file`. Errors as there and in `draw_few`.
+    """
+    *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row)
+    drawn, others = draw_few(IntentQuestions.from_columns(*columns), per_intent, seed)
+    parts = split_intents(drawn, "intent", dev, 0, seed) | {"test": others}
+    drawing = duplicates_per_question, duplicate_share, hard_negative_share
+    name = f"{Path(path).name}, {per_intent} questions of each intent"
+    found = _with_pairs(parts, drawing, seed)
+    found["intents"][COLLECTION] = drawn
+    return PairSplits(name, **found, bad_rows=bad_rows)
 
 
 def pair_file(
@@ -170,7 +204,11 @@ def _draw_parts(
     questions = IntentQuestions.from_columns(*columns)
     if split == "pair":
         return split_by_pair(pairs_from_intents(questions, *drawing, seed), dev, test or 0, seed)
-    parts = split_intents(questions, split, dev, test or 0, seed)
+    return _with_pairs(split_intents(questions, split, dev, test or 0, seed), drawing, seed)
+
+
+def _with_pairs(parts: dict[str, IntentQuestions], drawing: tuple[float, float, float], seed: int) -> dict[str, Any]:
+    """Pairs drawn within each part, by the names of the parts, and the parts themselves as "intents"."""
     seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
     drawn = [pairs_from_intents(part, *drawing, own) for part, own in zip(parts.values(), seeds, strict=True)]
     return {**dict(zip(parts, drawn, strict=True)), "intents": parts}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from siamese.data.intents import IntentQuestions
+from siamese.data.pairs import COLLECTION
 from siamese.evaluation.metrics import ratio
 from siamese.evaluation.retrieval import RANKED
 from siamese.evaluation.thresholds import DevScores, choose_threshold
@@ -40,14 +41,16 @@ class NearestQuestions:
         return self.others[:, 0]
 
 
-def searched(intents: Mapping[str, IntentQuestions], part: str) -> IntentQuestions | None:
+def searched(intents: Mapping[str, IntentQuestions], part: str) -> IntentQuestions:
     """The collection in which the questions of a part look for their nearest.
 
-    The training questions if they have intents of the part; None, for the other questions of the part itself, if not: the
-    intents of a split by intent are in one part alone.
+    That of the source, if it has one; the training questions if they have intents of the part; the other questions of the
+    part itself, if not: the intents of a split by intent are in one part alone.
     """
+    if COLLECTION in intents:
+        return intents[COLLECTION]
     known = part != "train" and np.isin(intents[part].intent, intents["train"].intent).any()
-    return intents["train"] if known else None
+    return intents["train" if known else part]
 
 
 def refusal_threshold(dev: NearestQuestions) -> float:

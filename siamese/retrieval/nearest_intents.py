@@ -10,7 +10,8 @@ from siamese.inference.runtime import Runtime
 from siamese.retrieval import embedding_space
 
 CANDIDATES = 20  # nearest points of each kind, among which the similarity decides
-QUESTIONS = 5_000  # of a part that are asked at most, evenly spread over it
+QUESTIONS = 5_000  # of a part that are asked at most, evenly spread over it,
+COMPARISONS = 50_000_000  # or as many as make so many similarities where the collection is small
 DISTANCES_AT_ONCE = 4_000_000
 
 Encode = Callable[[Sequence[str]], np.ndarray]
@@ -41,14 +42,19 @@ def measure_intents(
 def nearest_of_part(
     network: Runtime, encode: Encode, intents: Mapping[str, IntentQuestions], part: str
 ) -> NearestQuestions:
-    """The nearest of the questions of a part, in the collection of `searched`, as far as it has their intents."""
+    """The nearest of the questions of a part, in the collection of `searched`, as far as it has their intents.
+
+    A part lies in its collection as a whole, where no question finds itself, or has no question of it.
+    """
     questions, known = intents[part], searched(intents, part)
-    rows = embedding_space.evenly(len(questions.question), QUESTIONS)
-    asked = questions.take(rows)
-    if known is None:
-        embeddings = encode(questions.question)
-        return nearest_by_intent(network, embeddings[rows], asked.intent, embeddings, questions.intent, rows)
-    return nearest_by_intent(network, encode(asked.question), asked.intent, encode(known.question), known.intent)
+    most = max(QUESTIONS, COMPARISONS // len(known.question))
+    asked = questions.take(embedding_space.evenly(len(questions.question), most))
+    position = {question: row for row, question in enumerate(known.question)}
+    embeddings = encode(known.question)
+    if asked.question[0] not in position:
+        return nearest_by_intent(network, encode(asked.question), asked.intent, embeddings, known.intent)
+    itself = np.array([position[question] for question in asked.question])
+    return nearest_by_intent(network, embeddings[itself], asked.intent, embeddings, known.intent, itself)
 
 
 def nearest_by_intent(

@@ -69,7 +69,7 @@ def fit(
         seed: of the order of the batches.
         evaluate: returns the dev metrics of the network in its current state.
         on_epoch: called after each epoch.
-        epochs: passes over the pairs, at least 1.
+        epochs: passes over the pairs; 0 leaves the network as it starts.
         batch_size: pairs in a step.
         word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (Iyyer et al. 2015); vectors
             have no words.
@@ -80,8 +80,8 @@ def fit(
         ValueError: an argument is out of its range, the loss cannot train the similarity, the loss is no
             longer finite, or several hosts got different arguments.
     """
-    if epochs < 1:
-        raise ValueError(f"training.epochs must be at least 1, got {epochs}")
+    if epochs < 0:
+        raise ValueError(f"training.epochs must be at least 0, got {epochs}")
     if not 0 <= word_dropout < 1:
         raise ValueError(f"training.word_dropout must lie in [0, 1), got {word_dropout}")
     if patience is not None and patience < 1:

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from siamese.data.intents import IntentQuestions, pairs_from_intents, split_intents
+from siamese.data.intents import IntentQuestions, draw_few, pairs_from_intents, split_intents
 
 
 def corpus(topics: int = 6, intents: int = 6, questions: int = 10) -> IntentQuestions:
@@ -180,3 +180,20 @@ def test_a_split_of_a_split_keeps_texts_with_their_intents(by):
 def test_impossible_splits_are_refused(own, by, dev, test, message):
     with pytest.raises(ValueError, match=message):
         parts_of(own, by, dev, test)
+
+
+def test_a_few_questions_of_each_intent_are_drawn():
+    """An intent of 3 questions gives all that it has; every other question is among the others."""
+    own = corpus(topics=1, intents=2)
+    own = own.take(np.arange(13))  # 10 of the first intent, 3 of the second
+    drawn, others = draw_few(own, 4, seed=0)
+    assert Counter(drawn.intent.tolist()) == {0: 4, 1: 3}
+    assert sorted(drawn.question + others.question) == sorted(own.question)
+    assert draw_few(own, 4, seed=0)[0].question == drawn.question
+    assert draw_few(own, 4, seed=1)[0].question != drawn.question
+
+
+@pytest.mark.parametrize(("per_intent", "message"), [(1, "must be at least 2"), (10, "so none is left for test")])
+def test_a_draw_that_is_no_use_is_refused(per_intent, message):
+    with pytest.raises(ValueError, match=message):
+        draw_few(corpus(topics=1), per_intent, seed=0)

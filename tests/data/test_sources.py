@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 from tensorflow_datasets.core.download import checksums
 
 from siamese.data.files import read_intent_file
-from siamese.data.pairs import QuestionPairs
-from siamese.data.sources import CORPORA, corpus, intent_file, pair_file, tfds_pairs
+from siamese.data.pairs import COLLECTION, QuestionPairs
+from siamese.data.sources import CORPORA, corpus, few_shot, intent_file, pair_file, tfds_pairs
 from siamese.data.splits import assert_disjoint
 
 DRAW = {"duplicates_per_question": 2.5, "duplicate_share": 0.37, "hard_negative_share": 0.5, "seed": 1}
@@ -95,6 +95,24 @@ def test_an_intent_file_becomes_pairs(tmp_path):
     assert len(splits.train) == 24 + 41
     for left, right, label in texts(splits.train):
         assert (left[-1] == right[-1]) == (label == 1)
+
+
+def test_a_few_questions_of_each_intent_are_searched_by_all_others(tmp_path):
+    path = tmp_path / "help.csv"
+    rows = [f"question {wording} about {intent},{intent}" for intent in "abcdefghij" for wording in range(5)]
+    path.write_text("\n".join(["text,intent", *rows]) + "\n")
+    splits = few_shot(str(path), per_intent=3, dev=0.2)
+    assert splits.name == "help.csv, 3 questions of each intent"
+    assert {part: len(questions.question) for part, questions in splits.intents.items()} == {
+        "train": 24,
+        "dev": 6,
+        "test": 20,
+        COLLECTION: 30,
+    }
+    assert_disjoint(splits.parts())
+    known = set(splits.intents[COLLECTION].question)
+    assert known == {*splits.intents["train"].question, *splits.intents["dev"].question}
+    assert set(splits.test.questions).isdisjoint(known)
 
 
 @pytest.mark.parametrize("split", ["intent", "question", "pair"])

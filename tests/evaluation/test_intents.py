@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from siamese.data.intents import IntentQuestions
+from siamese.data.pairs import COLLECTION
 from siamese.evaluation.intents import NearestQuestions, intent_metrics, refusal_threshold, searched
 
 NOTHING = -np.inf
@@ -53,7 +54,7 @@ def test_the_threshold_makes_the_fewest_errors():
 
 
 def test_where_a_question_looks():
-    """In train, if train has intents of the part; otherwise, and for train itself, among the part's own questions."""
+    """In the source's collection; in train, if train has intents of the part; else among the part's own questions."""
 
     def questions(*intents: int) -> IntentQuestions:
         texts = tuple(f"{intent} {row}" for row, intent in enumerate(intents))
@@ -61,7 +62,9 @@ def test_where_a_question_looks():
 
     by_intent = {"train": questions(0, 0, 1), "dev": questions(2, 2), "test": questions(3, 3)}
     by_question = {"train": questions(0, 0, 1), "dev": questions(0, 1)}
-    assert searched(by_intent, "dev") is None
-    assert searched(by_intent, "test") is None
+    assert searched(by_intent, "dev") is by_intent["dev"]
+    assert searched(by_intent, "test") is by_intent["test"]
     assert searched(by_question, "dev") is by_question["train"]
-    assert searched(by_question, "train") is None
+    assert searched(by_question, "train") is by_question["train"]
+    few = by_intent | {COLLECTION: questions(0, 2)}
+    assert all(searched(few, part) is few[COLLECTION] for part in ("train", "dev", "test"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from siamese.data.intents import IntentQuestions
+from siamese.data.pairs import COLLECTION
 from siamese.evaluation.intents import refusal_threshold
 from siamese.inference.network import NumpyNetwork
 from siamese.inference.similarities import Cosine, Euclidean, Manhattan
@@ -110,6 +111,17 @@ def test_a_split_by_question_searches_the_training_questions():
     assert measure_intents(Compared(Cosine(np.empty, 2)), encode, parts, ["dev"])["dev"]["intent_accuracy_top1"] == 1
 
 
+def test_a_collection_of_the_source_is_searched_by_all_parts_and_nothing_finds_itself():
+    """Of "a", "b" and "abb" the nearest others are "abb", "abb" and "b"; "aab" of test is nearest to "a"."""
+    parts = {"train": of(("a", 0)), "dev": of(("b", 1), ("abb", 1)), "test": of(("aab", 0), ("ba", 1))}
+    parts[COLLECTION] = of(("a", 0), ("b", 1), ("abb", 1))
+    network = Compared(Cosine(np.empty, 2))
+    found = measure_intents(network, encode, parts, ["dev", "test"])
+    assert found["dev"]["intent_accuracy_top1"] == 1
+    assert found["test"]["intent_accuracy_top1"] == 1
+    assert nearest_of_part(network, encode, parts, "dev").own.max() < 1
+
+
 def test_without_intents_there_is_nothing_to_measure():
     assert measure_intents(Compared(), encode, {}, ["dev"]) == {}
     singles = {"train": of(("a", 0), ("b", 1)), "dev": of(("a", 2), ("b", 3))}
@@ -117,5 +129,9 @@ def test_without_intents_there_is_nothing_to_measure():
 
 
 def test_at_most_so_many_questions_of_a_part_are_asked(monkeypatch):
+    """3 of the 4, or as many as the similarities to a collection of 4 allow."""
+    network = Compared(Cosine(np.empty, 2))
     monkeypatch.setattr(nearest_intents, "QUESTIONS", 3)
-    assert len(nearest_of_part(Compared(Cosine(np.empty, 2)), encode, BY_INTENT, "dev").own) == 3
+    assert len(nearest_of_part(network, encode, BY_INTENT, "dev").own) == 4
+    monkeypatch.setattr(nearest_intents, "COMPARISONS", 15)
+    assert len(nearest_of_part(network, encode, BY_INTENT, "dev").own) == 3

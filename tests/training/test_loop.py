@@ -89,6 +89,13 @@ def test_patience_stops(patience, course, epochs, build_network, train):
     assert [epoch.number for epoch in history] == seen == list(range(1, epochs + 1))
 
 
+def test_without_epochs_the_network_stays_as_it_starts(build_network, train):
+    network = build_network()
+    before = network.get_weights()
+    assert train(network, epochs=0) == []
+    assert same(network.get_weights(), before)
+
+
 def test_what_an_epoch_measures(build_network, train):
     [epoch] = train(build_network())
     assert (epoch.number, epoch.dev) == (1, {"roc_auc": 0.5})
@@ -196,7 +203,7 @@ def test_a_loss_that_is_no_number_stops_training(bad, build_network, train):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, "training.epochs must be at least 1, got 0"),
+        ({"epochs": -1}, "training.epochs must be at least 0, got -1"),
         ({"word_dropout": 1.0}, r"training.word_dropout must lie in \[0, 1\), got 1.0"),
         ({"word_dropout": -0.1}, r"training.word_dropout must lie in \[0, 1\), got -0.1"),
         ({"patience": 0}, "training.patience must be at least 1, or null for no early stopping; got 0"),
