@@ -130,9 +130,10 @@ def _import_path(layer: object) -> str:
     return f"{'keras.layers' if public else kind.__module__}.{kind.__qualname__}"
 
 
-def weight_array(weight: keras.Variable) -> np.ndarray:
-    """A weight as `float32[...]`, copied once."""
-    return np.array(weight.value.read_value(), np.float32)  # `convert_to_numpy` would copy it twice more
+def weight_array(weight: Any) -> np.ndarray:
+    """A weight, or what was computed from several, as `float32[...]`, copied once."""
+    # `convert_to_numpy` would copy a variable twice more
+    return np.array(weight.value.read_value() if isinstance(weight, keras.Variable) else weight, np.float32)
 
 
 def _sources(arguments: object) -> list[tuple[str, int]]:

@@ -37,14 +37,70 @@ class PackWords(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("siamese")
 class WordEmbedding(keras.layers.Embedding):
-    """Keras' embedding that reads only the requested rows.
+    """Keras' embedding that reads only the requested rows: that of id i, times exp(5 w_i) where `weighted`.
 
     After a sparse update TensorFlow copies the whole table whenever it is read as a whole, as Keras does.
+
+    Args:
+        trainable: whether the rows are tuned.
+        weighted: whether each token has a trainable weight exp(5 w), at first 1; the 5 makes its steps those of a rate five
+            times as high, because pretrained rows with one weight each need less caution than the map behind them.
+        pull: how strongly tuned rows are held where they started, see `pull_back`; 0 for not at all.
+        (the others): as in Keras.
     """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        trainable: bool = True,
+        weighted: bool = False,
+        pull: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(input_dim, output_dim, **kwargs)
+        if not pull >= 0:
+            raise ValueError(f"vectors.pull must be at least 0, got {pull}")
+        self.tuned = trainable
+        self.weighted = weighted
+        self.pull = pull if trainable else 0.0
+
+    def build(self, input_shape=None):
+        """The table, where it starts, and the weights of the tokens."""
+        super().build(input_shape)
+        self.embeddings.trainable = self.tuned  # the layer's own switch would hold the weights of the tokens, too
+        if self.pull:
+            shape = self.embeddings.shape
+            self.start = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="start")
+        if self.weighted:
+            self.token_weight = self.add_weight(shape=(self.input_dim, 1), initializer="zeros", name="token_weight")
 
     def call(self, words):
         """`int32[...]` -> `float32[..., width]`."""
-        return tf.gather(self.embeddings.value, words)
+        rows = tf.gather(self.embeddings.value, words)
+        return rows * _positive(tf.gather(self.token_weight.value, words)) if self.weighted else rows
+
+    @property
+    def rows(self):
+        """What a call reads from, `float32[ids, width]`."""
+        return self.embeddings * _positive(self.token_weight) if self.weighted else self.embeddings
+
+    def pull_back(self, questions):
+        """The loss that holds tuned rows: pull times the mean |row - start|² of the words over the mean |start|².
+
+        `int32[batch, length]`, 0 being padding -> `float32[]`; small data tune rows toward their few words otherwise.
+        """
+        words, _ = tf.unique(tf.boolean_mask(questions, tf.not_equal(questions, 0)))
+        start = tf.gather(self.start.value, words)
+        moved = tf.reduce_sum(tf.square(tf.gather(self.embeddings.value, words) - start))
+        return self.pull * moved / tf.maximum(tf.reduce_sum(tf.square(start)), 1e-9)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "trainable": self.tuned, "weighted": self.weighted, "pull": self.pull}
+
+
+def _positive(weight):
+    return tf.exp(5.0 * weight)
 
 
 @keras.saving.register_keras_serializable("siamese")

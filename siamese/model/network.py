@@ -6,11 +6,16 @@ import numpy as np
 from siamese.model.layers import WordEmbedding
 
 
-def word_embedding(matrix: np.ndarray, trainable: bool) -> keras.layers.Layer:
-    """The shared embedding table, initialized with `matrix`, `float32[ids, width]`."""
-    layer = WordEmbedding(*matrix.shape, trainable=trainable, name="word_embedding")
+def word_embedding(
+    matrix: np.ndarray, trainable: bool, weighted: bool = False, pull: float = 0.0
+) -> keras.layers.Layer:
+    """The shared embedding table, initialized with `matrix`, `float32[ids, width]`; the options are `WordEmbedding`'s."""
+    ids, width = matrix.shape
+    layer = WordEmbedding(ids, width, trainable=trainable, weighted=weighted, pull=pull, name="word_embedding")
     layer.build()
     layer.embeddings.assign(matrix)
+    if layer.pull:
+        layer.start.assign(matrix)
     return layer
 
 

@@ -243,7 +243,14 @@ def pieces(questions: Sequence[str], table: str = "shipped", max_length: int = 9
 
 
 def piece_vectors(
-    vocabulary: Sequence[str], size: int, seed: int, table: str = "shipped", trainable: bool = False, width: int = 300
+    vocabulary: Sequence[str],
+    size: int,
+    seed: int,
+    table: str = "shipped",
+    trainable: bool = False,
+    weighted: bool = True,
+    pull: float = 0.0,
+    width: int = 300,
 ) -> WordVectors:
     """The rows of a table; a word that is no piece gets the mean of the rows of its pieces.
 
@@ -251,6 +258,9 @@ def piece_vectors(
         vocabulary, size, seed: as in `siamese.text.word_vectors.random`.
         table: see `find`.
         trainable: whether training tunes the rows.
+        weighted: whether training learns a weight for each token, beside that of the table's rows: SIF, a / (a + p) (Arora
+            et al. 2017, equation 1), which common pieces have in `siamese.training.distillation`.
+        pull: how strongly tuned rows are held where they started, see `siamese.model.layers.WordEmbedding`.
         width: of random vectors, which words in a language that no shipped table reads get, and which are tuned.
 
     Raises:
@@ -261,10 +271,10 @@ def piece_vectors(
         return random(vocabulary, size, seed, width)
     rows, own = found.matrix, found.tokenizer.get_vocab()
     if rows.shape[0] == size and list(vocabulary) == sorted(own, key=lambda token: own[token]):
-        return WordVectors(rows, trainable, 1.0)
+        return WordVectors(rows, trainable, 1.0, weighted, pull)
     known = [own.get(token) for token in vocabulary]
     matrix = np.zeros((size, rows.shape[1]), np.float32)
     for row, token in enumerate(vocabulary[len(SPECIAL) :], start=len(SPECIAL)):
         ids = known[row] if known[row] is not None else found.tokenizer.encode(token).ids
         matrix[row] = rows[ids] if isinstance(ids, int) else rows[ids].mean(axis=0) if ids else 0
-    return WordVectors(matrix, trainable, 1.0)
+    return WordVectors(matrix, trainable, 1.0, weighted, pull)

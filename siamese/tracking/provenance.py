@@ -17,7 +17,9 @@ MOVED_TARGETS = {"siamese.training.optimizers": "siamese.optimizer"}  # module -
 ADDED: dict[str, object] = {
     "encoder": {},
     "start": "shipped",
-}  # parts that earlier configs lack, as they are where they change nothing
+    "vectors.weighted": False,
+    "vectors.pull": 0.0,
+}  # parts and settings that earlier configs lack, as they are where they change nothing
 RENAMED_SETTINGS = {"loss.second_weight": "loss.share", "data.hard_negative_share": "data.confusable_share"}
 VERSION_OF_CODE = {"5deb6d91a3e5db39": "1"}  # digest of the code that measured -> METRICS_VERSION
 
@@ -53,11 +55,13 @@ def current_name(setting: str) -> str:
 
 
 def _first_names(node: object, path: str) -> object:
-    """A node of a config with the first names of its settings and targets."""
+    """A node of a config with the first names of its settings and targets, without what was added and changes nothing."""
     if not isinstance(node, dict):
         return node
     renamed: dict[str, object] = {}
     for key, value in node.items():
+        if path + key in ADDED and ADDED[path + key] == value:
+            continue
         if key == "_target_":
             module, _, name = value.rpartition(".")
             renamed[key] = f"{MOVED_TARGETS.get(module, module)}.{name}"

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import question_components
+from siamese.model.layers import WordEmbedding
 from siamese.model.losses import Loss, check_loss
 from siamese.model.similarity import Cosine
 from siamese.text.inputs import UNKNOWN, Inputs
@@ -161,6 +162,7 @@ def training_step(
     tower, similarity = network.get_layer("tower"), network.get_layer("similarity")
     # a similarity of the user's own may compare pairs alone: then all with all are compared by their cosine
     matrix = getattr(similarity, "matrix", Cosine().matrix)
+    pulled = [layer for layer in tower.layers if isinstance(layer, WordEmbedding) and layer.pull]
     variables = network.trainable_variables
     optimizer.build(variables)
     strategy = network.distribute_strategy
@@ -178,6 +180,7 @@ def training_step(
             # without use in the loss the matrix is pruned from the graph
             each = loss(label, similarity(u, v, training=True), matrix(u, v), negative)
             total = tf.reduce_sum(each * weight) / tf.maximum(tf.reduce_sum(weight), 1e-9)
+            total += sum(words.pull_back(questions) for words in pulled)
             part = total / strategy.num_replicas_in_sync  # the optimizer sums the gradients of all devices
         optimizer.apply(tape.gradient(part, variables), variables)
         return total

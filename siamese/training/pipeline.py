@@ -134,7 +134,8 @@ def build(
         table = vectors(vectorizer.vocabulary, vectorizer.size, seed)
         found = table.found
         with (strategy or single()).scope():
-            network = siamese_network(tower(word_embedding(table.matrix, table.trainable)), similarity())
+            words = word_embedding(table.matrix, table.trainable, table.weighted, table.pull)
+            network = siamese_network(tower(words), similarity())
     runtime, note = choose_runtime(network)
     return Built(
         vectorizer, found, network, runtime, "\n".join(filter(None, [note, _start_tower(network, start, encoder)]))

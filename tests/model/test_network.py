@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from siamese.inference.from_keras import numpy_network, save_keras
+from siamese.model import towers
 from siamese.model.losses import BinaryCrossentropy
-from siamese.model.network import word_embedding
+from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
+from siamese.text.inputs import TokenIds
 
 TOWERS = ("dense", "conv1d", "bilstm")
 SIMILARITIES = {
@@ -76,6 +78,54 @@ def test_the_embedding_starts_from_the_given_matrix(trainable):
     np.testing.assert_array_equal(layer(np.array([[4, 0]], np.int32))[0], matrix[[4, 0]])
     assert len(layer.trainable_weights) == int(trainable)
     assert str(matrix[0, 0])[:6] not in str(layer.get_config())  # the matrix is no part of the configuration
+
+
+def test_a_tokens_weight_scales_its_row_in_keras_and_in_numpy():
+    matrix = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    words = word_embedding(matrix, trainable=False, weighted=True)
+    network = siamese_network(towers.averaging(words, units=[]), Cosine())
+    np.testing.assert_array_equal(words.rows, matrix)
+    words.token_weight.assign([[0], [0], [0.2], [-0.1], [0]])
+    expected = matrix * np.exp([[0], [0], [1], [-0.5], [0]])
+    np.testing.assert_allclose(words(np.array([2, 3, 4])), expected[2:], rtol=1e-6)
+    questions = np.array([[2, 3, 4]], np.int32)
+    embedding = network.get_layer("tower")(questions)
+    np.testing.assert_allclose(embedding[0], expected[2:].mean(axis=0), rtol=1e-5)
+    alone = numpy_network(network).encode(TokenIds.of([np.array([2, 3, 4], np.int32)]))
+    np.testing.assert_allclose(alone, embedding, rtol=1e-5)
+
+
+def test_training_moves_the_weights_of_tokens_and_not_the_frozen_rows(pairs, token_ids, train):
+    matrix = np.random.default_rng(0).normal(size=(token_ids.values.max() + 1, 6)).astype(np.float32)
+    words = word_embedding(matrix, trainable=False, weighted=True)
+    train(siamese_network(towers.averaging(words), Cosine()))
+    assert np.any(words.token_weight)
+    assert np.array_equal(words.embeddings, matrix)
+
+
+def test_a_pull_is_the_squared_distance_from_the_start_relative_to_its_length():
+    """Words 1 and 2 are asked, rows (3, 4) and (0, 5); the second moved by 2: pull · 4 / (25 + 25)."""
+    matrix = np.array([[0, 0], [3, 4], [0, 5], [9, 9]], np.float32)
+    words = word_embedding(matrix, trainable=True, pull=0.5)
+    words.embeddings.assign(matrix + np.array([[7, 7], [0, 0], [2, 0], [1, 1]], np.float32))
+    assert float(words.pull_back(np.array([[1, 2, 2, 0]], np.int32))) == pytest.approx(0.5 * 4 / 50)
+
+
+def test_rows_with_a_pull_stay_nearer_to_their_start(pairs, token_ids, train):
+    matrix = np.random.default_rng(0).normal(size=(token_ids.values.max() + 1, 6)).astype(np.float32)
+    moved = []
+    for pull in (0.0, 100.0):
+        words = word_embedding(matrix, trainable=True, pull=pull)
+        better = iter(range(10))  # the last epoch is the best
+        network = siamese_network(towers.averaging(words, dropout=0.0), Cosine())
+        train(network, epochs=10, evaluate=lambda better=better: {"roc_auc": next(better)})
+        moved.append(np.abs(words.embeddings - matrix).sum())
+    assert 0 < moved[1] < moved[0]
+
+
+def test_a_pull_below_0_is_refused():
+    with pytest.raises(ValueError, match=r"vectors\.pull must be at least 0, got -1"):
+        word_embedding(np.ones((3, 2), np.float32), trainable=True, pull=-1)
 
 
 @pytest.mark.slow

@@ -19,7 +19,6 @@ class Embedding(RowLayer):
     """
 
     keras_classes = ("keras.layers.Embedding", "siamese.model.layers.WordEmbedding")
-    weights = ("embeddings",)
 
     def __init__(self, take: Take, _: int, /, ids: int, width: int):
         self.ids, self.width = ids, width
@@ -28,6 +27,11 @@ class Embedding(RowLayer):
     @classmethod
     def keras_settings(cls, layer: Any) -> dict[str, Any]:
         return {"ids": layer.input_dim, "width": layer.output_dim}
+
+    @classmethod
+    def keras_weights(cls, layer: Any) -> dict[str, Any]:
+        """The rows as the tower reads them."""
+        return {"embeddings": getattr(layer, "rows", layer.embeddings)}
 
     def compute(self, ids: np.ndarray) -> np.ndarray:
         """`int64[n]` -> `float32[n, width]`."""
