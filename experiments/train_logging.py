@@ -44,6 +44,8 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
     for name, seen in overlap.items():
         if n := seen["questions"]:
             print(f"note: {n:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs")
+    for note in splits.notes:
+        print(f"note: {note}")
     if splits.bad_rows:
         print(f"note: {len(splits.bad_rows):,} bad rows were left out; the run's bad_rows.json lists them")
 

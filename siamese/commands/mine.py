@@ -19,6 +19,7 @@ from tqdm import tqdm
 from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
 from siamese.commands.output import TABLES, TableWriter, destination, note, note_bad_rows, require_suffix, shortest
+from siamese.data.dialects import Reading
 from siamese.data.files import QuestionRows, read_questions
 from siamese.detector import Detector
 from siamese.retrieval.clusters import Cluster, ClusterBuilder
@@ -35,7 +36,7 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
         raise ValueError("give a file of questions: collection=FILE")
     require_suffix("output", settings["output"], list(TABLES))
     require_suffix("clusters", settings["clusters"], (".json", ".jsonl"))
-    file = read_questions(settings["collection"], settings["column"])
+    file = read_questions(settings["collection"], settings["column"], Reading(tell=note))
     note_bad_rows(settings["collection"], file.bad_rows)
     detector = chosen(settings)
     texts = DistinctTexts.of(detector, file.texts[0])

@@ -18,13 +18,17 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
-from siamese.commands.output import TABLES, TableWriter, destination, shortest
+from siamese.commands.output import TABLES, TableWriter, destination, note, shortest
+from siamese.data.columns import pair_columns
 from siamese.detector import Detector
 from siamese.evaluation.calibration import verdict_sentence
+
+if TYPE_CHECKING:
+    from siamese.data.formats import TableFile
 
 STDIN = "-"
 READ_AT_ONCE = 2**20  # bytes
@@ -45,9 +49,13 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
             f"give two questions in quotes, or pairs=FILE; got {len(questions)} questions and pairs={settings['pairs']}"
         )
     form(settings)
-    detector = chosen(settings, show_threshold=True)
+    file = _file(settings["pairs"])
     left, right = settings["left"], settings["right"]
-    return (answer(detector, block, left, right) for block in _records(settings, questions))
+    if file is not None:
+        left, right = pair_columns(file.columns, left, right, None, file.name, note)
+    detector = chosen(settings, show_threshold=True)
+    blocks = _records(file, questions, left, right, settings["output"] is not None)
+    return (answer(detector, block, left, right) for block in blocks)
 
 
 def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, right: str) -> list[Row]:
@@ -115,23 +123,34 @@ def main() -> None:
         print(f"{count['pairs']:,} pairs, {count['duplicates']:,} duplicates{failed}; wrote {settings['output']}")
 
 
-def _records(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[tuple[Row, str]]]:
+def _file(pairs: str | None) -> "TableFile | None":
+    """The file of pairs, if one was named."""
+    if pairs in (None, STDIN):
+        return None
+    from siamese.data.dialects import Reading  # not needed for two questions
+    from siamese.data.formats import TableFile
+
+    return TableFile(str(pairs), Reading(tell=note))
+
+
+def _records(
+    file: "TableFile | None", questions: Sequence[str], left: str, right: str, to_file: bool
+) -> Iterator[list[tuple[Row, str]]]:
     """The input: two questions, or blocks of a file (with progress if the output is a file) or of a stream."""
-    left, right = settings["left"], settings["right"]
     if questions:
         yield [({left: questions[0], right: questions[1]}, "")]
         return
-    from siamese.data import formats, records  # Parquet and all: not needed for two questions
+    from siamese.data import records  # not needed for two questions
 
-    if settings["pairs"] == STDIN:
+    if file is None:
         # a read returns at once whatever is available
         yield from records.read_lines(iter(lambda: os.read(sys.stdin.fileno(), READ_AT_ONCE), b""), left, right)
         return
     from tqdm import tqdm
 
-    shown = settings["output"] is not None and sys.stderr.isatty()
-    total = formats.count_rows(settings["pairs"]) if shown else None
+    shown = to_file and sys.stderr.isatty()
+    total = file.count_rows() if shown else None
     with tqdm(total=total, unit="pair", unit_scale=True, disable=not shown) as progress:
-        for block in records.read_file(settings["pairs"], left, right):
+        for block in records.read_file(file, left, right):
             yield block
             progress.update(len(block))

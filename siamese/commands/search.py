@@ -19,6 +19,7 @@ import pyarrow as pa
 from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
 from siamese.commands.output import TABLES, TableWriter, destination, note, note_bad_rows, require_suffix
+from siamese.data.dialects import Reading
 from siamese.data.files import read_question_table
 from siamese.data.folders import atomic_path
 from siamese.detector import Detector
@@ -91,7 +92,7 @@ def _check(settings: dict[str, Any]) -> None:
 
 
 def _read(path: str | Path, column: str | None) -> pa.Table:
-    questions, bad_rows = read_question_table(path, column)
+    questions, bad_rows = read_question_table(path, column, Reading(tell=note))
     note_bad_rows(path, bad_rows)
     return questions
 

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from siamese.data.formats import UNDECODABLE, Table, bad_row, column_names, read_tables
+from siamese.data import labels
+from siamese.data.columns import intent_columns, pair_columns, question_column
+from siamese.data.dialects import UNDECODABLE, USUAL, Reading
+from siamese.data.formats import Table, TableFile, bad_row
 from siamese.data.pairs import BadRow
 from siamese.data.texts import Texts, TextsBuilder
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-QUESTION_COLUMNS = ("question", "text")  # where questions are sought without column=, in this order
+NOT_UTF8 = "the text is not UTF-8"
 
 
 @dataclass(frozen=True)
@@ -36,58 +39,85 @@ class QuestionRows:
 
 
 def read_columns(
-    path: str | Path, texts: Sequence[str], label: str | None, on_bad_row: str, label_scale: float = 1.0
+    file: TableFile,
+    texts: Sequence[str],
+    label: str | None,
+    on_bad_row: str,
+    label_scale: float = 1.0,
+    names: Sequence[str] = (),
 ) -> QuestionRows:
-    """Read text columns and optionally a label column of a CSV, TSV, JSONL or Parquet file.
+    """Read text columns and optionally a label column of a file.
 
     A row is bad if a text is missing, empty, not a string or not UTF-8, if its label is not a number in
-    [0, `label_scale`] (a quoted number in JSON is accepted, true is 1), or if the row cannot be read.
-    Undecodable bytes in other columns are ignored.
+    [0, `label_scale`] (a quoted number in JSON is accepted, true is 1) nor a word of `labels.WORDS`, or if the row cannot
+    be read. Undecodable bytes in other columns are ignored.
 
     Args:
-        path: the file; `~` is the home directory.
+        file: the file; its `tell` is told which words were read as labels.
         texts: names of the text columns.
         label: name of the label column, or None.
         on_bad_row: "error" to raise at the first bad row, "skip" to leave bad rows out.
         label_scale: what the labels are divided by, above 0; 5 for grades from 0 to 5.
+        names: those of `texts` that hold names, which may be whole numbers.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: an argument is invalid; the file is empty, of an unknown format or lacks a column; a row is bad
-            and `on_bad_row` is "error"; or no row is valid.
+        ValueError: an argument is invalid; the file lacks a column or has no rows; a row is bad and `on_bad_row` is
+            "error"; or no row is valid.
     """
     if on_bad_row not in ("error", "skip"):
         raise ValueError(f"data.on_bad_row must be error or skip, got {on_bad_row!r}")
     if not label_scale > 0:
         raise ValueError(f"data.label_scale must be above 0, got {label_scale}")
     columns = [TextsBuilder() for _ in texts]
-    labels, rows = [np.empty(0)], [np.empty(0, np.int64)]
+    grades, rows = [np.empty(0)], [np.empty(0, np.int64)]
     bad_rows: list[BadRow] = []
-    for table in read_tables(path, [*texts, *([] if label is None else [label])]):
-        good, block_labels, bad = _checked(table, texts, label, label_scale)
+    words: set[str] = set()
+    for table in file.blocks([*texts, *([] if label is None else [label])]):
+        for index, name in enumerate(texts):
+            if name in names:
+                table.values[index] = list(map(_name, table.values[index]))
+        good, block_grades, bad = _checked(table, texts, label, label_scale, words)
         for column, values in zip(columns, table.values, strict=False):  # the label column comes last
             column.add(map(str.strip, map(values.__getitem__, good)))
-        labels.append(block_labels)
+        grades.append(block_grades)
         rows.append(np.array(table.rows, np.int64)[good])
         bad_rows += bad
-    if bad_rows and on_bad_row == "error":
-        others = f"; {len(bad_rows) - 1} more rows are bad" if len(bad_rows) > 1 else ""
-        raise ValueError(f"{bad_rows[0]}{others}; mend the row or set data.on_bad_row=skip")
     good_rows = np.concatenate(rows)
+    if bad_rows and on_bad_row == "error":
+        raise ValueError(_refusal(bad_rows, len(good_rows)))
     if not len(good_rows):
-        raise ValueError(f"{path} has no good row; its first: {bad_rows[0]}")
-    return QuestionRows([column.texts() for column in columns], np.concatenate(labels), good_rows, tuple(bad_rows))
+        raise ValueError(f"{file.name} has no good row; its first: {bad_rows[0]}")
+    if words:
+        meant = (f"{each} = {'duplicate' if labels.WORDS[each] else 'different'}" for each in sorted(words))
+        file.tell(f"{file.name}: the labels are words: {', '.join(meant)}")
+    return QuestionRows([column.texts() for column in columns], np.concatenate(grades), good_rows, tuple(bad_rows))
 
 
-def read_questions(path: str | Path, column: str | None) -> QuestionRows:
-    """The questions of a file, in `column` or else "question" or else "text"; bad rows are left out and listed.
+def _refusal(bad_rows: Sequence[BadRow], good: int) -> str:
+    """Why a file with bad rows is refused, and how to mend it: bad rows can be skipped only where they are few."""
+    others = f"; {len(bad_rows) - 1} more rows are bad" if len(bad_rows) > 1 else ""
+    if any(NOT_UTF8 in row.problem for row in bad_rows):
+        remedy = "save the file as UTF-8, or name its encoding with data.encoding="
+    elif len(bad_rows) > good:
+        remedy = "mend the file"
+    else:
+        remedy = "mend the row or set data.on_bad_row=skip"
+    return f"{bad_rows[0]}{others}; {remedy}"
 
-    Errors as in `read_columns`.
+
+def read_questions(path: str | Path, column: str | None, reading: Reading = USUAL) -> QuestionRows:
+    """The questions of a file, in `column` or the one of `question_column`; bad rows are left out and listed.
+
+    Errors as in `TableFile` and `read_columns`.
     """
-    return read_columns(path, [column or _question_column(path)], None, "skip")
+    file = TableFile(path, reading)
+    column = question_column(file.columns, column, file.name, file.tell)
+    return read_columns(file, [column], None, "skip")
 
 
-def read_question_table(path: str | Path, column: str | None) -> tuple["pa.Table", tuple[BadRow, ...]]:
+def read_question_table(
+    path: str | Path, column: str | None, reading: Reading = USUAL
+) -> tuple["pa.Table", tuple[BadRow, ...]]:
     """The questions of a file as in `read_questions`, with all its other columns.
 
     Returns:
@@ -99,15 +129,16 @@ def read_question_table(path: str | Path, column: str | None) -> tuple["pa.Table
     """
     import pyarrow as pa
 
-    column = column or _question_column(path)
-    others = [name for name in column_names(path) if name != column]
+    file = TableFile(path, reading)
+    column = question_column(file.columns, column, file.name, file.tell)
+    others = [name for name in file.columns if name != column]
     if "question" in others:
         raise ValueError(
             f"{path} has a column 'question' beside {column!r}, which holds the questions; rename one of them"
         )
     names = ["question", *others]
     blocks, bad_rows = [], []
-    for table in read_tables(path, [column, *others]):
+    for table in file.blocks([column, *others]):
         bad = bad_texts(table, [column])
         good = [index for index in range(len(table.rows)) if index not in bad]
         columns = [Texts.of(_as_text(values[index]) for index in good).arrow() for values in table.values]
@@ -120,35 +151,56 @@ def read_question_table(path: str | Path, column: str | None) -> tuple["pa.Table
 
 
 def _checked(
-    table: Table, texts: Sequence[str], label: str | None, label_scale: float
+    table: Table, texts: Sequence[str], label: str | None, label_scale: float, words: set[str]
 ) -> tuple[list[int], np.ndarray, list[BadRow]]:
-    """Indices of the valid rows of a block, their labels (`float64[rows]`), and the bad rows."""
+    """Indices of the valid rows of a block, their labels (`float64[rows]`), and the bad rows; adds to `words`."""
     bad = bad_texts(table, texts)
-    labels = np.empty(0)
+    grades = np.empty(0)
     if label is not None:
-        labels = np.fromiter(map(_number, table.values[-1]), np.float64, len(table.rows)) / label_scale
-        for index in np.flatnonzero(~((labels >= 0) & (labels <= 1))).tolist():
-            problem = f"the label must be a number in [0, {label_scale:g}]"
-            bad.setdefault(index, bad_row(table.file, table.rows[index], label, table.values[-1][index], problem))
+        grades = np.fromiter(map(labels.number, table.values[-1]), np.float64, len(table.rows)) / label_scale
+        for index in np.flatnonzero(~((grades >= 0) & (grades <= 1))).tolist():
+            value = table.values[-1][index]
+            word = labels.word(value)
+            if word is not None:
+                words.add(word)
+                grades[index] = labels.WORDS[word]
+                continue
+            problem = f"the label must be a number in [0, {label_scale:g}], or a word such as yes and no"
+            bad.setdefault(index, bad_row(table.file, table.rows[index], label, value, problem))
     good = [index for index in range(len(table.rows)) if index not in bad]
     bad_rows = sorted([*table.bad_rows, *bad.values()], key=lambda found: found.row)
-    return good, labels if label is None else labels[good], bad_rows
+    return good, grades if label is None else grades[good], bad_rows
 
 
 def read_pair_file(
-    path: str | Path, left: str, right: str, label: str, on_bad_row: str, label_scale: float = 1.0
+    path: str | Path,
+    left: str,
+    right: str,
+    label: str,
+    on_bad_row: str,
+    label_scale: float = 1.0,
+    reading: Reading = USUAL,
 ) -> tuple[Texts, Texts, np.ndarray, tuple[BadRow, ...]]:
-    """Left texts, right texts, labels (`float64[pairs]` in [0, 1]) and bad rows; errors as in `read_columns`."""
-    found = read_columns(path, [left, right], label, on_bad_row, label_scale)
+    """Left texts, right texts, labels (`float64[pairs]` in [0, 1]) and bad rows, from the columns of `pair_columns`.
+
+    Errors as in `TableFile` and `read_columns`.
+    """
+    file = TableFile(path, reading)
+    *texts, label = pair_columns(file.columns, left, right, label, file.name, file.tell)
+    found = read_columns(file, texts, label, on_bad_row, label_scale)
     return found.texts[0], found.texts[1], found.labels, found.bad_rows
 
 
 def read_intent_file(
-    path: str | Path, text: str, intent: str, topic: str | None, on_bad_row: str
+    path: str | Path, text: str, intent: str, topic: str | None, on_bad_row: str, reading: Reading = USUAL
 ) -> tuple[list[str], list[str], list[str], tuple[BadRow, ...]]:
-    """Questions, intents, topics (all "" without a topic column) and bad rows; errors as in `read_columns`."""
-    columns = [text, intent] if topic is None else [text, intent, topic]
-    found = read_columns(path, columns, None, on_bad_row)
+    """Questions, intents, topics (all "" without a topic column) and bad rows, from the columns of `intent_columns`.
+
+    Errors as in `TableFile` and `read_columns`.
+    """
+    file = TableFile(path, reading)
+    columns = intent_columns(file.columns, text, intent, topic, file.name, file.tell)
+    found = read_columns(file, columns, None, on_bad_row, names=columns[1:])
     questions, intents, *given = map(list, found.texts)
     return questions, intents, given[0] if given else [""] * len(questions), found.bad_rows
 
@@ -184,21 +236,15 @@ def text_problem(value: object) -> str:
     if not value or value.isspace():
         return "the text is empty"
     if not value.isascii() and UNDECODABLE.search(value):
-        return "the text is not UTF-8"
+        return NOT_UTF8
     return ""
 
 
-def _number(value: Any) -> float:
-    """The value as a number; nan if it is not one."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return float("nan")
-
-
-def _question_column(path: str | Path) -> str:
-    names = column_names(path)
-    return next((name for name in QUESTION_COLUMNS if name in names), QUESTION_COLUMNS[0])
+def _name(value: object) -> object:
+    """A whole number as the name that it is; any other value as it is."""
+    if isinstance(value, float) and value.is_integer():  # a column with missing values has floats
+        return str(int(value))
+    return str(value) if isinstance(value, int) else value
 
 
 def _as_text(value: object) -> str:

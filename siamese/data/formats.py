@@ -1,30 +1,37 @@
-"""Tables in CSV, TSV, JSONL and Parquet, read in blocks: the requested columns and the unreadable rows."""
+"""Tables in CSV, TSV, JSONL and Parquet, each also gzipped, read in blocks: some columns and the unreadable rows."""
 
 import csv
 import json
-import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from siamese.data.dialects import UNDECODABLE, USUAL, Dialect, Reading, find_dialect, find_encoding, opened_text
+from siamese.data.gzipped import is_gzipped, opened
 from siamese.data.pairs import BadRow
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow import parquet
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-FORMATS = (*DELIMITERS, ".jsonl", ".parquet")
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}  # unless another fits better
+JSONL = (".jsonl", ".ndjson")
+PARQUET = ".parquet"
+FORMATS = (*DELIMITERS, *JSONL, PARQUET)
+PACKED = ".gz"
+SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
+OF_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # first bytes, whatever the name
 WHOLE_ROW = "(whole row)"  # the column of a problem that concerns the row as a whole
 BLOCK = 2**15  # lines or rows that are Python objects at the same time
 SHOWN = 80  # characters of a bad value that a message shows
+LONGEST_FIELD = 2**24  # characters; an unclosed quote ends there, so that it cannot hold a whole file in memory
 
-# Bytes that are not UTF-8 are decoded to these, so that a bad byte costs one row and not the file.
-UNDECODABLE = re.compile("[\ud800-\udfff]")
+csv.field_size_limit(LONGEST_FIELD)
 
 
 @dataclass
@@ -50,50 +57,144 @@ def bad_row(file: str, row: int, column: str, found: object, problem: str) -> Ba
     return BadRow(file, row, column, shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…", problem)
 
 
-def read_tables(path: str | Path, columns: Sequence[str]) -> Iterator[Table]:
-    """Read the named columns of a file, block by block; its suffix determines the format.
+class TableFile:
+    """A file of rows; its suffix determines the format, its content how that is written.
 
-    Text files are UTF-8, with or without a byte order mark. In CSV and TSV a quoted field may hold line
-    breaks and doubled quotes. After a broken record, reading resumes at the line after its first, so that an unclosed
-    quote costs one row. Blank lines are ignored.
+    Text files are UTF-8, UTF-16, cp1252 or Latin-1. In delimited files a quoted field may hold line breaks and doubled
+    quotes. After a broken record, reading resumes at the line after its first, so that an unclosed quote costs one row.
+    Blank lines are ignored. Any file may be gzipped.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the suffix is unknown, the file is empty or not of its format, or lacks a column.
+        ValueError: the suffix is unknown, or the file is empty or not of its format.
+
+    Attributes:
+        name: the path as it was given.
+        columns: their names, each once; in JSONL those of the first record.
+        tell: called with each note on what was found.
     """
-    file, suffix = _known_file(path)
-    read = {".parquet": _parquet_tables, ".jsonl": _jsonl_tables}.get(suffix, _delimited_tables)
-    has_rows = False
-    for table in read(file, columns, str(path)):
-        has_rows = has_rows or bool(table.rows or table.bad_rows)
-        yield table
-    if not has_rows:
-        raise ValueError(f"{path} has no rows")
 
+    def __init__(self, path: str | Path, reading: Reading = USUAL):
+        self.name = str(path)
+        self._file, self._suffix = _known_file(path)
+        self.tell = reading.tell
+        if self._suffix == PARQUET:
+            with self._parquet() as parquet:
+                self.columns = list(dict.fromkeys(parquet.schema_arrow.names))
+            return
+        self._encoding = find_encoding(self._file, self.name, reading)
+        if self._suffix in JSONL:
+            self.columns = self._first_keys()
+            return
+        with opened_text(self._file, self._encoding) as lines:
+            self._dialect = find_dialect(lines, DELIMITERS[self._suffix], self.name, reading)
+        with opened_text(self._file, self._encoding) as lines:
+            self.columns = list(dict.fromkeys(self._header(lines)[0]))
 
-def column_names(path: str | Path) -> list[str]:
-    """The names of a file's columns, each once; in JSONL those of its first record. Errors as in `read_tables`."""
-    file, suffix = _known_file(path)
-    if suffix == ".parquet":
-        with _opened_parquet(file, str(path)) as parquet:
-            return list(dict.fromkeys(parquet.schema_arrow.names))
-    with _opened_text(file) as lines:
-        if suffix != ".jsonl":
-            return list(dict.fromkeys(_header(csv.reader(lines, delimiter=DELIMITERS[suffix], strict=True), str(path))))
-        for line in lines:
-            with suppress(ValueError):
-                return list(json_object(line))
-    return []
+    def blocks(self, columns: Sequence[str]) -> Iterator[Table]:
+        """The named columns, block by block; ValueError if the file lacks one, or has no rows."""
+        read = self._parquet_blocks if self._suffix == PARQUET else self._delimited_blocks
+        has_rows = False
+        for table in self._jsonl_blocks(columns) if self._suffix in JSONL else read(columns):
+            has_rows = has_rows or bool(table.rows or table.bad_rows)
+            yield table
+        if not has_rows:
+            raise ValueError(f"{self.name} has no rows")
 
+    def count_rows(self) -> int:
+        """The approximate number of rows: exact for Parquet, elsewhere the number of lines."""
+        if self._suffix == PARQUET:
+            with self._parquet() as parquet:
+                return parquet.metadata.num_rows
+        with opened(self._file) as data:
+            return sum(block.count(b"\n") for block in iter(lambda: data.read(2**20), b""))
 
-def count_rows(path: str | Path) -> int:
-    """The approximate number of rows of a file: exact for Parquet, elsewhere the number of lines."""
-    file, suffix = _known_file(path)
-    if suffix == ".parquet":
-        with _opened_parquet(file, str(path)) as parquet:
-            return parquet.metadata.num_rows
-    with file.open("rb") as data:
-        return sum(block.count(b"\n") for block in iter(lambda: data.read(2**20), b""))
+    def _header(self, lines: TextIO) -> tuple[list[str], int]:
+        """The fields of the header, and the number of lines up to its end."""
+        lines_before = sum(1 for _ in islice(lines, self._dialect.skipped))
+        reader = csv.reader(lines, **self._dialect.options())
+        try:
+            header: list[str] = next(reader, [])
+        except csv.Error as error:
+            raise ValueError(f"{self.name} has broken quoting in its header: {error}") from error
+        if any(UNDECODABLE.search(column) for column in header):
+            raise ValueError(f"{self.name} is not UTF-8 (its header cannot be decoded); save it as UTF-8")
+        return header, lines_before + reader.line_num
+
+    def _delimited_blocks(self, columns: Sequence[str]) -> Iterator[Table]:
+        spanning: list[tuple[int, int]] = []
+        with opened_text(self._file, self._encoding) as stream:
+            header, before = self._header(stream)  # lines of the file before the first of `lines`
+            _require(columns, header, self.name)
+            lines: list[str] = []
+            at_end = False
+            while not at_end:
+                fresh = list(islice(stream, BLOCK))
+                lines, at_end = lines + fresh, not fresh
+                table = Table(self.name, [])
+                records, done = _read_records(lines, self._dialect, len(header), before, at_end, table, spanning)
+                table.values = [list(map(itemgetter(header.index(column)), records)) for column in columns]
+                yield table
+                before += done
+                del lines[:done]
+        if spanning:
+            first, last = spanning[0]
+            self.tell(
+                f"{self.name} has {len(spanning):,} rows of several lines, the first in lines {first} to {last}, where a "
+                "quote opens; if quotes are plain text in this file, save it without any, or for a training set "
+                "data.quoting=none"
+            )
+
+    def _first_keys(self) -> list[str]:
+        with opened_text(self._file, self._encoding) as lines:
+            for line in lines:
+                with suppress(ValueError):
+                    return list(json_object(line))
+        return []
+
+    def _jsonl_blocks(self, columns: Sequence[str]) -> Iterator[Table]:
+        known: dict[str, None] = {}
+        any_record = False
+        with opened_text(self._file, self._encoding) as stream:
+            numbered_lines = enumerate(stream, start=1)
+            while block := list(islice(numbered_lines, BLOCK)):
+                table = Table(self.name, [[] for _ in columns])
+                for row, line in block:
+                    if line.isspace():
+                        continue
+                    try:
+                        record = json_object(line)
+                    except ValueError as problem:
+                        table.bad_rows.append(bad_row(self.name, row, WHOLE_ROW, line, str(problem)))
+                        continue
+                    known.update(dict.fromkeys(record))
+                    table.rows.append(row)
+                    for values, column in zip(table.values, columns, strict=True):
+                        values.append(record.get(column))
+                any_record = any_record or bool(table.rows)
+                yield table
+        if any_record:
+            _require(columns, list(known), self.name)
+
+    @contextmanager
+    def _parquet(self) -> Iterator["parquet.ParquetFile"]:
+        from pyarrow import ArrowInvalid, parquet
+
+        with opened(self._file) as stream:
+            try:
+                found = parquet.ParquetFile(BytesIO(stream.read()) if is_gzipped(self._file) else stream)
+            except ArrowInvalid as error:
+                raise ValueError(f"{self.name} is not a Parquet file") from error
+            yield found
+
+    def _parquet_blocks(self, columns: Sequence[str]) -> Iterator[Table]:
+        with self._parquet() as parquet:
+            _require(columns, parquet.schema_arrow.names, self.name)
+            first = 1
+            for batch in parquet.iter_batches(BLOCK, columns=list(columns)):
+                rows = list(range(first, first + batch.num_rows))
+                yield Table(self.name, [_python_values(batch[column]) for column in columns], rows)
+                first += batch.num_rows
 
 
 def json_object(line: str) -> dict[str, Any]:
@@ -114,73 +215,49 @@ def _known_file(path: str | Path) -> tuple[Path, str]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    suffix = file.suffix.lower()
+    suffix = Path(file.name.lower().removesuffix(PACKED)).suffix
+    with file.open("rb") as stream:
+        head = stream.read(4)
+    if suffix in SPREADSHEETS or (suffix in DELIMITERS and head in OF_SPREADSHEETS):
+        raise ValueError(
+            f"{path} is a spreadsheet; save it as a CSV file and give that (Excel: File, Save As, CSV UTF-8; one sheet)"
+        )
     if suffix not in FORMATS:
-        raise ValueError(f"{path} must end in one of {', '.join(FORMATS)}, which determines the format; got {suffix!r}")
-    if file.stat().st_size == 0:
+        raise ValueError(
+            f"{path} must end in one of {', '.join(FORMATS)}, perhaps with {PACKED} behind it, which determines the format; "
+            f"got {suffix!r}"
+        )
+    if not head:
         raise ValueError(f"{path} is empty")
     return file, suffix
 
 
-def _opened_text(file: Path) -> TextIO:
-    # newline="": only \n, \r\n and \r end a line, and each line keeps its end
-    return file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _opened_parquet(file: Path, name: str) -> "parquet.ParquetFile":
-    from pyarrow import ArrowInvalid, parquet
-
-    try:
-        return parquet.ParquetFile(file)
-    except ArrowInvalid as error:
-        raise ValueError(f"{name} is not a Parquet file") from error
-
-
-def _delimited_tables(file: Path, columns: Sequence[str], name: str) -> Iterator[Table]:
-    delimiter = DELIMITERS[file.suffix.lower()]
-    with _opened_text(file) as stream:
-        reader = csv.reader(stream, delimiter=delimiter, strict=True)
-        header = _header(reader, name)
-        _require(columns, header, name)
-        lines: list[str] = []
-        before, at_end = reader.line_num, False  # lines of the file before the first of `lines`
-        while not at_end:
-            fresh = list(islice(stream, BLOCK))
-            lines, at_end = lines + fresh, not fresh
-            table = Table(name, [])
-            records, done = _read_records(lines, delimiter, len(header), before, at_end, table)
-            table.values = [list(map(itemgetter(header.index(column)), records)) for column in columns]
-            yield table
-            before += done
-            del lines[:done]
-
-
-def _header(reader: Iterator[list[str]], name: str) -> list[str]:
-    try:
-        header: list[str] = next(reader, [])
-    except csv.Error as error:
-        raise ValueError(f"{name} has broken quoting in its header: {error}") from error
-    if any(UNDECODABLE.search(column) for column in header):
-        raise ValueError(f"{name} is not UTF-8 (its header cannot be decoded); save it as UTF-8")
-    return header
-
-
 def _read_records(
-    lines: list[str], delimiter: str, width: int, before: int, at_end: bool, table: Table
+    lines: list[str],
+    dialect: Dialect,
+    width: int,
+    before: int,
+    at_end: bool,
+    table: Table,
+    spanning: list[tuple[int, int]],
 ) -> tuple[list[list[str]], int]:
     """The records of `width` fields in `lines`, and the number of their lines; adds rows and bad rows to `table`.
+
+    The first and the last line of each record of several lines are added to `spanning`.
 
     The remaining lines (none at the end of the file) begin a record that further lines may complete.
     """
     records, start = list[list[str]](), 0
     while start < len(lines):
-        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), delimiter=delimiter, strict=True)
+        reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), **dialect.options())
         done, problem = 0, ""  # lines of this reader that belong to finished records
         try:
             for fields in reader:
                 if len(fields) == width:
                     table.rows.append(before + start + done + 1)
                     records.append(fields)
+                    if reader.line_num > done + 1:
+                        spanning.append((before + start + done + 1, before + start + reader.line_num))
                 elif fields:
                     problem = f"it has {len(fields)} columns, the header has {width}"
                     break
@@ -194,41 +271,6 @@ def _read_records(
         table.bad_rows.append(bad_row(table.file, before + start + done + 1, WHOLE_ROW, lines[start + done], problem))
         start += done + 1
     return records, len(lines)
-
-
-def _jsonl_tables(file: Path, columns: Sequence[str], name: str) -> Iterator[Table]:
-    known: dict[str, None] = {}
-    any_record = False
-    with _opened_text(file) as stream:
-        numbered_lines = enumerate(stream, start=1)
-        while block := list(islice(numbered_lines, BLOCK)):
-            table = Table(name, [[] for _ in columns])
-            for row, line in block:
-                if line.isspace():
-                    continue
-                try:
-                    record = json_object(line)
-                except ValueError as problem:
-                    table.bad_rows.append(bad_row(name, row, WHOLE_ROW, line, str(problem)))
-                    continue
-                known.update(dict.fromkeys(record))
-                table.rows.append(row)
-                for values, column in zip(table.values, columns, strict=True):
-                    values.append(record.get(column))
-            any_record = any_record or bool(table.rows)
-            yield table
-    if any_record:
-        _require(columns, list(known), name)
-
-
-def _parquet_tables(file: Path, columns: Sequence[str], name: str) -> Iterator[Table]:
-    with _opened_parquet(file, name) as parquet:
-        _require(columns, parquet.schema_arrow.names, name)
-        first = 1
-        for batch in parquet.iter_batches(BLOCK, columns=list(columns)):
-            rows = list(range(first, first + batch.num_rows))
-            yield Table(name, [_python_values(batch[column]) for column in columns], rows)
-            first += batch.num_rows
 
 
 def _python_values(column: "pa.Array") -> list[Any]:

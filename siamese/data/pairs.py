@@ -129,6 +129,7 @@ class PairSplits:
     """Training, dev and, where there are any, test pairs of a data source.
 
     Attributes:
+        notes: what was found in the source beyond its pairs, a sentence each.
         intents: for each part, the questions that its pairs were drawn from; empty where no intents are known, or parts
             share questions. Under COLLECTION those that every part searches, where the source says so.
     """
@@ -138,6 +139,7 @@ class PairSplits:
     dev: QuestionPairs
     test: QuestionPairs | None = None
     bad_rows: tuple[BadRow, ...] = ()
+    notes: tuple[str, ...] = ()
     intents: "Mapping[str, IntentQuestions]" = field(default_factory=dict)
 
     def __post_init__(self) -> None:

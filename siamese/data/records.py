@@ -4,11 +4,10 @@ A record is the row, column by column, and the reason why its pair cannot be sco
 """
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from siamese.data.files import bad_texts, text_problem
-from siamese.data.formats import WHOLE_ROW, Table, bad_row, column_names, json_object, read_tables
+from siamese.data.formats import WHOLE_ROW, Table, TableFile, bad_row, json_object
 
 STANDARD_INPUT = "standard input"
 BLOCK = 2**13  # rows that are scored together: enough to share the work on recurring words
@@ -16,17 +15,16 @@ BLOCK = 2**13  # rows that are scored together: enough to share the work on recu
 Record = tuple[dict[str, Any], str]
 
 
-def read_file(path: str | Path, left: str, right: str) -> Iterator[list[Record]]:
-    """All rows of a file, with all its columns (in JSONL those of its first record); errors as in `read_tables`.
+def read_file(file: TableFile, left: str, right: str) -> Iterator[list[Record]]:
+    """All rows of a file, with all its columns (in JSONL those of its first record); errors as in `TableFile.blocks`.
 
     Args:
-        path: of a CSV, TSV, JSONL or Parquet file; `~` is the home directory. An unreadable row has None in each column.
+        file: the file; an unreadable row has None in each column.
         left, right: the columns of the questions.
     """
-    columns = column_names(path)
-    questions_first = [left, right, *(column for column in columns if column not in (left, right))]
-    columns = list(dict.fromkeys([*columns, left, right]))
-    for table in read_tables(path, questions_first):
+    questions_first = [left, right, *(column for column in file.columns if column not in (left, right))]
+    columns = list(dict.fromkeys([*file.columns, left, right]))
+    for table in file.blocks(questions_first):
         records = _records(table, columns, questions_first)
         for start in range(0, len(records), BLOCK):
             yield records[start : start + BLOCK]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from siamese.data.dialects import Reading
 from siamese.data.files import read_intent_file, read_pair_file
 from siamese.data.intents import IntentQuestions, draw_few, pairs_from_intents, split_intents
 from siamese.data.pairs import COLLECTION, BadRow, PairSplits, QuestionPairs
@@ -66,6 +67,8 @@ def intent_file(
     duplicate_share: float = 0.37,
     hard_negative_share: float = 0.5,
     on_bad_row: str = "error",
+    encoding: str | None = None,
+    quoting: str | None = None,
     seed: int = 0,
 ) -> PairSplits:
     """Pairs from a CSV, TSV, JSONL or Parquet file of questions with intents.
@@ -74,12 +77,15 @@ def intent_file(
         path: of the file.
         text, intent, topic: names of its columns; topic may be None: then any two intents give hard negatives.
         on_bad_row: "error" or "skip".
+        encoding, quoting: as in `Reading`; None to find them.
         (the others): as in `corpus`. Errors as in `read_intent_file`, `split_intents` and `pairs_from_intents`.
     """
-    *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row)
+    notes: list[str] = []
+    reading = Reading(encoding, quoting, notes.append)
+    *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row, reading)
     drawing = duplicates_per_question, duplicate_share, hard_negative_share
     parts = _draw_parts(columns, split, dev, test, seed, drawing)
-    return PairSplits(f"{Path(path).name} by {split}", **parts, bad_rows=bad_rows)
+    return PairSplits(f"{Path(path).name} by {split}", **parts, bad_rows=bad_rows, notes=tuple(notes))
 
 
 def few_shot(
@@ -93,6 +99,8 @@ def few_shot(
     duplicate_share: float = 0.37,
     hard_negative_share: float = 0.5,
     on_bad_row: str = "error",
+    encoding: str | None = None,
+    quoting: str | None = None,
     seed: int = 0,
 ) -> PairSplits:
     """Pairs from a few questions of each intent of a file; all of its other questions are test.
@@ -106,14 +114,16 @@ def few_shot(
         seed: of the draw, the split and the pairs.
         (the others): as in `intent_file`. Errors as there and in `draw_few`.
     """
-    *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row)
+    notes: list[str] = []
+    reading = Reading(encoding, quoting, notes.append)
+    *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row, reading)
     drawn, others = draw_few(IntentQuestions.from_columns(*columns), per_intent, seed)
     parts = split_intents(drawn, "intent", dev, 0, seed) | {"test": others}
     drawing = duplicates_per_question, duplicate_share, hard_negative_share
     name = f"{Path(path).name}, {per_intent} questions of each intent"
     found = _with_pairs(parts, drawing, seed)
     found["intents"][COLLECTION] = drawn
-    return PairSplits(name, **found, bad_rows=bad_rows)
+    return PairSplits(name, **found, bad_rows=bad_rows, notes=tuple(notes))
 
 
 def pair_file(
@@ -125,6 +135,8 @@ def pair_file(
     test: str | float | None = 0.1,
     split: str = "question",
     on_bad_row: str = "error",
+    encoding: str | None = None,
+    quoting: str | None = None,
     seed: int = 0,
     label_scale: float = 1.0,
 ) -> PairSplits:
@@ -137,6 +149,7 @@ def pair_file(
         split: how shares are held out: by "question" (whole connected components), or by "pair", where
             parts share questions, to measure how much that inflates metrics.
         on_bad_row: "error" or "skip".
+        encoding, quoting: as in `Reading`; None to find them.
         seed: of the split.
         label_scale: what the labels are divided by; 5 for grades from 0 to 5.
 
@@ -146,9 +159,13 @@ def pair_file(
     if split not in ("question", "pair"):
         raise ValueError(f"data.split must be question or pair, got {split!r}")
     bad_rows: list[BadRow] = []
+    notes: list[str] = []
+    reading = Reading(encoding, quoting, notes.append)
 
     def read(path: str) -> QuestionPairs:
-        left_texts, right_texts, labels, bad = read_pair_file(path, left, right, label, on_bad_row, label_scale)
+        left_texts, right_texts, labels, bad = read_pair_file(
+            path, left, right, label, on_bad_row, label_scale, reading
+        )
         bad_rows.extend(bad)
         return QuestionPairs.from_texts(left_texts, right_texts, labels)
 
@@ -156,7 +173,8 @@ def pair_file(
     dev_part = read(dev) if isinstance(dev, str) else dev
     test_part = read(test) if isinstance(test, str) else test
     hold_out = split_by_component if split == "question" else split_by_pair
-    return PairSplits(Path(train).name, *_complete(pairs, dev_part, test_part, hold_out, seed), tuple(bad_rows))
+    parts = _complete(pairs, dev_part, test_part, hold_out, seed)
+    return PairSplits(Path(train).name, *parts, bad_rows=tuple(bad_rows), notes=tuple(notes))
 
 
 def tfds_pairs(

@@ -73,7 +73,7 @@ def log_environment(seed: int) -> None:
 
 @defer_interrupts()
 def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from: QuestionPairs | None = None) -> None:
-    """Log digests and sizes of the splits, their overlap with training, and the skipped rows.
+    """Log digests and sizes of the splits, their overlap with training, what else was found, and the skipped rows.
 
     `drawn_from` are all training pairs, if the run uses a sample of them.
     """
@@ -89,6 +89,8 @@ def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from:
         mlflow.log_input(dataset, context=split)
     for split, counts in overlap.items():
         mlflow.log_metrics({f"data/{split}_{what}_seen_in_train": count for what, count in counts.items()})
+    if splits.notes:
+        mlflow.log_text("".join(f"{note}\n" for note in splits.notes), "data_notes.txt")
     mlflow.log_metric("data/bad_rows", len(splits.bad_rows))
     if splits.bad_rows:
         mlflow.log_table(pd.DataFrame(map(vars, splits.bad_rows)).astype({"found": str}), "bad_rows.json")

@@ -204,7 +204,7 @@ def test_a_file_is_written_whole(folder, monkeypatch, capsys):
 def test_what_cannot_be_encoded_is_replaced(folder, monkeypatch):
     """Half an emoji, and a byte that is no UTF-8 in another column."""
     monkeypatch.chdir(folder)
-    Path("pairs.csv").write_bytes(b"question1,question2,note\na,b,\xff\n")
+    Path("pairs.csv").write_bytes(b"question1,question2,note\na,b\xc3\xa9,\xff\n")
     Path("pairs.jsonl").write_text('{"question1": "a", "question2": "b", "note": "\\ud83d"}\n')
     for name in ("pairs.csv", "pairs.jsonl"):
         monkeypatch.setattr(sys, "argv", ["predict", "run=detector", f"pairs={name}", "output=out.jsonl"])

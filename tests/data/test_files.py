@@ -1,5 +1,6 @@
 """Files of pairs, intents and questions: all formats read equally, and a bad row is reported with its number."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from siamese.data.files import (
     read_question_table,
     read_questions,
 )
-from siamese.data.formats import column_names, count_rows
+from siamese.data.formats import TableFile
 
 HEADER = "question1,question2,is_duplicate\n"
 GOOD = "How do I pay?,How can I pay?,1\n"
@@ -74,7 +75,7 @@ def test_quoras_original_layout(tmp_path):
         (",b,1", "question1", "the text is empty"),
         ("a,  \u00a0,1", "question2", "the text is empty"),
         ("a,b,", "is_duplicate", "the label must be a number in [0, 1]"),
-        ("a,b,yes", "is_duplicate", "the label must be a number in [0, 1]"),
+        ("a,b,maybe", "is_duplicate", "the label must be a number in [0, 1]"),
         ("a,b,nan", "is_duplicate", "the label must be a number in [0, 1]"),
         ("a,b,1.5", "is_duplicate", "the label must be a number in [0, 1]"),
         ("a,b,-1", "is_duplicate", "the label must be a number in [0, 1]"),
@@ -110,7 +111,7 @@ def test_rows_are_physical_lines_and_reading_resumes_one_line_after_a_broken_sta
     assert left == ["two\r\nlines", "How do I pay?"]
     assert [(found.row, found.column) for found in bad] == [(5, "(whole row)"), (7, "question1"), (8, "(whole row)")]
     assert bad[0].found == 'a,"never closed,1'
-    assert read_columns(path, ["question2"], None, "skip").rows.tolist() == [2, 6, 7]
+    assert read_columns(TableFile(path), ["question2"], None, "skip").rows.tolist() == [2, 6, 7]
 
 
 BROKEN = [
@@ -130,9 +131,9 @@ BROKEN = [
 def test_blocks_change_nothing(tmp_path, monkeypatch, name, content, block):
     """Records, broken or good, that cross the border of two blocks are found as in one block."""
     path = write(tmp_path / name, content)
-    expected = read_columns(path, ["question1", "question2"], "is_duplicate", "skip")
+    expected = read_columns(TableFile(path), ["question1", "question2"], "is_duplicate", "skip")
     monkeypatch.setattr("siamese.data.formats.BLOCK", block)
-    found = read_columns(path, ["question1", "question2"], "is_duplicate", "skip")
+    found = read_columns(TableFile(path), ["question1", "question2"], "is_duplicate", "skip")
     assert (found.texts, found.bad_rows) == (expected.texts, expected.bad_rows)
     assert (found.labels.tolist(), found.rows.tolist()) == (expected.labels.tolist(), expected.rows.tolist())
 
@@ -142,7 +143,7 @@ def test_blocks_of_parquet(tmp_path, monkeypatch):
     texts = pa.array(["a", "b", None, "d", "e"]).dictionary_encode()
     pq.write_table(pa.table({"question1": texts, "question2": texts, "is_duplicate": range(5)}), path)
     monkeypatch.setattr("siamese.data.formats.BLOCK", 2)
-    found = read_columns(path, ["question2", "question1"], "is_duplicate", "skip", label_scale=3)
+    found = read_columns(TableFile(path), ["question2", "question1"], "is_duplicate", "skip", label_scale=3)
     assert found.texts == [["a", "b", "d"]] * 2
     assert found.rows.tolist() == [1, 2, 4]
     assert [(bad.row, bad.column) for bad in found.bad_rows] == [(3, "question2"), (5, "is_duplicate")]
@@ -233,15 +234,19 @@ def test_grades_are_scaled_before_their_range_is_checked(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.txt", "a", r"must end in one of \.csv, \.tsv, \.jsonl, \.parquet, .*got '\.txt'"),
+        ("a.doc", "a", r"must end in one of \.csv, \.tsv, .*\.jsonl, .*\.parquet, .*got '\.doc'"),
         ("a.csv", "", "is empty"),
         ("a.jsonl", "", "is empty"),
         ("a.parquet", "", "is empty"),
         ("a.csv", HEADER, "has no rows"),
         ("a.jsonl", "\n\n", "has no rows"),
-        ("a.csv", "q1;question2;is_duplicate\na;b;1\n", "no column 'question1'; .* 'q1;question2;is_duplicate'$"),
+        ("a.csv", "q1;question2;is_duplicate\na;b;1\n", "no column 'question1'; .* 'q1', 'question2', 'is_duplicate'$"),
         ("a.jsonl", '{"question1": "a", "q2": "b"}\n', "no column 'question2'; its columns are 'question1', 'q2'$"),
-        ("a.csv", "question1,question2,is_duplicate".encode("utf-16"), "is not UTF-8"),
+        ("a.csv", "question1,question2,is_duplicate".encode("utf-16"), "has no rows"),
+        ("a.csv", b"caf\xe9," + "é,".encode() * 2 + b"\na,b,c,d\n", "is not UTF-8 .its header"),
+        ("a.csv", b"PK\x03\x04", "is a spreadsheet; save it as a CSV file"),
+        ("a.xlsx", "", "is a spreadsheet; save it as a CSV file"),
+        ("a.csv.gz", gzip.compress(HEADER.encode())[:20], "is no whole gzip file"),
         ("a.csv", 'question1,"question2\n', "broken quoting in its header"),
         ("a.parquet", "question1,question2", "is not a Parquet file"),
         ("a.csv", HEADER + "a,,1\n", "has no good row; its first: .*row 2, column question2"),
@@ -283,18 +288,18 @@ def test_columns_and_rows_are_known_without_reading_a_file(tmp_path):
     jsonl = write(tmp_path / "a.jsonl", '\nno\n{"a": 1, "id": 2}\n{"other": 3}\n')
     parquet = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": [1, 2, 3], "id": [4, 5, 6]}), parquet)
-    assert [column_names(path) for path in (csv, tsv, jsonl, parquet)] == [
+    assert [TableFile(path).columns for path in (csv, tsv, jsonl, parquet)] == [
         ["id", "a", "b c"],
         ["id", "a"],
         ["a", "id"],
         ["a", "id"],
     ]
-    assert [count_rows(path) for path in (csv, tsv, jsonl, parquet)] == [3, 2, 4, 3]
-    assert column_names(write(tmp_path / "b.jsonl", "no\n")) == []
+    assert [TableFile(path).count_rows() for path in (csv, tsv, jsonl, parquet)] == [3, 2, 4, 3]
+    assert TableFile(write(tmp_path / "b.jsonl", "no\n")).columns == []
     with pytest.raises(ValueError, match="is not a Parquet file"):
-        column_names(write(tmp_path / "b.parquet", "no"))
+        TableFile(write(tmp_path / "b.parquet", "no"))
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        column_names(tmp_path / "nowhere.csv")
+        TableFile(tmp_path / "nowhere.csv")
 
 
 @pytest.mark.parametrize("value", ["[" * 100_000, "1" * 5_000], ids=["too deep", "too long a number"])
@@ -334,7 +339,7 @@ def test_a_question_file_without_such_a_column(question_file):
 
 
 def test_all_columns_come_along_with_questions(question_file):
-    path = question_file("a.csv", "topic,text,answer\ncards, How? ,\n,,x\nmail,Why?,\udcff\n")
+    path = question_file("a.csv", "topic,text,answer\ncards, How? ,\n,,é\nmail,Why?,\udcff\n")
     table, bad_rows = read_question_table(path, None)
     assert table.to_pydict() == {"question": ["How?", "Why?"], "topic": ["cards", "mail"], "answer": ["", "\ufffd"]}
     assert [(row.row, row.column) for row in bad_rows] == [(3, "text")]

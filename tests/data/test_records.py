@@ -8,11 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from siamese.data import formats, records
+from siamese.data.formats import TableFile
 from siamese.data.records import read_file, read_lines
 
 
 def rows_of(path: Path, left: str = "question1", right: str = "question2") -> list[tuple[dict, str]]:
-    return [record for block in read_file(path, left, right) for record in block]
+    return [record for block in read_file(TableFile(path), left, right) for record in block]
 
 
 def lines_of(*pieces: bytes) -> list[list[tuple[dict, str]]]:
@@ -39,9 +40,9 @@ def test_all_columns_of_the_four_formats_come_through_in_their_order(tmp_path):
 
 
 def test_bad_rows_stay_in_their_places_and_say_what_is_wrong(tmp_path):
-    """Line 3 has no question2, line 4 falls apart, line 5 is not UTF-8, line 7 is too short; line 6 and 8 are good."""
+    """Line 3 has no question2, line 4 falls apart, line 5 is not UTF-8, line 7 is too short; lines 6 and 8 are good."""
     path = tmp_path / "a.csv"
-    path.write_bytes(b'question1,question2,id\na,b,1\nc, ,2\nd,"e"f,3\ng\xff,h,4\ni,j,5\nk\nl,m,6\n')
+    path.write_bytes(b'question1,question2,id\na,b,1\nc, ,2\nd,"e"f,3\ng\xff,h,4\ni\xc3\xa9,j,5\nk\nl,m,6\n')
     found = rows_of(path)
     assert [values["id"] for values, _ in found] == ["1", "2", None, "4", "5", None, "6"]
     assert [error for _, error in found] == [
@@ -90,7 +91,7 @@ def test_small_blocks_give_the_same_records(tmp_path, monkeypatch, size):
     monkeypatch.undo()
     monkeypatch.setattr(records, "BLOCK", size)
     assert rows_of(path) == expected
-    assert max(len(block) for block in read_file(path, "question1", "question2")) == size
+    assert max(len(block) for block in read_file(TableFile(path), "question1", "question2")) == size
 
 
 def test_columns_of_other_names(tmp_path):

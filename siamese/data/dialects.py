@@ -1,0 +1,238 @@
+"""Dialects: how a text file of rows is written. Encoding, delimiter and quoting are found from its content."""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Any, TextIO
+
+from siamese.data.gzipped import opened
+
+# Bytes that are not UTF-8 are decoded to these, so that a bad byte costs one row and not the file.
+UNDECODABLE = re.compile("[\ud800-\udfff]")
+DELIMITERS = (",", ";", "\t", "|")
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+QUOTING = ("double", "none")
+BYTE_ORDER_MARKS = {  # the longer ones first: UTF-32 begins as UTF-16 does
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8-sig",
+}
+UNDEFINED_IN_CP1252 = re.compile("[\udc81\udc8d\udc8f\udc90\udc9d]")
+STRAY_FOR_EACH_CHARACTER = 10  # more stray bytes than this for each character of UTF-8: the file is not UTF-8
+CHUNK = 2**20  # bytes or characters that are looked at together
+SAMPLE = 200  # lines from which the delimiter is found
+SEPARATOR_LINE = re.compile('"?sep=(.)"?[\r\n]*')  # of Excel
+WRAPPED = re.compile('"(?:[^"]|"")*"')
+OPEN = re.compile('"(?:[^"]|"")*')  # a quote opens, and none closes
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are to be read, and who is told what was found.
+
+    Attributes:
+        encoding: one of Python's names; None to find it.
+        quoting: "double" (a quoted field may hold delimiters, line breaks and doubled quotes), "none" (quotes are plain
+            text, each line is a row), or None to find it.
+        tell: called with each note, a sentence.
+    """
+
+    encoding: str | None = None
+    quoting: str | None = None
+    tell: Callable[[str], None] = lambda note: None
+
+    def __post_init__(self) -> None:
+        if self.quoting not in (None, *QUOTING):
+            raise ValueError(f"data.quoting must be {', '.join(QUOTING)} or null, got {self.quoting!r}")
+        try:
+            codecs.lookup(self.encoding or "utf-8")
+        except LookupError:
+            raise ValueError(
+                f"data.encoding must be a name that Python knows, such as utf-8, cp1252 or utf-16; got {self.encoding!r}"
+            ) from None
+
+
+USUAL = Reading()
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a delimited file is written.
+
+    Attributes:
+        delimiter: one character between two fields.
+        quoted: whether quotes enclose fields; otherwise they are plain text.
+        skipped: lines before the header.
+    """
+
+    delimiter: str
+    quoted: bool
+    skipped: int
+
+    def options(self) -> dict[str, Any]:
+        """The options of a strict `csv.reader`."""
+        quoting = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
+        return {"delimiter": self.delimiter, "quoting": quoting, "strict": True}
+
+
+@contextmanager
+def opened_text(file: Path, encoding: str) -> Iterator[TextIO]:
+    """The lines of a file, gzipped or not, each with its end: \\n, \\r\\n or \\r.
+
+    Raises:
+        ValueError: the file is not of this encoding; but bytes that are not UTF-8 become `UNDECODABLE`.
+    """
+    utf8 = encoding.startswith("utf-8")
+    with (
+        opened(file) as stream,
+        io.TextIOWrapper(stream, encoding, "surrogateescape" if utf8 else "strict", newline="") as text,
+    ):
+        try:
+            yield text
+        except UnicodeError as problem:
+            raise ValueError(f"{file} is not {encoding}: {problem}; name its encoding with data.encoding=") from None
+
+
+def find_encoding(file: Path, name: str, reading: Reading) -> str:
+    """The encoding of a text file; one that is not UTF-8 is told."""
+    if reading.encoding is not None:
+        given = codecs.lookup(reading.encoding).name
+        return "utf-8-sig" if given == "utf-8" else given
+    with opened(file) as stream:
+        head = stream.read(CHUNK)
+        found = next((encoding for mark, encoding in BYTE_ORDER_MARKS.items() if head.startswith(mark)), None)
+        found = found or _utf16_without_mark(head)
+    if found is None:
+        with opened(file) as stream:
+            found = "utf-8-sig" if _is_utf8(stream) else None
+    if found is None:
+        with opened(file) as stream:
+            found = _single_byte(stream)
+    if found != "utf-8-sig":
+        reading.tell(
+            f"{name} is not UTF-8 and was read as {found}; if letters look wrong, save it as UTF-8, or for a training name "
+            "its encoding with data.encoding="
+        )
+    return found
+
+
+def find_dialect(lines: TextIO, own: str, name: str, reading: Reading) -> Dialect:
+    """The dialect of a delimited file, all of whose lines are read; what is not usual is told.
+
+    Args:
+        lines: the file, from its start.
+        own: the delimiter that the name of the file stands for: it is taken unless another fits better.
+        name: of the file, for notes.
+        reading: what is given, and who is told.
+    """
+    first = list(islice(lines, 1))
+    given = SEPARATOR_LINE.fullmatch(first[0]) if first else None
+    head = [*([] if given else first), *islice(lines, SAMPLE)]
+    delimiter = given[1] if given else _delimiter(head, own)
+    if delimiter != own:
+        reading.tell(f"{name} has {NAMES.get(delimiter, repr(delimiter))} between its columns")
+    skipped = 1 if given else 0
+    if reading.quoting is not None:
+        return Dialect(delimiter, reading.quoting == "double", skipped)
+    plain = _first_plain_quote(head, lines, delimiter)
+    if plain:
+        reading.tell(
+            f"{name} has quotes that enclose no field, first in line {plain + skipped}: all were read as plain text, each line "
+            "as a row; data.quoting=double reads them otherwise"
+        )
+    return Dialect(delimiter, not plain, skipped)
+
+
+def _delimiter(head: Sequence[str], own: str) -> str:
+    """The delimiter by which the most lines have as many fields as the header, if those are two or more."""
+
+    def width(line: str, delimiter: str) -> int:
+        try:
+            return len(next(csv.reader([line], delimiter=delimiter), []))
+        except csv.Error:
+            return 0
+
+    def fit(delimiter: str) -> tuple[float, bool, int]:
+        header, *rows = head
+        columns = width(header, delimiter)
+        if columns < 2:
+            return -1, delimiter == own, columns
+        fitting = [columns in (width(row, delimiter), row.count(delimiter) + 1) for row in rows if not row.isspace()]
+        return sum(fitting) / max(len(fitting), 1), delimiter == own, columns
+
+    return max((own, *DELIMITERS), key=fit) if head else own
+
+
+def _first_plain_quote(head: Sequence[str], others: Iterator[str], delimiter: str) -> int:
+    """The first line, from 1, with a quote that cannot enclose a field, if the file has no quoting; else 0.
+
+    Such a quote opens a field of its line and does not close it. That is also how a field with line breaks begins, but
+    then the lines have not as many fields as the header, except by chance. As a text with commas has that chance, an
+    open quote counts only between tabs. A file whose fields are quoted throughout, or that doubles quotes inside quotes,
+    has quoting in spite of a broken row.
+    """
+    if not head:
+        return 0
+    width = head[0].count(delimiter) + 1
+    first = plain = odd = wrapped = doubled = line_number = 0
+    for line_number, line in enumerate(chain(head, others), start=1):
+        if '"' not in line:
+            odd += line.count(delimiter) + 1 != width and not line.isspace()
+            continue
+        fields = line.rstrip("\r\n").split(delimiter)
+        fits = len(fields) == width
+        odd += not fits
+        for field in fields:
+            if not field.startswith('"'):
+                continue
+            if WRAPPED.fullmatch(field):
+                wrapped += 1
+                doubled += '""' in field[1:-1]
+            elif fits and (delimiter == "\t" or not OPEN.fullmatch(field)):
+                plain += 1
+                first = first or line_number
+    return first if width > 1 and plain > max(odd, doubled) and 2 * wrapped < line_number else 0
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    """UTF-16 by its zero bytes, which are the upper halves of Latin letters."""
+    for encoding, upper, lower in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        if upper.count(0) > len(upper) / 2 and lower.count(0) == 0:
+            return encoding
+    return None
+
+
+def _is_utf8(stream: IO[bytes]) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for chunk in iter(lambda: stream.read(CHUNK), b""):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _single_byte(stream: IO[bytes]) -> str:
+    """cp1252 or Latin-1 for a file that is not UTF-8; UTF-8 if it has characters of UTF-8 and only a few stray bytes."""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    stray = characters = 0
+    undefined = False
+    for chunk in iter(lambda: stream.read(CHUNK), b""):
+        text = decoder.decode(chunk)
+        if not text.isascii():
+            here = len(UNDECODABLE.findall(text))
+            stray += here
+            characters += sum(letter > "\x7f" for letter in text) - here
+            undefined = undefined or bool(UNDEFINED_IN_CP1252.search(text))
+    if stray <= STRAY_FOR_EACH_CHARACTER * characters:
+        return "utf-8-sig"
+    return "latin-1" if undefined else "cp1252"
