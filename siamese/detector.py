@@ -18,6 +18,7 @@ import numpy as np
 
 from siamese.data.folders import atomic_folder
 from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.questions import pair_list, question_list
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores
 from siamese.inference.network import NumpyNetwork
@@ -117,15 +118,22 @@ class Detector:
     def encode(self, questions: Sequence[str]) -> np.ndarray:
         """Embeddings `float32[questions, dimension]` of texts.
 
+        Raises:
+            ValueError: one text instead of a list, or a value is not a question, whose place is named.
+
         >>> Detector.load("tests/fixtures/detector_format_3").encode(["How do I pay my bill?", "rice"]).shape
         (2, 8)
         """
-        return self.network.encode(self.vectorizer.encode(questions))
+        return self.network.encode(self.vectorizer.encode(question_list(questions)))
 
     def similarity(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Similarities `float32[pairs]` in [0, 1]; each distinct question is encoded once."""
+        """Similarities `float32[pairs]` in [0, 1]; each distinct question is encoded once.
+
+        Raises:
+            ValueError: a pair is not two values, or one is not a question; its place is named.
+        """
         position: dict[str, int] = {}
-        index = np.array([[position.setdefault(text, len(position)) for text in pair] for pair in pairs], np.int64)
+        index = np.array([[position.setdefault(text, len(position)) for text in pair] for pair in pair_list(pairs)], np.int64)
         left, right = index.reshape(-1, 2).T
         return self.network.score(self.vectorizer.encode(list(position)), left, right)
 
@@ -153,7 +161,7 @@ class Detector:
         return self.calibration.probability(similarity)
 
     def is_duplicate(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Verdicts `bool[pairs]` at the detector's threshold."""
+        """Verdicts `bool[pairs]` at the detector's threshold; errors as in `similarity`."""
         return self.calibration.duplicate(self.similarity(pairs))
 
     def at(self, threshold: str | float | None = None, prior: float | None = None) -> "Detector":

@@ -14,7 +14,7 @@ from siamese.model.similarity import Learned
 from siamese.text.vectorizer import Vectorizer
 
 ROOT = Path(__file__).parents[1]
-QUESTIONS = [("how do i pay my bill", "what are the ways to pay a bill"), ("rice", "Rice ?"), ("", "!")]
+QUESTIONS = [("how do i pay my bill", "what are the ways to pay a bill"), ("rice", "Rice ?"), ("?", "!")]
 CALIBRATION = Calibration(threshold=0.75, temperature=1.5, offset=0.25)
 DEV = DevScores(np.array([0.9, 0.8, 0.4, 0.2], np.float32), np.array([True, False, True, False]))
 NO_DUPLICATE = DevScores(np.array([0.9, 0.8], np.float32), np.array([False, False]))
@@ -25,7 +25,6 @@ ANSWERS = {
     ("How do I pay my bill?", "How do I cook rice?"): (0.06250003, 0.03720377, False),
     ("I lost my card!", "card gone, what now?"): (0.99869794, 0.95408057, True),
     ("When do you open?", "opening hours"): (0.37724572, 0.14559362, False),
-    ("", "zyzzyva"): (1.0, 0.99961311, True),
 }
 
 
@@ -77,6 +76,57 @@ def test_old_folders_keep_loading_and_answering(version):
     np.testing.assert_allclose(detector.probability(similarity), expected_probability, atol=1e-5)
     assert detector.is_duplicate(list(ANSWERS)).tolist() == list(expected_verdict)
     assert (detector.dev is None) == (version == 2)
+    nothing = QuestionPairs.from_texts([""], ["zyzzyva"], [1])
+    np.testing.assert_allclose(detector.score(nothing), [1.0], atol=1e-6)  # what it knows no token of is all the same
+
+
+LONE = "half \ud83d an emoji"
+
+
+@pytest.mark.parametrize(
+    ("questions", "message"),
+    [
+        ("rice", r"a list of questions is expected, got the text 'rice'; give \['rice'\]"),
+        (["rice", None], "question 2 of 2: the text is missing"),
+        (["rice", float("nan")], "question 2 of 2: the text is missing"),
+        ([7], "question 1 of 1: a text is expected, not int"),
+        (["rice", LONE], "question 2 of 2: the text is not UTF-8"),
+        (["rice", " \t", "card"], "question 2 of 3: the text is empty"),
+    ],
+)
+def test_what_is_no_list_of_questions_is_refused_with_its_place(questions, message):
+    detector = Detector.load(FIXTURES / "detector_format_3")
+    with pytest.raises(ValueError, match=message):
+        detector.encode(questions)
+    if not isinstance(questions, str):
+        with pytest.raises(ValueError, match=message.replace("question", "question 2 of pair")):
+            detector.similarity([("rice", question) for question in questions])
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["ab", "cd"], r"pair 1 of 2: two questions are expected, got 'ab'; give a list of pairs"),
+        ("ab", "pair 1 of 1: two questions are expected, got 'ab'"),
+        (("How do I pay?", "Where can I pay?"), "pair 1 of 2: two questions are expected, got 'How do I pay"),
+        ([("a", "b"), ("a", "b", "c")], r"pair 2 of 2: two questions are expected, got \('a', 'b', 'c'\)"),
+        ([5], "pair 1 of 1: two questions are expected, got 5"),
+    ],
+)
+def test_what_is_no_list_of_pairs_is_refused_with_its_place(pairs, message):
+    detector = Detector.load(FIXTURES / "detector_format_3")
+    for ask in (detector.similarity, detector.is_duplicate):
+        with pytest.raises(ValueError, match=message):
+            ask(pairs)
+
+
+def test_pairs_and_questions_may_be_any_sequence():
+    detector = Detector.load(FIXTURES / "detector_format_3")
+    expected = detector.similarity(list(ANSWERS))
+    np.testing.assert_array_equal(detector.similarity(np.array(list(ANSWERS))), expected)
+    np.testing.assert_array_equal(detector.similarity(list(pair) for pair in ANSWERS), expected)
+    assert detector.similarity([]).shape == (0,)
+    assert detector.encode(np.array(["rice", "card"])).shape == (2, 8)
 
 
 def test_what_is_written(folder):
@@ -170,7 +220,7 @@ def test_nothing_in_nothing_out(detector):
 
 
 def test_strange_questions_have_finite_scores(detector):
-    scores = detector.similarity([("", ""), ("!", "zyzzyva"), ("漢字", "😀"), ("\u200b", "a " * 500)])
+    scores = detector.similarity([("?", "?"), ("!", "zyzzyva"), ("漢字", "😀"), ("\u200ba", "a " * 500)])
     assert np.isfinite(scores).all()
     assert ((scores >= 0) & (scores <= 1)).all()
 

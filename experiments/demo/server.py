@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from siamese.data.questions import text_problem
 from siamese.detector import Detector
 from siamese.explanation.heat_map import html
 from siamese.explanation.word_effects import why
@@ -129,12 +130,9 @@ async def _read(request: Request) -> dict[str, Any]:
 
 def _question(asked: dict[str, Any], name: str) -> str:
     question = asked.get(name, "")
-    if not isinstance(question, str):
-        raise HTTPException(400, f"{name!r} must be a text, got {type(question).__name__}")
-    if not question.strip():
-        raise HTTPException(400, f"{WHICH[name]} is empty; write one")
-    # JSON can hold a lone surrogate, which is not a character
-    return question.strip().encode("utf-8", "replace").decode("utf-8")
+    if problem := text_problem(question):
+        raise HTTPException(400, f"{WHICH[name]}: {problem}")
+    return question.strip()
 
 
 async def _refuse(request: Request, problem: Exception) -> Response:

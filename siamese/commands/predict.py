@@ -24,6 +24,7 @@ from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
 from siamese.commands.output import TABLES, TableWriter, destination, note, shortest
 from siamese.data.columns import pair_columns
+from siamese.data.questions import require_question
 from siamese.detector import Detector
 from siamese.evaluation.calibration import verdict_sentence
 
@@ -49,6 +50,8 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
             f"give two questions in quotes, or pairs=FILE; got {len(questions)} questions and pairs={settings['pairs']}"
         )
     form(settings)
+    for number, question in enumerate(questions, start=1):
+        require_question(question, f"question {number}")
     file = _file(settings["pairs"])
     left, right = settings["left"], settings["right"]
     if file is not None:

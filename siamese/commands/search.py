@@ -22,6 +22,7 @@ from siamese.commands.output import TABLES, TableWriter, destination, note, note
 from siamese.data.dialects import Reading
 from siamese.data.files import read_question_table
 from siamese.data.folders import atomic_path
+from siamese.data.questions import require_question
 from siamese.detector import Detector
 from siamese.evaluation.calibration import SENTENCE_WIDTH, verdict_sentence
 from siamese.retrieval.question_index import Collection, Row, answers
@@ -119,6 +120,8 @@ def _dialogue(history: str | None) -> Iterator[str]:
 def main() -> None:
     """Answer the questions of the command line or, if nothing else was to be done, of a dialogue or standard input."""
     settings, questions = program_arguments("search", __doc__)
+    for number, question in enumerate(questions, start=1):
+        require_question(question, f"question {number}")
     detector, collection = run(settings)
     asked: Iterable[str] = questions
     if not questions:

@@ -17,6 +17,7 @@ from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
 from siamese.commands.output import require_suffix
 from siamese.data.folders import atomic_path
+from siamese.data.questions import require_question
 from siamese.explanation import heat_map
 from siamese.explanation.word_effects import Explanation, WordEffects, why
 
@@ -27,6 +28,8 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
     """Explain the verdict on two questions and, if `output` is set, draw it."""
     if len(questions) != 2:
         raise ValueError(f"give two questions in quotes, got {len(questions)}")
+    for number, question in enumerate(questions, start=1):
+        require_question(question, f"question {number}")
     require_suffix("output", settings["output"], HEAT_MAPS)
     explanation = why(chosen(settings), *questions)
     if settings["output"] is not None:

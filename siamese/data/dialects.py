@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import IO, Any, TextIO
 
 from siamese.data.gzipped import opened
+from siamese.data.questions import UNDECODABLE
 
-# Bytes that are not UTF-8 are decoded to these, so that a bad byte costs one row and not the file.
-UNDECODABLE = re.compile("[\ud800-\udfff]")
 DELIMITERS = (",", ";", "\t", "|")
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 QUOTING = ("double", "none")

@@ -9,16 +9,14 @@ import numpy as np
 
 from siamese.data import labels
 from siamese.data.columns import intent_columns, pair_columns, question_column
-from siamese.data.dialects import UNDECODABLE, USUAL, Reading
+from siamese.data.dialects import USUAL, Reading
 from siamese.data.formats import Table, TableFile, bad_row
 from siamese.data.pairs import BadRow
+from siamese.data.questions import NOT_UTF8, UNDECODABLE, all_questions, text_problem
 from siamese.data.texts import Texts, TextsBuilder
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-NOT_UTF8 = "the text is not UTF-8"
-
 
 @dataclass(frozen=True)
 class QuestionRows:
@@ -209,35 +207,13 @@ def bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
     """The first bad text of each row that has one, by row index; `columns` are the first columns of the table."""
     bad: dict[int, BadRow] = {}
     for name, values in zip(columns, table.values[: len(columns)], strict=True):  # the label column comes last
-        if _all_good(values):
+        if all_questions(values):
             continue
         for index, value in enumerate(values):
             problem = text_problem(value)
             if problem:
                 bad.setdefault(index, bad_row(table.file, table.rows[index], name, value, problem))
     return bad
-
-
-def _all_good(values: list[Any]) -> bool:
-    """Whether `text_problem` finds no problem in any value: one fast check for the usual case."""
-    try:
-        "".join(values).encode()  # TypeError: a value is not a string; UnicodeEncodeError: a value is not UTF-8
-        return all(map(str.strip, values))
-    except (TypeError, UnicodeEncodeError):
-        return False
-
-
-def text_problem(value: object) -> str:
-    """Why a value is not a question; "" if it is one."""
-    if value is None:
-        return "the text is missing"
-    if not isinstance(value, str):
-        return f"a text is expected, not {type(value).__name__}"
-    if not value or value.isspace():
-        return "the text is empty"
-    if not value.isascii() and UNDECODABLE.search(value):
-        return NOT_UTF8
-    return ""
 
 
 def _name(value: object) -> object:

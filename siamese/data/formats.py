@@ -11,9 +11,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from siamese.data.dialects import UNDECODABLE, USUAL, Dialect, Reading, find_dialect, find_encoding, opened_text
+from siamese.data.dialects import USUAL, Dialect, Reading, find_dialect, find_encoding, opened_text
 from siamese.data.gzipped import is_gzipped, opened
 from siamese.data.pairs import BadRow
+from siamese.data.questions import UNDECODABLE
 
 if TYPE_CHECKING:
     import pyarrow as pa

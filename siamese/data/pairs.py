@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from siamese.data.questions import text_problem
 from siamese.data.texts import Texts, TextsBuilder, factorize
 
 if TYPE_CHECKING:
@@ -74,8 +75,11 @@ class QuestionPairs:
         >>> pairs = QuestionPairs.from_texts(["a?", "b?"], ["b?", "c?"], [1, 0])
         >>> list(pairs.questions), pairs.left.tolist(), pairs.right.tolist()
         (['a?', 'b?', 'c?'], [0, 1], [1, 2])
+
+        Raises:
+            ValueError: a text is missing or is no string, or a label lies outside [0, 1].
         """
-        columns = Texts.of(left), Texts.of(right)
+        columns = _texts("left", left), _texts("right", right)
         numbers = factorize(*columns)
         questions, known = TextsBuilder(), -1
         for column, number in zip(columns, numbers, strict=True):
@@ -157,6 +161,14 @@ class PairSplits:
     def held_out(self) -> dict[str, QuestionPairs]:
         """Dev and, where there is one, test."""
         return {name: pairs for name, pairs in self.parts().items() if name != "train"}
+
+
+def _texts(name: str, column: Sequence[str]) -> Texts:
+    if not isinstance(column, Texts):
+        for row, text in enumerate(column, start=1):
+            if not isinstance(text, str):
+                raise ValueError(f"{name} text {row} of {len(column)}: {text_problem(text)}")
+    return Texts.of(column)
 
 
 def question_key(question: str) -> str:

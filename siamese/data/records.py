@@ -6,8 +6,9 @@ A record is the row, column by column, and the reason why its pair cannot be sco
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from siamese.data.files import bad_texts, text_problem
+from siamese.data.files import bad_texts
 from siamese.data.formats import WHOLE_ROW, Table, TableFile, bad_row, json_object
+from siamese.data.questions import text_problem
 
 STANDARD_INPUT = "standard input"
 BLOCK = 2**13  # rows that are scored together: enough to share the work on recurring words

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from siamese.data.questions import pair_list
 from siamese.detector import Detector
 
 
@@ -61,7 +62,7 @@ class Explanation:
 
 
 def why(detector: Detector, left: str, right: str) -> Explanation:
-    """Explain the verdict on two questions by their words.
+    """Explain the verdict on two questions by their words; ValueError if one is not a question.
 
     >>> explanation = why(Detector.load("tests/fixtures/detector_format_3"), "I lost my card", "My card is gone")
     >>> explanation.duplicate, explanation.right.words
@@ -69,6 +70,7 @@ def why(detector: Detector, left: str, right: str) -> Explanation:
     >>> explanation.left.words[explanation.left.effect.argmax()]  # without this word the similarity is lowest
     'lost'
     """
+    ((left, right),) = pair_list([(left, right)])
     vectorizer, network = detector.vectorizer, detector.network
     token_ids = [vectorizer.without_each_word(question) for question in (left, right)]
     u, v = map(network.encode, token_ids)

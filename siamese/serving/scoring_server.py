@@ -18,7 +18,7 @@ from mlflow.types import ColSpec, Schema
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from siamese.data.files import text_problem
+from siamese.data.questions import text_problem
 from siamese.detector import Detector
 
 QUESTIONS = ("question1", "question2")
@@ -45,7 +45,7 @@ def answers(detector: Detector, pairs: pd.DataFrame) -> list[dict[str, float | b
     columns = [pairs[name].tolist() for name in QUESTIONS]
     for name, values in zip(QUESTIONS, columns, strict=True):
         for number, value in enumerate(values, start=1):
-            problem = text_problem(None if value != value else value)  # pandas turns null into nan
+            problem = text_problem(value)
             if problem:
                 raise MlflowException.invalid_parameter_value(f"{name} of pair {number} of {len(values)}: {problem}")
     similarity = detector.similarity(list(zip(*columns, strict=True)))

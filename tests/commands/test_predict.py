@@ -270,6 +270,8 @@ def test_a_misspelt_setting_is_named(word, hint):
         (["format=xml"], ["one", "two"], "format, for what is printed, must be csv, jsonl, text; got xml, output=None"),
         (["format=csv", "output=a.csv"], ["one", "two"], r"format, for what is printed, .* got csv, output=a\.csv"),
         (["prior=1%"], ["one", "two"], "prior must be a share of duplicates such as 0.01, got '1%'"),
+        ([], ["rice", " \t"], "^question 2: the text is empty$"),
+        ([], ["\udcff", "rice"], "^question 1: the text is not UTF-8$"),
     ],
 )
 def test_bad_arguments_are_reported_before_anything_is_loaded(words, questions, message):

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from siamese.commands.why import run
 from siamese.detector import Detector
 from siamese.explanation import heat_map
 from siamese.explanation.word_effects import why
@@ -50,3 +51,8 @@ def test_mistakes_are_reported(words, message, explain):
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_empty_question_is_refused_before_a_detector_is_sought():
+    with pytest.raises(ValueError, match="^question 1: the text is empty$"):
+        run({"output": None, "run": "nowhere"}, [" ", "rice"])

@@ -110,9 +110,9 @@ def test_questions_are_never_markup(client):
     assert "&lt;" in answer["html"]
 
 
-@pytest.mark.parametrize("question", ["?", "\N{NO-BREAK SPACE}é", "\0", "日本語", "a " * 9_999, "\ud800"])
+@pytest.mark.parametrize("question", ["?", "\N{NO-BREAK SPACE}é", "日本語", "a " * 9_999])
 def test_any_text_is_a_question(client, question):
-    sent = json.dumps({"left": question, "right": "a"})  # spells out what UTF-8 cannot
+    sent = json.dumps({"left": question, "right": "a"})
     answer = client.post("/compare", content=sent, headers={"Content-Type": "application/json"})
     assert answer.status_code == 200
     assert 0 <= answer.json()["similarity"] <= 1
@@ -121,10 +121,12 @@ def test_any_text_is_a_question(client, question):
 @pytest.mark.parametrize(
     ("path", "sent", "status", "sentence"),
     [
-        ("/compare", b'{"left": " \\n", "right": "a"}', 400, "the first question is empty; write one"),
-        ("/compare", b'{"left": "a"}', 400, "the second question is empty; write one"),
-        ("/compare", b'{"left": 5, "right": "a"}', 400, "'left' must be a text, got int"),
-        ("/search", b"{}", 400, "the question is empty; write one"),
+        ("/compare", b'{"left": " \\n", "right": "a"}', 400, "the first question: the text is empty"),
+        ("/compare", b'{"left": "\\ud800", "right": "a"}', 400, "the first question: the text is not UTF-8"),
+        ("/compare", b'{"left": null, "right": "a"}', 400, "the first question: the text is missing"),
+        ("/compare", b'{"left": "a"}', 400, "the second question: the text is empty"),
+        ("/compare", b'{"left": 5, "right": "a"}', 400, "the first question: a text is expected, not int"),
+        ("/search", b"{}", 400, "the question: the text is empty"),
         ("/search", b'{"question": "a", "top": 0}', 400, "'top' must be a whole number from 1 to 100, got 0"),
         ("/search", b'{"question": "a", "top": 101}', 400, "'top' must be a whole number from 1 to 100, got 101"),
         ("/search", b'{"question": "a", "top": true}', 400, "'top' must be a whole number from 1 to 100, got true"),

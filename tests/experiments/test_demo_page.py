@@ -181,7 +181,7 @@ def test_an_answer_leads_to_its_comparison_and_back(page, detector):
 
 def test_an_empty_question_is_pointed_out(page, complaints):
     compare(page, "  ", "opening hours")
-    expect(page.get_by_role("alert")).to_have_text("The first question is empty; write one")
+    expect(page.get_by_role("alert")).to_have_text("The first question: the text is empty")
     expect(page.get_by_label("First question")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Second question")).to_have_attribute("aria-invalid", "false")
     assert complaints == ["Failed to load resource: the server responded with a status of 400 (Bad Request)"]

@@ -1,0 +1,88 @@
+"""Questions: which values are one, for every program and interface."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+# Bytes that are not UTF-8 are decoded to these lone surrogates, so that a bad byte costs one row and not the file.
+UNDECODABLE = re.compile("[\ud800-\udfff]")
+NOT_UTF8 = "the text is not UTF-8"
+
+
+def text_problem(value: object) -> str:
+    """Why a value is not a question; "" if it is one."""
+    if value is None or (isinstance(value, float) and value != value):  # pandas has NaN where a text is missing
+        return "the text is missing"
+    if not isinstance(value, str):
+        return f"a text is expected, not {type(value).__name__}"
+    if not value or value.isspace():
+        return "the text is empty"
+    if not value.isascii() and UNDECODABLE.search(value):
+        return NOT_UTF8
+    return ""
+
+
+def all_questions(values: Sequence[object]) -> bool:
+    """Whether `text_problem` finds no problem in any value: one fast check for the usual case."""
+    try:
+        "".join(values).encode()  # type: ignore[arg-type]  # TypeError: no string; UnicodeEncodeError: a lone surrogate
+        return all(map(str.strip, values))  # type: ignore[arg-type]
+    except (TypeError, UnicodeEncodeError):
+        return False
+
+
+def require_question(value: object, place: str) -> str:
+    """The value, if it is a question; otherwise a ValueError names its place.
+
+    >>> require_question(" ", "question 2 of 2")
+    Traceback (most recent call last):
+    ValueError: question 2 of 2: the text is empty
+    """
+    if problem := text_problem(value):
+        raise ValueError(f"{place}: {problem}")
+    return str(value)
+
+
+def question_list(questions: Iterable[str]) -> list[str]:
+    """The questions as a list.
+
+    Raises:
+        ValueError: they are one text instead of several, or a value is not a question; its place is named, from 1.
+
+    >>> question_list("Why?")
+    Traceback (most recent call last):
+    ValueError: a list of questions is expected, got the text 'Why?'; give ['Why?']
+    """
+    if isinstance(questions, str | bytes):
+        raise ValueError(f"a list of questions is expected, got the text {questions!r}; give [{questions!r}]")
+    values = list(questions)
+    if not all_questions(values):
+        for number, value in enumerate(values, start=1):
+            require_question(value, f"question {number} of {len(values)}")
+    return values
+
+
+def pair_list(pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
+    """The pairs of questions as a list of tuples.
+
+    Raises:
+        ValueError: a pair is not two values, or one is not a question; its place is named, from 1.
+
+    >>> pair_list(["ab", "cd"])
+    Traceback (most recent call last):
+    ValueError: pair 1 of 2: two questions are expected, got 'ab'; give a list of pairs, such as [('ab', '…')]
+    """
+    given = [pairs] if isinstance(pairs, str | bytes) else list(pairs)
+    checked = []
+    for number, pair in enumerate(given, start=1):
+        if isinstance(pair, str | bytes) or not hasattr(pair, "__len__") or len(pair) != 2:
+            shown = pair if isinstance(pair, str) else "…"
+            raise ValueError(
+                f"pair {number} of {len(given)}: two questions are expected, got {pair!r}; give a list of pairs, such as "
+                f"[({shown!r}, '…')]"
+            )
+        checked.append((pair[0], pair[1]))
+    for column in (0, 1):
+        if not all_questions([pair[column] for pair in checked]):
+            for number, pair in enumerate(checked, start=1):
+                require_question(pair[column], f"question {column + 1} of pair {number} of {len(checked)}")
+    return checked
