@@ -133,7 +133,9 @@ class Detector:
             ValueError: a pair is not two values, or one is not a question; its place is named.
         """
         position: dict[str, int] = {}
-        index = np.array([[position.setdefault(text, len(position)) for text in pair] for pair in pair_list(pairs)], np.int64)
+        index = np.array(
+            [[position.setdefault(text, len(position)) for text in pair] for pair in pair_list(pairs)], np.int64
+        )
         left, right = index.reshape(-1, 2).T
         return self.network.score(self.vectorizer.encode(list(position)), left, right)
 

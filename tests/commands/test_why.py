@@ -54,5 +54,5 @@ def test_mistakes_are_reported(words, message, explain):
 
 
 def test_an_empty_question_is_refused_before_a_detector_is_sought():
-    with pytest.raises(ValueError, match="^question 1: the text is empty$"):
+    with pytest.raises(ValueError, match=r"^question 1: the text is empty$"):
         run({"output": None, "run": "nowhere"}, [" ", "rice"])
