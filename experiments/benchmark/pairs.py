@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from siamese.data.files import read_intent_file, read_pair_file
+from siamese.data.files import read_pair_file
+from siamese.data.intent_files import read_intent_file
 from siamese.data.pairs import QuestionPairs
 from siamese.data.sources import CORPORA
 

@@ -1,14 +1,15 @@
 """Files of questions and pairs: every row is checked; bad rows are refused or listed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from siamese.data import labels
-from siamese.data.columns import intent_columns, pair_columns, question_column
+from siamese.data.columns import pair_columns, question_column
 from siamese.data.dialects import USUAL, Reading
 from siamese.data.formats import Table, TableFile, bad_row
 from siamese.data.pairs import BadRow
@@ -43,7 +44,8 @@ def read_columns(
     label: str | None,
     on_bad_row: str,
     label_scale: float = 1.0,
-    names: Sequence[str] = (),
+    clean: Mapping[str, Callable[[object], object]] = MappingProxyType({}),
+    optional: int = 0,
 ) -> QuestionRows:
     """Read text columns and optionally a label column of a file.
 
@@ -57,7 +59,8 @@ def read_columns(
         label: name of the label column, or None.
         on_bad_row: "error" to raise at the first bad row, "skip" to leave bad rows out.
         label_scale: what the labels are divided by, above 0; 5 for grades from 0 to 5.
-        names: those of `texts` that hold names, which may be whole numbers.
+        clean: what each value of a column is replaced by before it is checked.
+        optional: so many of `texts`, the last, are good with any text, also an empty one.
 
     Raises:
         ValueError: an argument is invalid; the file lacks a column or has no rows; a row is bad and `on_bad_row` is
@@ -72,12 +75,11 @@ def read_columns(
     bad_rows: list[BadRow] = []
     words: set[str] = set()
     for table in file.blocks([*texts, *([] if label is None else [label])]):
-        for index, name in enumerate(texts):
-            if name in names:
-                table.values[index] = list(map(_name, table.values[index]))
-        good, block_grades, bad = _checked(table, texts, label, label_scale, words)
-        for column, values in zip(columns, table.values, strict=False):  # the label column comes last
-            column.add(map(str.strip, map(values.__getitem__, good)))
+        for column, cleaned in clean.items():
+            table.values[texts.index(column)] = list(map(cleaned, table.values[texts.index(column)]))
+        good, block_grades, bad = _checked(table, texts[: len(texts) - optional], label, label_scale, words)
+        for builder, values in zip(columns, table.values, strict=False):  # the label column comes last
+            builder.add(map(str.strip, map(values.__getitem__, good)))
         grades.append(block_grades)
         rows.append(np.array(table.rows, np.int64)[good])
         bad_rows += bad
@@ -140,7 +142,7 @@ def read_question_table(
     for table in file.blocks([column, *others]):
         bad = bad_texts(table, [column])
         good = [index for index in range(len(table.rows)) if index not in bad]
-        columns = [Texts.of(_as_text(values[index]) for index in good).arrow() for values in table.values]
+        columns = [Texts.of(as_text(values[index]) for index in good).arrow() for values in table.values]
         blocks.append(pa.table([column.cast(pa.large_string()) for column in columns], names))
         bad_rows += sorted([*table.bad_rows, *bad.values()], key=lambda found: found.row)
     questions = pa.concat_tables(blocks).combine_chunks()
@@ -190,20 +192,6 @@ def read_pair_file(
     return found.texts[0], found.texts[1], found.labels, found.bad_rows
 
 
-def read_intent_file(
-    path: str | Path, text: str, intent: str, topic: str | None, on_bad_row: str, reading: Reading = USUAL
-) -> tuple[list[str], list[str], list[str], tuple[BadRow, ...]]:
-    """Questions, intents, topics (all "" without a topic column) and bad rows, from the columns of `intent_columns`.
-
-    Errors as in `TableFile` and `read_columns`.
-    """
-    file = TableFile(path, reading)
-    columns = intent_columns(file.columns, text, intent, topic, file.name, file.tell)
-    found = read_columns(file, columns, None, on_bad_row, names=columns[1:])
-    questions, intents, *given = map(list, found.texts)
-    return questions, intents, given[0] if given else [""] * len(questions), found.bad_rows
-
-
 def bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
     """The first bad text of each row that has one, by row index; `columns` are the first columns of the table."""
     bad: dict[int, BadRow] = {}
@@ -217,12 +205,13 @@ def bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
     return bad
 
 
-def _name(value: object) -> object:
+def name_text(value: object) -> object:
     """A whole number as the name that it is; any other value as it is."""
     if isinstance(value, float) and value.is_integer():  # a column with missing values has floats
         return str(int(value))
     return str(value) if isinstance(value, int) else value
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Any value as a text, "" if it is missing."""
     return "" if value is None else UNDECODABLE.sub("\N{REPLACEMENT CHARACTER}", str(value)).strip()

@@ -4,18 +4,21 @@ Files of conf/data/ name these functions. Each returns train, dev and, where the
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from siamese.data.dialects import Reading
-from siamese.data.files import read_intent_file, read_pair_file
+from siamese.data.files import read_pair_file
+from siamese.data.intent_files import read_intent_file
 from siamese.data.intents import IntentQuestions, draw_few, pairs_from_intents, split_intents
 from siamese.data.pairs import COLLECTION, BadRow, PairSplits, QuestionPairs
-from siamese.data.splits import split_by_component, split_by_pair
+from siamese.data.splits import contradictions, split_by_component, split_by_pair
 from siamese.data.tfds import read_tfds
 
+DOMINANT, MANY_TIMES = 0.2, 3  # an intent dominates with this share of the duplicates that is so many times the mean
 CORPORA = Path(__file__).parent / "corpora"
 
 
@@ -50,8 +53,13 @@ def corpus(
         found = read_intent_file(CORPORA / f"{language}.tsv", "question", "intent", "topic", "error")
         for column, more in zip(columns, (*found[:2], [f"{language} {topic}" for topic in found[2]]), strict=True):
             column += more
-    drawing = duplicates_per_question, duplicate_share, hard_negative_share
-    parts = _draw_parts(columns, split, dev, test, seed, drawing)
+    draw = partial(
+        pairs_from_intents,
+        duplicates_per_question=duplicates_per_question,
+        duplicate_share=duplicate_share,
+        hard_negative_share=hard_negative_share,
+    )
+    parts = _draw_parts(columns, split, dev, test, seed, draw)
     return PairSplits(f"corpus {'+'.join(dict.fromkeys(languages))} by {split}", **parts)
 
 
@@ -66,6 +74,7 @@ def intent_file(
     duplicates_per_question: float = 2.5,
     duplicate_share: float = 0.37,
     hard_negative_share: float = 0.5,
+    duplicates_per_intent: int | None = None,
     on_bad_row: str = "error",
     encoding: str | None = None,
     quoting: str | None = None,
@@ -75,6 +84,7 @@ def intent_file(
 
     Args:
         path: of the file.
+        duplicates_per_intent: as in `pairs_from_intents`.
         text, intent, topic: names of its columns; topic may be None: then any two intents give hard negatives.
         on_bad_row: "error" or "skip".
         encoding, quoting: as in `Reading`; None to find them.
@@ -83,8 +93,15 @@ def intent_file(
     notes: list[str] = []
     reading = Reading(encoding, quoting, notes.append)
     *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row, reading)
-    drawing = duplicates_per_question, duplicate_share, hard_negative_share
-    parts = _draw_parts(columns, split, dev, test, seed, drawing)
+    draw = partial(
+        pairs_from_intents,
+        duplicates_per_question=duplicates_per_question,
+        duplicate_share=duplicate_share,
+        hard_negative_share=hard_negative_share,
+        duplicates_per_intent=duplicates_per_intent,
+    )
+    parts = _draw_parts(columns, split, dev, test, seed, draw)
+    _note_intents(parts, split, notes.append)
     return PairSplits(f"{Path(path).name} by {split}", **parts, bad_rows=bad_rows, notes=tuple(notes))
 
 
@@ -98,6 +115,7 @@ def few_shot(
     duplicates_per_question: float = 2.5,
     duplicate_share: float = 0.37,
     hard_negative_share: float = 0.5,
+    duplicates_per_intent: int | None = None,
     on_bad_row: str = "error",
     encoding: str | None = None,
     quoting: str | None = None,
@@ -119,9 +137,15 @@ def few_shot(
     *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row, reading)
     drawn, others = draw_few(IntentQuestions.from_columns(*columns), per_intent, seed)
     parts = split_intents(drawn, "intent", dev, 0, seed) | {"test": others}
-    drawing = duplicates_per_question, duplicate_share, hard_negative_share
+    draw = partial(
+        pairs_from_intents,
+        duplicates_per_question=duplicates_per_question,
+        duplicate_share=duplicate_share,
+        hard_negative_share=hard_negative_share,
+        duplicates_per_intent=duplicates_per_intent,
+    )
     name = f"{Path(path).name}, {per_intent} questions of each intent"
-    found = _with_pairs(parts, drawing, seed)
+    found = _with_pairs(parts, draw, seed)
     found["intents"][COLLECTION] = drawn
     return PairSplits(name, **found, bad_rows=bad_rows, notes=tuple(notes))
 
@@ -172,6 +196,12 @@ def pair_file(
     pairs = read(train)
     dev_part = read(dev) if isinstance(dev, str) else dev
     test_part = read(test) if isinstance(test, str) else test
+    contradicted = contradictions(*(part for part in (pairs, dev_part, test_part) if isinstance(part, QuestionPairs)))
+    if contradicted:
+        first = " and ".join(map(repr, contradicted[0]))
+        notes.append(
+            f"{len(contradicted):,} pairs are labeled both duplicate and different, the first {first}; all were kept"
+        )
     hold_out = split_by_component if split == "question" else split_by_pair
     parts = _complete(pairs, dev_part, test_part, hold_out, seed)
     return PairSplits(Path(train).name, *parts, bad_rows=tuple(bad_rows), notes=tuple(notes))
@@ -212,24 +242,48 @@ def _draw_parts(
     dev: float,
     test: float | None,
     seed: int,
-    drawing: tuple[float, float, float],
+    draw: Callable[..., QuestionPairs],
 ) -> dict[str, Any]:
     """Train, dev and test pairs: drawn within each part of the questions, or drawn from all and split by pair.
 
-    The columns are questions, intents and topics; `drawing` is what `pairs_from_intents` takes. Pairs that are drawn within
-    the parts come with the questions of each part, as "intents".
+    The columns are questions, intents and topics; `draw` is `pairs_from_intents` for a corpus and a seed. Pairs that are
+    drawn within the parts come with the questions of each part, as "intents".
     """
     questions = IntentQuestions.from_columns(*columns)
     if split == "pair":
-        return split_by_pair(pairs_from_intents(questions, *drawing, seed), dev, test or 0, seed)
-    return _with_pairs(split_intents(questions, split, dev, test or 0, seed), drawing, seed)
+        return split_by_pair(draw(questions, seed=seed), dev, test or 0, seed)
+    return _with_pairs(split_intents(questions, split, dev, test or 0, seed), draw, seed)
 
 
-def _with_pairs(parts: dict[str, IntentQuestions], drawing: tuple[float, float, float], seed: int) -> dict[str, Any]:
+def _with_pairs(parts: dict[str, IntentQuestions], draw: Callable[..., QuestionPairs], seed: int) -> dict[str, Any]:
     """Pairs drawn within each part, by the names of the parts, and the parts themselves as "intents"."""
     seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
-    drawn = [pairs_from_intents(part, *drawing, own) for part, own in zip(parts.values(), seeds, strict=True)]
+    drawn = [draw(part, seed=own) for part, own in zip(parts.values(), seeds, strict=True)]
     return {**dict(zip(parts, drawn, strict=True)), "intents": parts}
+
+
+def _note_intents(parts: dict[str, Any], split: str, tell: Callable[[str], None]) -> None:
+    """Tell how many intents are too rare for dev, and of one that gives far more of the duplicates than its share."""
+    if "intents" not in parts:
+        return
+    train, pairs = parts["intents"]["train"], parts["train"]
+    intents = np.unique(train.intent)
+    rare = np.setdiff1d(
+        intents, np.concatenate([part.intent for name, part in parts["intents"].items() if name != "train"])
+    )
+    if split == "question" and len(rare):
+        question = train.question[np.flatnonzero(train.intent == rare[0])[0]]
+        tell(
+            f"{len(rare):,} of {len(intents):,} intents have few questions and are in train only, among them that of {question!r}"
+        )
+    of_intent = np.bincount(train.intent[pairs.left[pairs.duplicate]])
+    largest, share = int(of_intent.argmax()), float(of_intent.max() / of_intent.sum())
+    if share > max(DOMINANT, MANY_TIMES / len(intents)):
+        question = train.question[np.flatnonzero(train.intent == largest)[0]]
+        tell(
+            f"one of {len(intents):,} intents gives {share:.0%} of the duplicates of train, that of {question!r}; "
+            "data.duplicates_per_intent= limits how many an intent gives"
+        )
 
 
 def _complete(

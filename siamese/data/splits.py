@@ -99,6 +99,23 @@ def check_shares(dev: float, test: float) -> None:
         raise ValueError(f"dev and test must be shares with dev > 0 and dev + test < 1, got dev={dev} and test={test}")
 
 
+def contradictions(*tables: QuestionPairs) -> list[tuple[str, str]]:
+    """The pairs of questions that are labeled both duplicate and different, in any of the tables and either order."""
+    numbers = question_numbers(*tables)
+    ends = [np.stack([each[table.left], each[table.right]]) for each, table in zip(numbers, tables, strict=True)]
+    low, high = np.sort(np.concatenate(ends, axis=1), axis=0).astype(np.int64)
+    pair, first, place = np.unique((low << 32) | high, return_index=True, return_inverse=True)
+    duplicates = np.bincount(place, np.concatenate([table.duplicate for table in tables]), len(pair))
+    both = np.sort(first[(duplicates > 0) & (duplicates < np.bincount(place, minlength=len(pair)))])
+    starts = np.cumsum([0, *map(len, tables)])
+    found = []
+    for row in both.tolist():
+        index = int(np.searchsorted(starts, row, side="right")) - 1
+        table, at = tables[index], row - starts[index]
+        found.append((table.questions[table.left[at]], table.questions[table.right[at]]))
+    return found
+
+
 def _refuse_shared(parts: dict[str, QuestionPairs], numbers: list[np.ndarray]) -> None:
     """`assert_disjoint`, given the number of every question of every part."""
     names = list(parts)

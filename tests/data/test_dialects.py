@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from siamese.data.dialects import Reading
-from siamese.data.files import read_intent_file, read_pair_file, read_question_table, read_questions
+from siamese.data.files import read_pair_file, read_question_table, read_questions
 from siamese.data.formats import TableFile
+from siamese.data.intent_files import read_intent_file
 from siamese.data.records import read_file
 
 COLUMNS = ("question1", "question2", "is_duplicate")
@@ -257,18 +258,6 @@ def test_the_only_column_has_the_questions(tmp_path):
     (tmp_path / "a.csv").write_text("Frage\nWo?\n")
     assert list(read_questions(tmp_path / "a.csv", None, Reading(tell=told.append)).texts[0]) == ["Wo?"]
     assert told == [f"{tmp_path / 'a.csv'}: columns taken: 'Frage' for question"]
-
-
-def test_whole_numbers_are_names_of_intents(tmp_path):
-    (tmp_path / "a.ndjson").write_text(
-        '{"text": "a", "intent": 0, "topic": true}\n{"text": "b", "intent": 12, "topic": "x"}\n'
-    )
-    pq.write_table(pa.table({"text": ["a", "b"], "intent": [0, 12], "topic": [1.0, None]}), tmp_path / "a.parquet")
-    assert read_intent_file(tmp_path / "a.ndjson", "text", "intent", "topic", "error")[1:3] == (
-        ["0", "12"],
-        ["True", "x"],
-    )
-    assert read_intent_file(tmp_path / "a.parquet", "text", "intent", None, "error")[1] == ["0", "12"]
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.CSV.GZ", "packed.csv"])

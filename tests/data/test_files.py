@@ -9,13 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from siamese.data.files import (
-    read_columns,
-    read_intent_file,
-    read_pair_file,
-    read_question_table,
-    read_questions,
-)
+from siamese.data.files import read_columns, read_pair_file, read_question_table, read_questions
 from siamese.data.formats import TableFile
 
 HEADER = "question1,question2,is_duplicate\n"
@@ -269,16 +263,6 @@ def test_the_home_directory_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "a.csv", HEADER + GOOD)
     assert read(Path("~/a.csv"), "error")[0] == ["How do I pay?"]
-
-
-def test_an_intent_file_with_and_without_topics(tmp_path):
-    path = write(
-        tmp_path / "a.tsv", "text\tintent\ttopic\nhow to pay\tpay\tbank\n lost card \tcard\tbank\nhi\t\tchat\n"
-    )
-    questions, intents, topics, bad = read_intent_file(path, "text", "intent", "topic", "skip")
-    assert (questions, intents, topics) == (["how to pay", "lost card"], ["pay", "card"], ["bank", "bank"])
-    assert [(found.row, found.column) for found in bad] == [(4, "intent")]
-    assert read_intent_file(path, "text", "intent", None, "skip")[2] == ["", ""]
 
 
 def test_columns_and_rows_are_known_without_reading_a_file(tmp_path):

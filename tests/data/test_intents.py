@@ -174,12 +174,60 @@ def test_a_split_of_a_split_keeps_texts_with_their_intents(by):
         (corpus(), "intent", 0, 0.1, "got dev=0 and test=0.1"),
         (corpus(), "question", 0.5, 0.5, "got dev=0.5 and test=0.5"),
         (corpus(1, 4, 5), "intent", 0.1, 0.1, "4 intents are too few to give dev 10% and test 10% of them"),
-        (corpus(1, 4, 5), "question", 0.1, 0.1, r"only 5 questions, too few to leave 2 in each part .*'t0 i0 q0'"),
+        (corpus(1, 4, 3), "question", 0.1, 0.1, "largest intent has 3 questions, too few to leave 2 in each part"),
+        (corpus(1, 1, 4), "question", 0.1, 0.1, "largest intent has 4 questions, too few to leave 2 in each part"),
     ],
 )
 def test_impossible_splits_are_refused(own, by, dev, test, message):
     with pytest.raises(ValueError, match=message):
         parts_of(own, by, dev, test)
+
+
+def test_rare_intents_stay_in_train_and_small_ones_give_questions_to_one_part():
+    """Of 4 intents of 10, 20 of 4 and 6 of 1 questions, 126 in all, a tenth is 13: 8 of the large intents, 3 times 2 of small."""
+    large, small, rare = corpus(1, 4, 10), corpus(1, 20, 4), corpus(1, 6, 1)
+    own = IntentQuestions.from_columns(
+        *zip(
+            *(
+                (f"{n} {text}", f"{n} {each}", "")
+                for n, one in enumerate((large, small, rare))
+                for text, each in zip(one.question, one.intent, strict=True)
+            ),
+            strict=True,
+        )
+    )
+    parts = parts_of(own, "question")
+    for name in ("dev", "test"):
+        sizes = Counter(
+            (question[0], int(each)) for question, each in zip(parts[name].question, parts[name].intent, strict=True)
+        )
+        assert Counter((kind, size) for (kind, _), size in sizes.items()) == {("0", 2): 4, ("1", 2): 3}
+    assert sum(question[0] == "2" for question in parts["train"].question) == 6
+    assert sum(len(part.question) for part in parts.values()) == 126
+
+
+@pytest.mark.parametrize("listed", [2**24, 0])
+def test_pairs_of_a_large_intent_are_drawn_without_listing_all(monkeypatch, listed):
+    """100 questions make 4,950 pairs, of which 250 are drawn, none twice, from all over."""
+    monkeypatch.setattr("siamese.data.intents.LISTED", listed)
+    pairs = draw(corpus(1, 2, 100))
+    ends = np.sort(np.stack([pairs.left, pairs.right], axis=1)[pairs.duplicate], axis=1)
+    assert len(ends) == len(np.unique(ends, axis=0)) == 500
+    assert np.abs(np.median(ends % 100) - 50) < 10
+
+
+def test_an_intent_gives_at_most_so_many_duplicates():
+    pairs = pairs_from_intents(corpus(1, 3, 10), 2.5, 0.37, 0.5, 0, duplicates_per_intent=7)
+    assert int(pairs.duplicate.sum()) == 21
+    with pytest.raises(ValueError, match=r"data\.duplicates_per_intent must be at least 1, or null, got 0"):
+        pairs_from_intents(corpus(1, 3, 10), 2.5, 0.37, 0.5, 0, duplicates_per_intent=0)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_blocks_of_draws_change_nothing(monkeypatch, size):
+    expected = draw(corpus()).digest()
+    monkeypatch.setattr("siamese.data.intents.DRAWN_TOGETHER", size)
+    assert draw(corpus()).digest() == expected
 
 
 def test_a_few_questions_of_each_intent_are_drawn():

@@ -14,7 +14,7 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 from tensorflow_datasets.core.download import checksums
 
-from siamese.data.files import read_intent_file
+from siamese.data.intent_files import read_intent_file
 from siamese.data.pairs import COLLECTION, QuestionPairs
 from siamese.data.sources import CORPORA, corpus, few_shot, intent_file, pair_file, tfds_pairs
 from siamese.data.splits import assert_disjoint
@@ -177,6 +177,13 @@ def test_dev_and_test_may_be_files_of_their_own_or_one_of_them(tmp_path):
     held_out_test = pair_file(train, dev=dev, test=0.3, **options)
     assert (len(held_out_test.train), texts(held_out_test.dev), len(held_out_test.test)) == (7, [("c", "d", 0.5)], 3)
     assert pair_file(train, dev=dev, test=None, **options).test is None
+
+
+def test_contradicting_labels_of_a_pair_are_counted_and_told(tmp_path):
+    rows = [(f"a{i}", f"b{i}", i % 2) for i in range(20)]
+    splits = pair_file(write_pairs(tmp_path / "a.tsv", [*rows, ("b3", "a3", 0)]))
+    assert splits.notes == ("1 pairs are labeled both duplicate and different, the first 'a3' and 'b3'; all were kept",)
+    assert sum(map(len, splits.parts().values())) == 21
 
 
 class TinyGrades(tfds.core.GeneratorBasedBuilder):

@@ -8,6 +8,7 @@ import pytest
 from siamese.data.pairs import QuestionPairs, question_key
 from siamese.data.splits import (
     assert_disjoint,
+    contradictions,
     question_components,
     question_overlap,
     split_by_component,
@@ -149,3 +150,10 @@ def test_a_split_by_pair_deals_every_pair_once_and_lets_parts_share_questions():
 def test_impossible_shares_of_a_split_by_pair_are_refused():
     with pytest.raises(ValueError, match=r"dev \+ test < 1, got dev=0.6 and test=0.5"):
         split_by_pair(chains(1, 100), 0.6, 0.5, seed=0)
+
+
+def test_pairs_with_both_labels_are_found_in_either_order_and_across_tables():
+    train = QuestionPairs.from_texts(["a", "A ", "c", "c"], ["b", "b", "d", "e"], [1, 0, 1, 1])
+    dev = QuestionPairs.from_texts(["D", "e", "x"], ["c", "c", "y"], [0.2, 0.9, 0])
+    assert contradictions(train, dev) == [("a", "b"), ("c", "d")]
+    assert contradictions(dev) == []

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from siamese.data.files import read_intent_file
+from siamese.data.intent_files import read_intent_file
 from siamese.data.sources import CORPORA
 from siamese.data.texts import Texts
 from siamese.text import chunks

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, trainers
 
-from siamese.data.files import read_intent_file
+from siamese.data.intent_files import read_intent_file
 from siamese.data.sources import CORPORA
 from siamese.text.inputs import PADDING, UNKNOWN
 from siamese.text.vectorizer import Vectorizer
