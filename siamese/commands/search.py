@@ -22,7 +22,7 @@ from siamese.commands.output import TABLES, TableWriter, destination, note, note
 from siamese.data.dialects import Reading
 from siamese.data.files import read_question_table
 from siamese.data.folders import atomic_path
-from siamese.data.questions import require_question
+from siamese.data.questions import require_question, visible
 from siamese.detector import Detector
 from siamese.evaluation.calibration import SENTENCE_WIDTH, verdict_sentence
 from siamese.retrieval.question_index import Collection, Row, answers
@@ -106,9 +106,7 @@ def _dialogue(history: str | None) -> Iterator[str]:
         readline.read_history_file(Path(history).expanduser())
     try:
         while True:
-            question = input("question> ").strip()
-            if question:
-                yield question
+            yield input("question> ").strip()
     except EOFError:
         print()
     finally:
@@ -127,7 +125,11 @@ def main() -> None:
     if not questions:
         if _changes(settings):
             return
-        asked = _dialogue(settings["history"]) if sys.stdin.isatty() else filter(None, map(str.strip, sys.stdin))
+        asked = (
+            _dialogue(settings["history"])
+            if sys.stdin.isatty()
+            else (line.strip() for line in sys.stdin if visible(line).strip())
+        )
     how = settings["top"], settings["where"], settings["candidates"]
     found = (answers(detector, collection, question, *how) for question in asked)
     columns = [*ANSWER, *collection.table.column_names]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamese.data.questions import text_problem
+from siamese.data.questions import text_problem, visible
 from siamese.data.texts import Texts, TextsBuilder, factorize
 
 if TYPE_CHECKING:
@@ -172,9 +172,9 @@ def _texts(name: str, column: Sequence[str]) -> Texts:
 
 
 def question_key(question: str) -> str:
-    """The key under which two texts are the same question: Unicode form, case and spacing do not count.
+    """The key under which two texts are the same question: Unicode form, case, spacing and invisible characters do not count.
 
-    >>> question_key("Où  est-il ?") == question_key("OU\u0300 est-il ?")
+    >>> question_key("Où  est-il ?") == question_key("OU\u0300 est-il ?\\u200b")
     True
     """
-    return " ".join(unicodedata.normalize("NFKC", question).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", visible(question)).casefold().split())

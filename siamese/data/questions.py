@@ -1,11 +1,38 @@
-"""Questions: which values are one, for every program and interface."""
+"""Questions: which values are one, and which of its characters count, for every program and interface.
+
+Invisible characters do not count: those that Unicode calls default ignorable (zero-width spaces, soft hyphens, byte order
+marks, direction marks, variation selectors, …) and control characters that are no white space. Only the zero-width joiner
+and non-joiner count where they stand between characters that they shape: in Arabic, Persian, Indic, Burmese, Khmer and
+Mongolian words, and between emoji. A text keeps them where it is stored and shown; they are left out where it is read.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
 
 # Bytes that are not UTF-8 are decoded to these lone surrogates, so that a bad byte costs one row and not the file.
 UNDECODABLE = re.compile("[\ud800-\udfff]")
+IGNORABLE = (
+    "[\\x00-\\x08\\x0e-\\x1b\\x7f\u0080-\u0084\u0086-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
+SHAPED = (  # by the joiners; the variation selector follows an emoji
+    "[\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u18af\ua8e0-\ua8ff\ufb50-\ufdff\ufe0f\ufe70-\ufefc\u2190-\u2bff"
+    "\U0001f000-\U0001faff]"
+)
+# A pattern of Python's re and of Oniguruma, which `tokenizers` uses.
+INVISIBLE = f"{IGNORABLE}|(?<!{SHAPED})[\u200c\u200d]|[\u200c\u200d](?!{SHAPED})"
+_INVISIBLE = re.compile(INVISIBLE)
 NOT_UTF8 = "the text is not UTF-8"
+
+
+def visible(text: str) -> str:
+    """The text without invisible characters.
+
+    >>> visible("\\ufeffHow do I re\\u200bset my PIN?"), visible("\U0001f469\\u200d\U0001f680") == "\U0001f469\\u200d\U0001f680"
+    ('How do I reset my PIN?', True)
+    """
+    return text if text.isascii() and text.isprintable() else _INVISIBLE.sub("", text)
 
 
 def text_problem(value: object) -> str:
@@ -14,7 +41,7 @@ def text_problem(value: object) -> str:
         return "the text is missing"
     if not isinstance(value, str):
         return f"a text is expected, not {type(value).__name__}"
-    if not value or value.isspace():
+    if not visible(value).strip():
         return "the text is empty"
     if not value.isascii() and UNDECODABLE.search(value):
         return NOT_UTF8
@@ -24,8 +51,10 @@ def text_problem(value: object) -> str:
 def all_questions(values: Sequence[object]) -> bool:
     """Whether `text_problem` finds no problem in any value: one fast check for the usual case."""
     try:
-        "".join(values).encode()  # type: ignore[arg-type]  # TypeError: no string; UnicodeEncodeError: a lone surrogate
-        return all(map(str.strip, values))  # type: ignore[arg-type]
+        joined = "".join(values)  # type: ignore[arg-type]  # TypeError: no string
+        joined.encode()  # UnicodeEncodeError: a lone surrogate
+        texts = values if joined.isascii() and joined.isprintable() else map(visible, values)  # type: ignore[arg-type]
+        return all(map(str.strip, texts))  # type: ignore[arg-type]
     except (TypeError, UnicodeEncodeError):
         return False
 

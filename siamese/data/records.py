@@ -10,6 +10,7 @@ from siamese.data.files import bad_texts
 from siamese.data.formats import WHOLE_ROW, Table, TableFile, bad_row, json_object
 from siamese.data.questions import text_problem
 
+BYTE_ORDER_MARK = "\ufeff"  # some programs begin a stream with it, and joined files have it in between
 STANDARD_INPUT = "standard input"
 BLOCK = 2**13  # rows that are scored together: enough to share the work on recurring words
 
@@ -74,7 +75,7 @@ def _from_line(line: bytes, number: int, left: str, right: str) -> Record:
     >>> _from_line(b"Why?", 7, "q1", "q2")[1]
     "standard input, row 7, column (whole row): two questions with one tab between them are expected (found 'Why?')"
     """
-    text = line.decode("utf-8", "surrogateescape").removesuffix("\r")
+    text = line.decode("utf-8", "surrogateescape").removesuffix("\r").lstrip(BYTE_ORDER_MARK)
     try:
         values = _values(text, left, right)
     except ValueError as mistake:

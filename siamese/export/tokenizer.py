@@ -22,7 +22,7 @@ def write_tokenizer(vectorizer: Vectorizer, folder: Path) -> dict[str, Any]:
     + CRC-32 of its UTF-8 bytes modulo `oov_buckets`, or `unknown` if there are no buckets. The first
     `max_length` ids count. A question without any token becomes `unknown`; `padding` follows the last token.
     """
-    state = json.loads(vectorizer.to_json())["tokenizer"]
+    state = json.loads(vectorizer.tokenizer.to_str())
     state["added_tokens"] = []  # "[PAD]" in a question is ordinary text
     tokenizer = Tokenizer.from_str(json.dumps(state))
     tokenizer.enable_truncation(vectorizer.max_length)

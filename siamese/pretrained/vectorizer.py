@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siamese.data.questions import visible
 from siamese.data.texts import Texts, factorize
 from siamese.pretrained import cache, encoders
 from siamese.pretrained.encoders import Encoder
@@ -41,7 +42,7 @@ class EncoderVectorizer:
         [number] = factorize(questions)
         _, first = np.unique(number, return_index=True)
         texts = list(Texts.of(questions).take(first))
-        written = [text.encode("utf-8", "replace").decode() for text in texts]  # half an emoji is no character
+        written = [visible(text.encode("utf-8", "replace").decode()) for text in texts]  # half an emoji is no character
         return QuestionVectors(cache.vectors(self.encoder, written)[number])
 
     def seconds(self, questions: Sequence[str]) -> float:

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from siamese.data.texts import Texts
 from siamese.text import chunks
 from siamese.text.inputs import UNKNOWN, TokenIds
-from siamese.text.vocabulary import learn
+from siamese.text.vocabulary import drop_invisible, learn
 
 FORMAT_VERSION = 1
 FILE = "vectorizer.json"  # of a detector's folder
@@ -29,6 +29,7 @@ class Vectorizer:
 
     def __init__(self, tokenizer: Tokenizer, oov_buckets: int, max_length: int):
         tokenizer.encode_special_tokens = True  # "[PAD]" in a question is ordinary text
+        drop_invisible(tokenizer)
         self._tokenizer = tokenizer
         self.oov_buckets = oov_buckets
         self.max_length = max_length
@@ -169,9 +170,11 @@ class Vectorizer:
         return np.fromiter((known.get(word) or outside(word) for word in words), np.int32, len(words)), counts
 
     def to_json(self) -> str:
-        """Everything that `from_json` needs, as data."""
+        """Everything that `from_json` needs, as data; that no invisible character is read is a rule of the code."""
+        tokenizer = json.loads(self._tokenizer.to_str())
+        tokenizer["normalizer"]["normalizers"].pop(0)
         state = {"format_version": FORMAT_VERSION, "oov_buckets": self.oov_buckets, "max_length": self.max_length}
-        return json.dumps(state | {"tokenizer": json.loads(self._tokenizer.to_str())}, ensure_ascii=False)
+        return json.dumps(state | {"tokenizer": tokenizer}, ensure_ascii=False)
 
     def save(self, folder: Path) -> None:
         """Write `vectorizer.json`."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from siamese.data.questions import INVISIBLE
 from siamese.data.texts import Texts
 from siamese.text import chunks
 
@@ -89,11 +90,19 @@ def bert_pieces(tokenizer: Tokenizer) -> Tokenizer:
     return own
 
 
+def drop_invisible(tokenizer: Tokenizer) -> None:
+    """Let a tokenizer leave invisible characters out, before all else that it does; once is enough."""
+    first, own = normalizers.Replace(Regex(INVISIBLE), ""), tokenizer.normalizer or normalizers.Sequence([])
+    if not own.__getstate__().startswith(b'{"type":"Sequence","normalizers":[' + first.__getstate__()):
+        tokenizer.normalizer = normalizers.Sequence([first, own])
+
+
 def _tokenizer(model: models.Model, lowercase: bool) -> Tokenizer:
     """A tokenizer with normalization only."""
     tokenizer = Tokenizer(model)
     steps = [normalizers.NFKC(), normalizers.Replace(Regex("[\u2018\u2019\u02bc\uff07]"), "'")]
     tokenizer.normalizer = normalizers.Sequence(steps + ([normalizers.Lowercase()] if lowercase else []))
+    drop_invisible(tokenizer)
     return tokenizer
 
 

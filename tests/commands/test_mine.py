@@ -68,6 +68,19 @@ def test_all_pairs_and_clusters(detector, folder):
     assert cluster["representative"]["row"] == max(sums, key=sums.__getitem__)
 
 
+def test_questions_that_look_alike_are_duplicates(folder):
+    """With a byte order mark, a zero-width space, direction marks and a soft hyphen; a row of them alone is empty."""
+    texts = [
+        "How do I pay?",
+        "\ufeffHow do I pay?",
+        "How do I p\u200bay?",
+        "\u200eHow do I pay?\u200e",
+        "How do I p\u00aday?",
+    ]
+    Path("faq.csv").write_text("question\n" + "\n".join([*texts, "\u200b"]) + "\n", encoding="utf-8")
+    assert run("threshold=0.97", "clusters=c.json") == {"questions": 5, "texts": 1, "pairs": 4, "clusters": 1}
+
+
 def test_a_threshold_in_lines_of_json(folder):
     """Nothing but the same text has a similarity of 1."""
     assert run("threshold=1", "output=pairs.jsonl", "clusters=clusters.jsonl")["pairs"] == 1

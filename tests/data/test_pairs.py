@@ -121,6 +121,7 @@ def test_splits_name_their_parts_and_refuse_an_empty_one(small):
         ("caf\u00e9", "cafe\u0301", True),  # one code point or two
         ("ﬁn", "fin", True),  # a ligature
         ("STRASSE", "straße", True),
+        ("How do I reset it?", "\ufeffHow do I re\u200bset it?", True),  # what nobody sees
         ("ou", "où", False),  # accents are letters
         ("it's", "its", False),
     ],

@@ -126,6 +126,7 @@ def test_a_line_may_be_a_json_object_and_keeps_what_else_is_in_it():
             "row 2, column (whole row): two questions with one tab between them are expected (found 'a\\tb\\tc')",
         ),
         (b"a\t ", "row 2, column question2: the text is empty (found ' ')"),
+        ("a\t\u200b".encode(), "row 2, column question2: the text is empty (found '\\u200b')"),
         (b"\xff\tb", "row 2, column question1: the text is not UTF-8 (found '\N{REPLACEMENT CHARACTER}')"),
         (b'{"question1": "a"}', "row 2, column question2: the text is missing (found '')"),
         (b'{"question1": 1, "question2": "b"}', "row 2, column question1: a text is expected, not int (found '1')"),
@@ -137,6 +138,13 @@ def test_a_bad_line_is_a_record_with_its_problem(line, problem):
     assert [bool(error) for _, error in block] == [False, True, False]
     assert block[1][1].startswith(f"standard input, {problem}")
     assert list(block[1][0]) == ["question1", "question2"]
+
+
+def test_a_byte_order_mark_begins_no_question():
+    """As programs of Windows write it, also inside a stream where files were joined."""
+    mark = "\ufeff".encode()
+    [block] = lines_of(mark + b"a\tb\n" + mark + b'{"question1": "c", "question2": "d"}\n')
+    assert [(row["question1"], row["question2"], error) for row, error in block] == [("a", "b", ""), ("c", "d", "")]
 
 
 def test_lines_are_counted_through_all_pieces():

@@ -21,6 +21,10 @@ def test_half_an_emoji_is_read_as_an_unknown_word(encoder_vectorizer):
     assert np.isfinite(encoder_vectorizer.encode(["\ud83d", "pay"]).values).all()
 
 
+def test_invisible_characters_are_not_read(encoder_vectorizer):
+    assert encoder_vectorizer.encode(["pay", "\ufeffp\u200bay"]).numbered().tolist() == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("question", "words", "without"),
     [

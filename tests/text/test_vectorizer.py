@@ -53,7 +53,7 @@ def fitted(request) -> Vectorizer:
         ("1,000.50 € or 50%", ["1,000.50", "€", "or", "50", "%"]),
         ("12h30 in 2024.", ["12", "h", "30", "in", "2024", "."]),
         ("ok 😀😀 👍", ["ok", "😀", "😀", "👍"]),
-        ("I ❤\ufe0f it", ["i", "❤\ufe0f", "it"]),
+        ("I ❤\ufe0f it", ["i", "❤", "it"]),
         ("wi-fi/e_mail", ["wi", "-", "fi", "/", "e", "_", "mail"]),
         ("日本 Москва", ["日本", "москва"]),
     ],
@@ -167,6 +167,26 @@ def test_long_questions_keep_their_start(fitted):
     assert ids.lengths[0] == 40
     assert ids.values[: ids.lengths[1]].tolist() == ids.values[ids.offsets[1] :].tolist()
     assert len(fitted.tokens(long)) == 40
+
+
+def test_invisible_characters_are_not_read(fitted):
+    shown = "How do I reset my password?"
+    hidden = ["\ufeff" + shown, "How do I re\u200bset my password?", "How do\u00ad I re\u00adset my password?\u200e"]
+    ids = fitted.encode([shown, *hidden])
+    assert ids.numbered().tolist() == [0, 0, 0, 0]
+    spans, _ = fitted.words(hidden[1])
+    assert "re\u200bset" in [hidden[1][start:end] for start, end in spans]  # as it was written
+    learned = Vectorizer.fit([shown, *hidden], min_frequency=4, oov_buckets=0)
+    assert learned.vocabulary[2:] == ["?", "do", "how", "i", "my", "password", "reset"]
+
+
+def test_the_rule_on_invisible_characters_is_not_written(fitted):
+    """A detector of an earlier version keeps its file, and follows the rule, too."""
+    state = json.loads(fitted.to_json())
+    assert "\u200b" not in json.dumps(state["tokenizer"]["normalizer"], ensure_ascii=False)
+    again = Vectorizer.from_json(Vectorizer.from_json(fitted.to_json()).to_json())
+    assert again.to_json() == fitted.to_json()
+    assert again.encode(["pass\u200bword"]).values.tolist() == fitted.encode(["password"]).values.tolist()
 
 
 def test_json_gives_the_same_ids(fitted):
