@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from siamese.data.files import read_intent_file
+from siamese.data.intent_files import read_intent_file
 from siamese.data.pairs import question_key
 from siamese.data.sources import CORPORA, corpus
 
