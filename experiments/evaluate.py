@@ -26,7 +26,7 @@ def run(cfg: "DictConfig") -> "Report":
     from siamese.evaluation.report import report, summary
     from siamese.inference.runtime import import_plugins
     from siamese.registry.locate import locate
-    from siamese.retrieval.nearest_intents import measure_intents
+    from siamese.retrieval.nearest_intents import compared_by, measure_intents
     from siamese.tracking.child_runs import is_there
 
     tracking.connect(**config["tracking"])
@@ -38,7 +38,7 @@ def run(cfg: "DictConfig") -> "Report":
     similarity = detector.score(pairs)
     measured = report(pairs, similarity, detector.calibration, cfg.seed, cfg.bootstrap_repeats)
     if cfg.split in splits.intents:
-        by_intent = measure_intents(detector.network, detector.encode, splits.intents, [cfg.split])
+        by_intent = measure_intents(compared_by(detector.network, detector.encode), splits.intents, [cfg.split])
         measured = measured.with_metrics(by_intent.get(cfg.split, {}))
     parent = found.run_id if found.run_id and is_there(found.run_id) else None
     with tracking.tracked_run(f"{splits.name} {cfg.split}", "evaluation", parent=parent):

@@ -64,7 +64,8 @@ def run(name: str, words: Sequence[str], tree: ConfigTree, restart: bool, take_o
     tracking.connect(**config["tracking"])
     tags = {"study": name, "config_digest": tracking.config_digest(config)}
     known = None if restart else _known_study(tags, take_over)
-    varied = [axis for axis, values in axes.items() if len(values) > 1 and axis != "seed"]
+    # an experiment names an option also where it is the only one
+    varied = [axis for axis, values in axes.items() if axis == "experiment" or (len(values) > 1 and axis != "seed")]
     with tracking.tracked_run(name, "study", _introduction(name, words, tree), tags=tags, resume=known) as parent:
         tracking.log_environment(config["seed"])
         missing, busy = _unfinished(cells, parent, take_over)

@@ -9,6 +9,14 @@ They stand between two markers, in a section for each data set:
 
 A row is a config: the default, or that of an experiment file. All tracked runs of exactly this config count, if the
 newest version of the metrics measured them. A section without runs in the store stays unchanged.
+
+The table of a study stands between markers of its own, which choose a metric and, by how their names begin, the data sets:
+
+    <!-- study knowledge: test/roc_auc of corpus -->
+    …
+    <!-- /study -->
+
+Its rows are the options of all runs of the study, its columns the data sets.
 """
 
 import hashlib
@@ -29,12 +37,14 @@ from siamese.commands.config_files import CONF
 from siamese.comparison.conclusion import in_words
 from siamese.comparison.options import Group, Measured, Option, group_runs
 from siamese.data.folders import atomic_file
+from siamese.evaluation.metrics import METRICS_VERSION
 from siamese.evaluation.tables import markdown
 from siamese.tracking.provenance import PARAMETER_LIMIT
 from siamese.tracking.queries import TrackedRun, find_runs
 
 FROM_SCRATCH = {("text", "word"), ("vectors", "random"), ("training", "default")}
 START, END = "<!-- results -->", "<!-- /results -->"
+STUDY = re.compile(r"(<!-- study (\w+): (\S+) of (.*?) -->\n).*?(<!-- /study -->)", re.DOTALL)
 SECTION = re.compile(r"<!-- data (\w+): .*? -->\n.*?(?=\n*<!-- data |\s*\Z)", re.DOTALL)
 NO_CHOICE = frozenset({"seed", "tracking", "baselines"})  # groups of the config that do not affect a network
 BROUGHT = "???"  # a value that the user must give
@@ -62,7 +72,7 @@ def rebuild(file: Path) -> None:
     Raises:
         ValueError: the file does not have each marker once, in this order.
     """
-    text = file.read_text(encoding="utf-8")
+    text = STUDY.sub(_rebuilt_study, file.read_text(encoding="utf-8"))
     found = re.fullmatch(f"(.*{START}\n)(.*)({END}.*)", text, re.DOTALL)
     if found is None or text.count(START) != 1 or text.count(END) != 1:
         raise ValueError(f"{file} must have the lines {START} and {END}, once each, for the results to stand between")
@@ -77,6 +87,56 @@ def rebuild(file: Path) -> None:
         print(f"{file}: {section.splitlines()[0]} {state}")
     if not new:
         print(f"{file}: the store has no finished run of the default or of an experiment file; nothing is changed")
+
+
+def _rebuilt_study(marked: re.Match[str]) -> str:
+    """The table of a study with its markers; as it is if the store has none of its runs."""
+    start, name, metric, prefix, end = marked.groups()
+    table = study_table(name, metric, prefix)
+    state = "from tracked runs" if table else "unchanged, its runs are not in the store"
+    print(f"{start.strip()} {state}")
+    return f"{start}{table}\n{end}" if table else marked[0]
+
+
+def study_table(study: str, metric: str, prefix: str) -> str:
+    """A row for each option of a study and for each baseline, a column for each data set; "" without runs.
+
+    Args:
+        study: name of the study; all of its finished runs count that the current version of the metrics measured.
+        metric: with its split, such as "test/roc_auc".
+        prefix: with which the names of the data sets begin. Draws of one name are seeds of one column.
+    """
+    finished = "attributes.status = 'FINISHED'"
+    runs = find_runs(f"tags.kind = 'model' and tags.study = '{study}' and {finished}")
+    runs = [run for run in runs if Measured.of(run).metrics_version == METRICS_VERSION]
+    values: dict[str, dict[str, list[float]]] = {}  # by option, by data set
+    columns: dict[str, float] = {}  # with their training pairs
+    for group in group_runs(runs, find_runs(f"tags.kind = 'baseline' and {finished}"), "roc_auc"):
+        if group.data.startswith(prefix):
+            columns[group.data] = min(columns.get(group.data, np.inf), group.pairs("train"))
+            for option in (*group.options, *group.baselines):
+                name = option.name if option.baseline else _without_data(option.name, study)
+                values.setdefault(name, {}).setdefault(group.data, []).extend(option.values(metric))
+    data = sorted(columns, key=lambda each: columns[each])
+    means = {name: [np.mean(own.get(each, np.nan)) for each in data] for name, own in values.items()}
+    ordered = sorted(means, key=lambda name: -np.nan_to_num(means[name][0]))
+    best = np.nanmax(list(means.values()), axis=0) if means else []
+    table = [["", *(each.removeprefix(prefix).strip(" ,") for each in data)]]
+    for name in ordered:
+        cells = (
+            _shown(np.array(values[name].get(each, [np.nan])), 3, top) for each, top in zip(data, best, strict=True)
+        )
+        table.append([name, *cells])
+    return markdown(table) if data else ""
+
+
+def _without_data(option: str, study: str) -> str:
+    """
+    >>> _without_data("experiment=knowledge/table data=corpus", "knowledge")
+    '`table`'
+    """
+    words = [word.removeprefix(f"experiment={study}/") for word in option.split() if not word.startswith("data")]
+    return f"`{' '.join(words)}`"
 
 
 def rows() -> list[Row]:
@@ -140,7 +200,11 @@ def _section(group: Group) -> str:
 
 
 def _cell(option: Option, column: str, decimals: int, best: float) -> str:
-    values = option.values(column)
+    return _shown(option.values(column), decimals, best)
+
+
+def _shown(values: np.ndarray, decimals: int, best: float) -> str:
+    """Mean and standard deviation of a value for each seed; the best in bold; "" where one is missing."""
     if np.isnan(values).any():
         return ""
     mean = f"{values.mean():,.{decimals}f}"

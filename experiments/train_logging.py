@@ -26,6 +26,7 @@ from siamese.training.loop import Epoch, best_epoch
 from siamese.training.pipeline import Built
 
 SAMPLE_VERDICTS = 6
+SHOWN = ("accuracy", "roc_auc", "intent_accuracy_top1")  # metrics of network and baselines, side by side
 
 
 def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
@@ -136,10 +137,15 @@ def show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], see
     """Print metrics, also those of the baselines, and sample verdicts."""
     print(f"\n{summary(reports)}")
     if baselines:
-        columns = [f"{split}/{metric}" for split in reports for metric in ("accuracy", "roc_auc")]
-        print("\n" + " " * 20 + "".join(column.rjust(15) for column in columns))
-        for name, values in {"this network": all_metrics(reports), **baselines}.items():
-            print(f"{name:<20}" + "".join(f"{values[column]:15.4f}" for column in columns))
+        own = all_metrics(reports)
+        columns = [f"{split}/{metric}" for split in reports for metric in SHOWN if f"{split}/{metric}" in own]
+        rows = [["", *columns]]
+        for name, values in {"this network": own, **baselines}.items():
+            rows.append([name, *(f"{values[column]:.4f}" if column in values else "" for column in columns)])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        print()
+        for row in rows:
+            print("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip())
     last = list(reports)[-1]
     print(f"\nverdicts on {last} pairs:")
     table = reports[last].predictions

@@ -23,10 +23,11 @@ from experiments.start import identified, resolved
 from siamese import tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
+from siamese.evaluation.baselines import TfidfCosine
 from siamese.evaluation.report import Report
 from siamese.registry import publish
 from siamese.registry.model_card import Training, model_card
-from siamese.retrieval.nearest_intents import measure_intents
+from siamese.retrieval.nearest_intents import Compare, compared_by, measure_intents
 from siamese.retrieval.nearest_pairs import most_similar
 from siamese.tracking.provenance import git
 from siamese.training import auto, pipeline
@@ -115,8 +116,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         if training.get("discriminant") == auto.BY_DEV:
             training["discriminant"] = trained.discriminant
             train_logging.track_chosen({"discriminant": trained.discriminant})
-        by_intent = measure_intents(trained.network, partial(_encode, trained), splits.intents, trained.reports)
-        reports = {name: each.with_metrics(by_intent.get(name, {})) for name, each in trained.reports.items()}
+        reports = _with_intents(trained.reports, compared_by(trained.network, partial(_encode, trained)), splits)
         train_logging.track_history(trained.history, training["monitor"])
         train_logging.track_reports(reports, trained.calibration)
         if job.trial:
@@ -173,6 +173,12 @@ def _encode(trained: pipeline.Trained, questions: Sequence[str]) -> np.ndarray:
     return trained.network.encode(trained.vectorizer.encode(questions))
 
 
+def _with_intents(reports: Mapping[str, Report], compare: Compare, splits: PairSplits) -> dict[str, Report]:
+    """Reports with the metrics of the nearest questions' intents, where intents are known."""
+    found = measure_intents(compare, splits.intents, reports)
+    return {name: each.with_metrics(found.get(name, {})) for name, each in reports.items()}
+
+
 def _nearest(built: Built, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Positions and similarities of the nearest other questions of each question."""
     network = built.runtime(built.network)
@@ -191,7 +197,10 @@ def _measure_baselines(splits: PairSplits, drawn_from: QuestionPairs, cfg: DictC
                 tracking.log_data(splits, {}, drawn_from)
                 tracking.set_tags(tags)
                 evaluate = instantiate(cfg.evaluation, _convert_="all")
-                calibration, reports = evaluate(fit(splits.train), splits.held_out(), seed=cfg.seed)
+                scorer = fit(splits.train)
+                calibration, reports = evaluate(scorer, splits.held_out(), seed=cfg.seed)
+                if isinstance(scorer, TfidfCosine):
+                    reports = _with_intents(reports, scorer.compare, splits)
                 train_logging.track_reports(reports, calibration)
             known = train_logging.all_metrics(reports)
         found[name] = known

@@ -114,6 +114,14 @@ def test_tfidf_cosine_by_hand():
     assert tfidf_cosine(train)(train) == pytest.approx([1 / ((np.log(1.5) + 1) ** 2 + 1)])
 
 
+def test_tfidf_cosine_compares_questions_with_a_collection_as_it_scores_pairs():
+    pairs = QuestionPairs.from_texts(["a c", "a c", "b"], ["b c", "d", "b c"], [1, 0, 1])
+    scorer = tfidf_cosine(pairs)
+    nearness, similarity = scorer.compare(["a c", "b"], ["b c", "d"])
+    assert nearness(np.array([0]))[0] == pytest.approx(scorer(pairs)[:2])
+    assert similarity(np.array([0, 1]), np.array([0, 0])) == pytest.approx(scorer(pairs)[[0, 2]])
+
+
 def test_logistic_regression_sees_negation_and_numbers():
     """Pairs that differ by "not", or by a number, are no duplicates in training; nor are such pairs that were never seen."""
     things = ["card", "bill", "rice", "shop", "phone", "train", "bank", "loan", "cake", "dog"]
