@@ -21,7 +21,7 @@ Its rows are the options of all runs of the study, its columns the data sets.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -37,12 +37,12 @@ from siamese.commands.config_files import CONF
 from siamese.comparison.conclusion import in_words
 from siamese.comparison.options import Group, Measured, Option, group_runs
 from siamese.data.folders import atomic_file
-from siamese.evaluation.metrics import METRICS_VERSION
 from siamese.evaluation.tables import markdown
 from siamese.tracking.provenance import PARAMETER_LIMIT
 from siamese.tracking.queries import TrackedRun, find_runs
 
 FROM_SCRATCH = {("text", "word"), ("vectors", "random"), ("training", "default")}
+FINISHED = "attributes.status = 'FINISHED'"
 START, END = "<!-- results -->", "<!-- /results -->"
 STUDY = re.compile(r"(<!-- study (\w+): (\S+) of (.*?) -->\n).*?(<!-- /study -->)", re.DOTALL)
 SECTION = re.compile(r"<!-- data (\w+): .*? -->\n.*?(?=\n*<!-- data |\s*\Z)", re.DOTALL)
@@ -102,16 +102,14 @@ def study_table(study: str, metric: str, prefix: str) -> str:
     """A row for each option of a study and for each baseline, a column for each data set; "" without runs.
 
     Args:
-        study: name of the study; all of its finished runs count that the current version of the metrics measured.
+        study: name of the study; all of its finished runs count.
         metric: with its split, such as "test/roc_auc".
         prefix: with which the names of the data sets begin. Draws of one name are seeds of one column.
     """
-    finished = "attributes.status = 'FINISHED'"
-    runs = find_runs(f"tags.kind = 'model' and tags.study = '{study}' and {finished}")
-    runs = [run for run in runs if Measured.of(run).metrics_version == METRICS_VERSION]
+    runs = _newest_measured(find_runs(f"tags.kind = 'model' and tags.study = '{study}' and {FINISHED}"))
     values: dict[str, dict[str, list[float]]] = {}  # by option, by data set
     columns: dict[str, float] = {}  # with their training pairs
-    for group in group_runs(runs, find_runs(f"tags.kind = 'baseline' and {finished}"), "roc_auc"):
+    for group in group_runs(runs, _baselines(), "roc_auc"):
         if group.data.startswith(prefix):
             columns[group.data] = min(columns.get(group.data, np.inf), group.pairs("train"))
             for option in (*group.options, *group.baselines):
@@ -168,15 +166,23 @@ def _params(overrides: list[str]) -> dict[str, str]:
 
 def _groups(known: Sequence[Row]) -> list[Group]:
     """The runs of the rows, named as in the table, for each data set by the newest version of the metrics."""
-    newest: dict[str, str] = {}
     runs = []
-    for run in find_runs("tags.kind = 'model' and attributes.status = 'FINISHED'"):
+    for run in find_runs(f"tags.kind = 'model' and {FINISHED}"):
         row = next((row for row in known if row.is_of(run)), None)
-        measured = Measured.of(run)
-        if row and newest.setdefault(_key(measured), measured.metrics_version) == measured.metrics_version:
+        if row:
             runs.append(replace(run, tags=run.tags | {"config_digest": row.name, "option": row.name}))
-    baselines = find_runs("tags.kind = 'baseline' and attributes.status = 'FINISHED'")
-    return group_runs(runs, baselines, "roc_auc")
+    return group_runs(_newest_measured(runs), _baselines(), "roc_auc")
+
+
+def _newest_measured(runs: Iterable[TrackedRun]) -> list[TrackedRun]:
+    """Those of the runs, newest first, that the newest version of the metrics measured on their data set."""
+    newest: dict[str, str] = {}
+    versions = ((run, Measured.of(run)) for run in runs)
+    return [run for run, own in versions if newest.setdefault(_key(own), own.metrics_version) == own.metrics_version]
+
+
+def _baselines() -> list[TrackedRun]:
+    return find_runs(f"tags.kind = 'baseline' and {FINISHED}")
 
 
 def _key(measured: Measured) -> str:

@@ -19,6 +19,7 @@ from siamese.data.splits import contradictions, split_by_component, split_by_pai
 from siamese.data.tfds import read_tfds
 
 DOMINANT, MANY_TIMES = 0.2, 3  # an intent dominates with this share of the duplicates that is so many times the mean
+TEST_QUESTIONS = 2_000  # of few_shot that test pairs are drawn from; the intents of all are looked for
 CORPORA = Path(__file__).parent / "corpora"
 
 
@@ -121,7 +122,7 @@ def few_shot(
     quoting: str | None = None,
     seed: int = 0,
 ) -> PairSplits:
-    """Pairs from a few questions of each intent of a file; all of its other questions are test.
+    """Pairs from a few questions of each intent of a file; its other questions are test, the pairs of 2,000 of them at most.
 
     A network learns from the questions of most intents, dev has those of the others. Every question of dev and test then
     searches all that were drawn, as a help desk would: few-shot intent classification by the nearest question.
@@ -136,7 +137,8 @@ def few_shot(
     reading = Reading(encoding, quoting, notes.append)
     *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row, reading)
     drawn, others = draw_few(IntentQuestions.from_columns(*columns), per_intent, seed)
-    parts = split_intents(drawn, "intent", dev, 0, seed) | {"test": others}
+    paired = np.sort(np.random.default_rng(seed).permutation(len(others.question))[:TEST_QUESTIONS])
+    parts = split_intents(drawn, "intent", dev, 0, seed) | {"test": others.take(paired)}
     draw = partial(
         pairs_from_intents,
         duplicates_per_question=duplicates_per_question,
@@ -144,9 +146,9 @@ def few_shot(
         hard_negative_share=hard_negative_share,
         duplicates_per_intent=duplicates_per_intent,
     )
-    name = f"{Path(path).name}, {per_intent} questions of each intent"
     found = _with_pairs(parts, draw, seed)
-    found["intents"][COLLECTION] = drawn
+    found["intents"] |= {"test": others, COLLECTION: drawn}
+    name = f"{Path(path).name}, {per_intent} questions of each intent"
     return PairSplits(name, **found, bad_rows=bad_rows, notes=tuple(notes))
 
 

@@ -361,6 +361,7 @@ def test_the_important_choice_is_found_with_the_seed_for_comparison():
     assert importances(runs[:4], "dev/roc_auc") == {}
 
 
+OPTIONS = (("table", 2.0), ("encoder", 1.0))  # with the noise of their similarities
 README = f"# Results\n\n{readme_results.START}\n{readme_results.END}\n\nthe end\n"
 
 
@@ -401,6 +402,35 @@ def test_the_results_of_the_readme_come_from_runs_of_just_these_configs(store, t
     assert text.endswith("\n\nthe end\n")
     readme_results.rebuild(file)
     assert file.read_text() == text
+
+
+@pytest.mark.slow
+def test_the_table_of_a_study_has_options_as_rows_and_data_sets_as_columns(store, track, tmp_path, capsys):
+    """Two draws of one name are seeds of one column; an option that one data set lacks has no figure there."""
+
+    def study(option: str, draw: int, noise: float, data: str) -> float:
+        tags = {"study": "knowledge", "data": data, "option": f"experiment=knowledge/{option} data.per_intent=5"}
+        digests = DIGESTS | {"test": f"{data} {draw}"}
+        run = track(option, draw, noise, tags=tags | {"config_digest": f"{option} {draw}"}, digests=digests)
+        return tracked(run).metrics["test/roc_auc"]
+
+    table, encoder = ([study(option, draw, noise, "faq, 5") for draw in (0, 1)] for option, noise in OPTIONS)
+    alone = study("encoder", 0, 1.0, "faq, 10")
+    study("encoder", 0, 1.0, "others")
+    track("tfidf_cosine", 0, 5.0, kind="baseline", digests=DIGESTS | {"test": "faq, 5 0"})
+    file = tmp_path / "README.md"
+    markers = "<!-- study knowledge: test/roc_auc of faq -->\n{}<!-- /study -->\n"
+    other = "<!-- study towers: test/roc_auc of faq -->\nas it was\n<!-- /study -->\n"
+    file.write_text(markers.format("") + other + README)
+    readme_results.rebuild(file)
+    text = file.read_text()
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert lines[0] == ["", "5", "10"]
+    assert lines[2] == ["`encoder`", f"**{np.mean(encoder):.3f}** ± {np.std(encoder, ddof=1):.3f}", f"**{alone:.3f}**"]
+    assert lines[3] == ["`table`", f"{np.mean(table):.3f} ± {np.std(table, ddof=1):.3f}", ""]
+    assert [row[0] for row in lines[4:]] == ["tfidf_cosine"]
+    assert other in text
+    assert "study towers: test/roc_auc of faq --> unchanged, its runs are not in the store" in capsys.readouterr().out
 
 
 @pytest.mark.slow
