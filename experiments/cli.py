@@ -162,6 +162,10 @@ def _explanation(text: str, tree: ConfigTree) -> str:
     if missing := re.search(r"Could not find '(.*)/(.*)'", text):
         group, option = missing.groups()
         options = re.findall(r"^\t(\S+)$", text.partition("Available options")[2].partition("Config search")[0], re.M)
+        if group not in tree.choices and (parent := group.rpartition("/")[0]) in tree.choices:
+            folder = group.removeprefix(f"{parent}/")  # of options, such as experiment=knowledge/table
+            option, options = f"{folder}/{option}", [f"{folder}/{each}" for each in tree.options(group)]
+            group = parent
         near = nearest(option, options)
         meant = f"did you mean {group}={near}? The" if near else "the"
         return f"there is no {group}={option}; {meant} options are {', '.join(options)}"

@@ -21,6 +21,7 @@ GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and 
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 STUDIES = sorted(file.stem for file in (CONF / "study").glob("*.yaml"))
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+COMBINATIONS = sorted(f"{file.parent.name}/{file.stem}" for file in (CONF / "experiment").glob("*/*.yaml"))
 QUESTIONS = ["how do i pay", "where can i pay", "what is the weather", "is it raining today", "l'été arrive", "quand ?"]
 PAIRS = QuestionPairs.from_texts(QUESTIONS[:-1], QUESTIONS[1:], [1, 0, 1, 0, 1])
 
@@ -104,6 +105,16 @@ def test_every_experiment_and_study_says_how_to_run_it_and_what_to_expect(group,
     assert command.startswith(f"# python -m experiments.{program}")
     assert " s on two cores" in expectation, expectation
     assert "dev" in expectation, expectation
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMBINATIONS)
+def test_every_combination_of_a_study_composes_and_says_what_it_asks(name):
+    package, question, command = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()[:3]
+    assert package == "# @package _global_"
+    assert question.endswith("?")
+    assert command.startswith(f"# python -m experiments.train experiment={name}")
+    assert set(GROUPS) <= set(composed(f"experiment={name}"))
 
 
 @pytest.mark.slow

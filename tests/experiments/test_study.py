@@ -74,6 +74,25 @@ def test_a_cell_has_a_name_and_the_command_that_repeats_it(finished):
 
 
 @pytest.mark.slow
+def test_a_combination_names_its_option_and_needs_no_training(tmp_path, run_program):
+    """Two intents of the drawn questions are dev; TF-IDF looks for the same nearest questions."""
+    rows = [
+        f"how do i {verb} a {thing},{verb}" for verb in ("open", "close", "buy", "sell", "paint") for thing in "abcde"
+    ]
+    (tmp_path / "faq.csv").write_text("\n".join(["text,intent", *rows]) + "\n")
+    data = ["data=few_shot", "data.path=faq.csv", "data.per_intent=3", "data.dev=0.4"]
+    words = [*data, "experiment=knowledge/random_words", "vectors.width=8", "training.epochs=0", "seed=0"]
+    done = run_program("study", "name=knowledge", *words, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    [cell] = runs(tmp_path, "model")
+    assert cell.data.tags["option"] == "experiment=knowledge/random_words"
+    assert (cell.data.metrics["training/epochs"], cell.data.metrics["training/best_epoch"]) == (0, 0)
+    [tfidf] = [each for each in runs(tmp_path, "baseline") if each.data.tags["baseline"] == "tfidf_cosine"]
+    for run in (cell, tfidf):
+        assert 0 <= run.data.metrics["test/intent_accuracy_top1"] <= 1
+
+
+@pytest.mark.slow
 def test_a_study_that_is_killed_again_and_again_ends_with_each_cell_once(tmp_path, start_program, run_program):
     grid = ["name=towers", "tower=dense", "similarity=cosine,euclidean,learned", "seed=0,1", *TINY]
     dice = random.Random(4)
@@ -125,6 +144,8 @@ def test_an_interrupted_study_ends_at_once_and_is_marked_killed(tmp_path, start_
             "the cell tower=conv1d similarity=cosine seed=0 tower.units=[8] is no config",
         ),
         (["name=towers", "optimizer.learning_rate=interval(0.1,1)"], "is a range: use a sweep"),
+        (["name=knowledge", "experiment=knowledge/tabel"], "did you mean experiment=knowledge/table? The options are"),
+        (["name=knowledge", "experiment=knowledge/word_vectors"], "vectors.path must be given"),
     ],
 )
 def test_a_mistake_is_reported_before_anything_trains(tmp_path, run_program, arguments, message):
