@@ -125,11 +125,8 @@ def main() -> None:
     if not questions:
         if _changes(settings):
             return
-        asked = (
-            _dialogue(settings["history"])
-            if sys.stdin.isatty()
-            else (line.strip() for line in sys.stdin if visible(line).strip())
-        )
+        typed = _dialogue(settings["history"]) if sys.stdin.isatty() else sys.stdin
+        asked = filter(None, (visible(line).strip() for line in typed))
     how = settings["top"], settings["where"], settings["candidates"]
     found = (answers(detector, collection, question, *how) for question in asked)
     columns = [*ANSWER, *collection.table.column_names]

@@ -145,7 +145,7 @@ def test_the_program_answers_its_words_and_starts_little(folder, program):
 
 
 def test_the_program_answers_lines_of_standard_input(program):
-    lines, _ = program("index=faq.csv", "top=1", "format=jsonl", stdin=f"{ASKED}\n\n lost card \n")
+    lines, _ = program("index=faq.csv", "top=1", "format=jsonl", stdin=f"\ufeff{ASKED}\n\n\u200b\n lost card \n")
     assert [json.loads(line)["asked"] for line in lines[:-1]] == [ASKED, "lost card"]
 
 
