@@ -52,7 +52,7 @@ def run(cfg: "DictConfig") -> "Report":
         with atomic_file(cfg.predictions) as file:
             measured.predictions.to_csv(file, index=False)
     duplicates = f"{pairs.duplicate.mean():.1%} duplicates"
-    print(f"{found.source} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {duplicates}")
+    print(f"{found} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {duplicates}")
     print(f"threshold {detector.calibration.threshold:.4f} as chosen in training\n\n{summary({cfg.split: measured})}")
     return measured
 

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -30,6 +31,7 @@ from siamese.registry.model_card import Training, model_card
 from siamese.retrieval.nearest_intents import Compare, compared_by, measure_intents
 from siamese.retrieval.nearest_pairs import most_similar
 from siamese.tracking.provenance import git
+from siamese.tracking.queries import MULTIRUN
 from siamese.training import auto, pipeline
 from siamese.training.devices import is_chief
 from siamese.training.loop import Epoch
@@ -62,6 +64,8 @@ def train(cfg: DictConfig) -> None:
     """Train once, as the program experiments.train does."""
     hydra_config = HydraConfig.get()
     tags = {"experiment": hydra_config.runtime.choices.get("experiment") or ""}
+    if hydra_config.mode == RunMode.MULTIRUN:
+        tags[MULTIRUN] = "true"
     run(cfg, Job(as_words(hydra_config.overrides.task), tags=tags))
 
 
@@ -132,11 +136,12 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         about = Training(run_id, git("rev-parse", "HEAD"), how, settings, splits, reports, baselines, cost)
         shown = list(reports.values())[-1].predictions[["question1", "question2"]].head(EXAMPLE_PAIRS)
         examples = list(shown.itertuples(index=False, name=None))
-        publish.log_detector(detector, built.network, examples, model_card(detector, about))
+        publish.log_detector(detector, built.network, examples, model_card(detector, about), splits.name)
         below = advice.better_baselines(reports["dev"].metrics, baselines, training["monitor"])
         if below:
             tracking.set_tags({"below_baseline": ", ".join(below)})
-    publish.note_newest(run_id)
+    if job.parent is None and MULTIRUN not in job.tags:
+        publish.note_newest(run_id)
 
     train_logging.show(reports, baselines, cfg.seed)
     if below:

@@ -57,12 +57,14 @@ class Detector:
         vectorizer: texts -> token ids, or an encoder's vectors.
         calibration: similarity -> verdict and probability.
         dev: the scores that the calibration was chosen on; None if they were not kept.
+        model: which model it is, for those who read its answers; "" if it was not found by a name.
     """
 
     network: Runtime
     vectorizer: Vectorizer | EncoderVectorizer
     calibration: Calibration
     dev: DevScores | None = None
+    model: str = ""
 
     @classmethod
     def from_network(

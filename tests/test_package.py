@@ -143,7 +143,7 @@ def test_the_wheel_answers_where_nothing_else_is_installed(installed, run_progra
     command = installed / "siamese"
     answer = run(command, "predict", f"run={FIXTURE}", *PAIR, folder=tmp_path)
     expected = run_program("predict", f"run={FIXTURE}", *PAIR)
-    assert (answer.returncode, answer.stderr, answer.stdout) == (0, "", expected.stdout)
+    assert (answer.returncode, answer.stderr, answer.stdout) == (0, expected.stderr, expected.stdout)
     assert run(command, "--version", folder=tmp_path).stdout == f"siamese {siamese.__version__}\n"
 
     (tmp_path / "pairs.csv").write_text("question1,question2\n" + ",".join(PAIR) + "\n", encoding="utf-8")

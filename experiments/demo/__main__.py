@@ -1,6 +1,6 @@
 """Open a page on which two questions are compared and a collection is searched.
 
-python -m experiments.demo                                  # the run that finished last, the shipped English questions
+python -m experiments.demo                                  # the champion or the last training, the shipped English questions
 python -m experiments.demo run=models:/duplicate-questions@champion index=faq.csv threshold=precision@0.9
 
 Neither TensorFlow nor, unless a run id or a registry URI is given, MLflow is started.

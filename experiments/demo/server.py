@@ -2,7 +2,7 @@
 
     POST /compare   {"left", "right"}   -> similarity, probability, verdict, threshold, and the words that carry it
     POST /search    {"question", "top"} -> the most similar questions of the collection
-    GET  /about     the collection and the threshold
+    GET  /about     the collection, the threshold and the model, which all answers name
 
 A bad request gets {"error": "…"} with a status of 4xx. Requests are answered one after another, because each takes
 milliseconds.
@@ -76,6 +76,7 @@ def application(
             "duplicate": bool(explanation.duplicate),
             "threshold": detector.calibration.threshold,
             "note": note,
+            "model": detector.model,
             "html": html(explanation),
         }
         return JSONResponse(answer)
@@ -86,10 +87,10 @@ def application(
         if type(top) is not int or not 1 <= top <= MAX_TOP:
             raise HTTPException(400, f"'top' must be a whole number from 1 to {MAX_TOP}, got {json.dumps(top)[:40]}")
         rows = answers(detector, collection, _question(asked, "question"), top, candidates=candidates)
-        return JSONResponse({"rows": rows})
+        return JSONResponse({"rows": rows, "model": detector.model})
 
     async def about(request: Request) -> Response:
-        return JSONResponse({"collection": name, "questions": len(collection), "note": note})
+        return JSONResponse({"collection": name, "questions": len(collection), "note": note, "model": detector.model})
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from dataclasses import replace
 from typing import Any
 
 from siamese.detector import Detector
@@ -13,17 +14,23 @@ from siamese.registry.locate import Located, from_settings
 def chosen(settings: dict[str, Any], show_threshold: bool = False, ranks: bool = False) -> Detector:
     """The detector that a program's settings name, with the threshold for `threshold` and `prior` if they are given.
 
-    If `show_threshold`, a note on stderr says for what a threshold other than the trained one was chosen. `ranks`: whether
-    the answers are of use without any. Of an encoder, for which nothing was trained, another note says so.
+    A line on stderr says which model it is. If `show_threshold`, another says for what a threshold other than the trained
+    one was chosen. `ranks`: whether the answers are of use without any. Of an encoder, for which nothing was trained,
+    another note says so.
 
     Raises:
         ValueError: there is no such detector, it cannot serve this criterion, or a plugin cannot be imported.
     """
     wanted = criterion(settings)
     encoder = settings["encoder"]
-    detector = (Detector.from_encoder(encoder) if encoder else load(settings)[1]).at(*wanted)
     if encoder:
+        detector = replace(Detector.from_encoder(encoder), model=f"encoder {encoder}").at(*wanted)
         print(_untrained(encoder, detector, ranks), file=sys.stderr)
+    else:
+        found, detector = load(settings)
+        detector = detector.at(*wanted)
+        detector = replace(detector, model=f"{found}; {detector.calibration.rule()}")
+        print(f"model: {detector.model}", file=sys.stderr)
     if show_threshold and wanted != (None, None):
         print(detector.threshold_note(), file=sys.stderr)
     return detector

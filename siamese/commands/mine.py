@@ -43,11 +43,13 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
     threshold = _threshold(detector, texts, settings["max_pairs"] if settings["threshold"] is None else None)
     clusters, pairs = ClusterBuilder(len(file.rows)), 0
     with destination(settings["output"]) as out:
-        table = TableWriter(out, TABLES[Path(settings["output"] or "pairs.csv").suffix], COLUMNS)
+        form = TABLES[Path(settings["output"] or "pairs.csv").suffix]
+        more = {"model": detector.model} if form == "jsonl" else {}
+        table = TableWriter(out, form, COLUMNS)
         found = duplicates(detector.network, texts, threshold, settings["top_k"], settings["exact_max_questions"])
         for some in _with_progress(found, len(texts.first)):
             for rows in _rows(some, file, detector):
-                table.write(rows)
+                table.write([row | more for row in rows])
             clusters.add(some.left, some.right, some.similarity)
             pairs += len(some.left)
     groups = clusters.clusters()

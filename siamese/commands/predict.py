@@ -4,8 +4,8 @@ python -m experiments.predict "How do I reset my password?" "I forgot my passwor
 python -m experiments.predict pairs=pairs.csv output=scored.csv run=models:/duplicate-questions@champion
 python -m experiments.predict pairs=- format=jsonl threshold=precision@0.95 prior=0.01 < pairs.txt
 
-Without run= the training that finished last answers. TensorFlow is not started; MLflow only for a run id or a registry
-URI.
+Without run= the champion answers, or else the training that finished last. TensorFlow is not started; MLflow only for a
+run id or a registry URI.
 
 Each row of the input gives a row of the output, in the same order; a file may be larger than memory. Standard input (two
 questions with a tab between them, or a JSON object, in each line) is answered line by line. `output` appears whole or
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
 from siamese.commands.output import TABLES, TableWriter, destination, note, shortest
-from siamese.data.columns import pair_columns
+from siamese.data.columns import beside, pair_columns
 from siamese.data.questions import require_question
 from siamese.detector import Detector
 from siamese.evaluation.calibration import verdict_sentence
@@ -35,6 +35,7 @@ STDIN = "-"
 READ_AT_ONCE = 2**20  # bytes
 FORMATS = {**TABLES, ".txt": "text"}
 ANSWERS = ("similarity", "probability", "duplicate", "error")
+RESERVED = (*ANSWERS, "model")
 
 Row = dict[str, Any]  # by column
 
@@ -43,7 +44,8 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
     """Score two questions, a file of pairs or lines of standard input, a block of rows at a time.
 
     A row has the columns of the input, then similarity and probability in [0, 1], duplicate (bool) and error: the
-    reason why it cannot be scored (the three are then None), otherwise "".
+    reason why it cannot be scored (the three are then None), otherwise "". Columns of the input with one of these names
+    are kept as input_similarity and so on. JSON has the model, too.
     """
     if (settings["pairs"] is None) == (not questions) or len(questions) not in (0, 2):
         raise ValueError(
@@ -57,8 +59,9 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
     if file is not None:
         left, right = pair_columns(file.columns, left, right, None, file.name, note)
     detector = chosen(settings, show_threshold=True)
+    more = {"model": detector.model} if form(settings) == "jsonl" else {}
     blocks = _records(file, questions, left, right, settings["output"] is not None)
-    return (answer(detector, block, left, right) for block in blocks)
+    return ([row | more for row in answer(detector, block, left, right)] for block in blocks)
 
 
 def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, right: str) -> list[Row]:
@@ -70,7 +73,8 @@ def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, ri
     rows = []
     for values, error in records:
         scored = (None, None, None) if error else next(scores)
-        rows.append(values | dict(zip(ANSWERS, (*scored, error), strict=True)))
+        own = zip(beside(list(values), RESERVED), values.values(), strict=True)
+        rows.append(dict(own) | dict(zip(ANSWERS, (*scored, error), strict=True)))
     return rows
 
 

@@ -128,8 +128,10 @@ def main() -> None:
         typed = _dialogue(settings["history"]) if sys.stdin.isatty() else sys.stdin
         asked = filter(None, (visible(line).strip() for line in typed))
     how = settings["top"], settings["where"], settings["candidates"]
-    found = (answers(detector, collection, question, *how) for question in asked)
     columns = [*ANSWER, *collection.table.column_names]
     output = settings["output"]
+    form = settings["format"] if output is None else TABLES[Path(output).suffix]
+    more = {"model": detector.model} if form == "jsonl" else {}
+    found = ([row | more for row in answers(detector, collection, question, *how)] for question in asked)
     with destination(output) as file:
-        write(found, columns, file, settings["format"] if output is None else TABLES[Path(output).suffix])
+        write(found, columns, file, form)

@@ -3,7 +3,8 @@
 make serve
 python -m experiments.serve run=ID port=5004 threshold=precision@0.95
 
-It is the registry's champion unless run= says otherwise. The server is MLflow's own; TensorFlow is not started.
+It is the champion, or else the training that finished last, unless run= says otherwise. The server is MLflow's own;
+TensorFlow is not started.
 """
 
 import asyncio
@@ -18,7 +19,6 @@ import uvicorn
 from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
 from siamese.commands.output import listen
-from siamese.detector import Detector
 
 BACKLOG = 1024  # clients that may wait to be let in
 
@@ -30,9 +30,10 @@ def run(settings: dict[str, Any]) -> None:
     with listen(settings["host"], settings["port"], BACKLOG) as listening:
         # an answer goes out in two writes; without this the second waits 40 ms until the client has acknowledged the first
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-        app = scoring_app(_detector(settings), settings["max_request_bytes"])
+        detector = chosen(settings, show_threshold=True)
+        app = scoring_app(detector, settings["max_request_bytes"])
         address = f"http://{settings['host']}:{listening.getsockname()[1]}"
-        served = settings["encoder"] or settings["run"] or "the newest detector"
+        served = settings["encoder"] or settings["run"] or "the champion or the last training"
         print(f"{served} on {address} (Ctrl-C ends it); ask it:\n{curl(address)}")
         sys.stdout.flush()
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would log every request with another column
@@ -48,20 +49,6 @@ async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))  # where MLflow's app works
     await server.serve([listening])
-
-
-def _detector(settings: dict[str, Any]) -> Detector:
-    from siamese.registry.model_uri import MODELS
-
-    try:
-        return chosen(settings, show_threshold=True)
-    except ValueError as problem:
-        if not str(settings["run"]).startswith(MODELS):
-            raise
-        raise ValueError(
-            f"{problem}; make a run's model the champion: python -m experiments.promote run=ID, or serve a run: "
-            "python -m experiments.serve run=ID"
-        ) from None
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Columns: the name that a file gives to a question, a label or an intent."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 PAIR = ("question1", "question2")  # the names that are sought without another setting
 LABEL = "is_duplicate"
@@ -108,3 +108,20 @@ def _told(wanted: Sequence[str], found: Sequence[str | None], file: str, tell: T
     if other:
         tell(f"{file}: columns taken: {', '.join(f'{name!r} for {sought}' for name, sought in other)}")
     return taken
+
+
+def beside(columns: Sequence[str], reserved: Collection[str]) -> list[str]:
+    """Names of the user's columns beside the reserved ones: a reserved name gets "input_" in front.
+
+    >>> beside(["question1", "duplicate", "input_duplicate"], ["duplicate", "error"])
+    ['question1', 'input_input_duplicate', 'input_duplicate']
+    """
+    taken, names = {*reserved, *columns}, []
+    for column in columns:
+        name = column
+        if column in reserved:
+            while name in taken:
+                name = f"input_{name}"
+            taken.add(name)
+        names.append(name)
+    return names

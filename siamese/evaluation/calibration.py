@@ -49,6 +49,17 @@ class Calibration:
         probability, duplicate = self.probability(np.array(similarity)), self.duplicate(np.array(similarity))
         return verdict_sentence(bool(duplicate), float(similarity), float(probability))
 
+    def rule(self) -> str:
+        """From which probability on the verdict is "duplicate", and why: it need not be 50 %.
+
+        The threshold serves its criterion on the dev pairs themselves, the probability is fitted to all of them.
+
+        >>> Calibration(0.6, temperature=1.0, offset=0.5, criterion="best_accuracy").rule()
+        'duplicate from a probability of 47.6% on, chosen for best_accuracy'
+        """
+        chosen = "" if self.criterion is None else f", chosen for {self.criterion}"
+        return f"duplicate from a probability of {float(self.probability(np.array(self.threshold))):.1%} on{chosen}"
+
     def note(self, dev: DevScores | None) -> str:
         """What the threshold was chosen for and how it did on dev, in a line for the user."""
         note = f"threshold={self.criterion}: {self.threshold:.6g}"
@@ -98,16 +109,19 @@ class Calibration:
 
 
 def verdict_sentence(duplicate: bool, similarity: float, probability: float) -> str:
-    """A verdict in words, as all programs print it.
+    """A verdict in words, as all programs print it; it says so where verdict and probability point to different sides.
 
     >>> verdict_sentence(False, 0.12345, 0.0567)
     'not duplicate: similarity 0.1235, probability 5.7%'
+    >>> verdict_sentence(True, 0.6, 0.489)
+    'duplicate: similarity 0.6000, probability 48.9% (above the threshold)'
     """
     verdict = "duplicate" if duplicate else "not duplicate"
-    return f"{verdict}: similarity {similarity:.4f}, probability {probability:.1%}"
+    side = "" if duplicate == (probability >= 0.5) else f" ({'above' if duplicate else 'below'} the threshold)"
+    return f"{verdict}: similarity {similarity:.4f}, probability {probability:.1%}{side}"
 
 
-SENTENCE_WIDTH = len(verdict_sentence(False, 1.0, 1.0))  # characters of the longest, for lists
+SENTENCE_WIDTH = len("not " + verdict_sentence(True, 1.0, 1.0))  # characters of the longest without its side, for lists
 
 
 def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float) -> Calibration:

@@ -1,8 +1,11 @@
 """Locate: the one way to find a trained model, whether it lies in a folder, a run, or the model registry.
 
-MLflow takes seconds to start and is imported only if a folder or the file of `latest` does not answer.
+The one order: the model that is asked for, else the registry's champion, else the plain training that finished last (no
+cell of a study, a sweep or a `--multirun`). MLflow takes seconds to start and is imported only if neither a folder nor
+`latest` answers.
 """
 
+import json
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,14 +15,35 @@ from siamese.detector import Detector, detector_folder
 from siamese.pretrained.encoders import Encoder
 from siamese.registry import latest
 
+MODEL = "duplicate-questions"  # the registered model whose champion answers
+ORIGIN = "origin.json"  # in the folder of a detector: what it was trained on, and when
+
 
 @dataclass(frozen=True)
 class Located:
-    """A trained model: what it was found by, the folder of its detector, and its run; None if only a folder is known."""
+    """A trained model.
+
+    Attributes:
+        source: what it was found by.
+        folder: of its detector.
+        run_id: None if only a folder is known.
+        is_champion: whether it was found as the champion.
+    """
 
     source: str
     folder: Path
     run_id: str | None
+    is_champion: bool = False
+
+    def __str__(self) -> str:
+        """Which model it is, on what it was trained, and when."""
+        try:
+            origin = json.loads((self.folder / ORIGIN).read_text(encoding="utf-8"))
+            trained = f", trained on {origin['data']}, {origin['finished']}"
+        except (OSError, ValueError, KeyError, TypeError):
+            trained = ""  # an older detector, or one that was never tracked
+        champion = " (the champion)" if self.is_champion else ""
+        return (f"run {self.run_id}" if self.run_id else self.source) + champion + trained
 
 
 def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
@@ -27,29 +51,34 @@ def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
 
     Args:
         wanted: a folder, a run id, a registry URI such as models:/duplicate-questions@champion, or None for the
-            training that finished last.
+            champion, or else the plain training that finished last.
         uri, experiment: of the tracking store.
     """
     if wanted is not None and Path(wanted).expanduser().is_dir():
         return Located(wanted, detector_folder(Path(wanted).expanduser()), None)
     if not uri:
         raise ValueError("tracking.uri is empty; give the address of a store, such as sqlite:///mlflow.db")
-    newest = latest.find(uri) if wanted is None else None
-    if newest is not None:
-        return Located(newest[0], detector_folder(newest[1]), newest[0])
+    if wanted is None:
+        champion = latest.champion(uri, MODEL)
+        run, folder = champion or latest.find(uri) or ("", None)
+        if folder is not None and not folder.is_dir():
+            raise ValueError(f"the files of the champion, run {run}, are gone: there is no folder {folder}")
+        if folder is not None:
+            return Located(run, detector_folder(folder), run, is_champion=bool(champion))
     if find_spec("mlflow") is None:
         found = f"{wanted} is no folder here" if wanted else f"no detector is noted beside {uri}"
         raise ValueError(
             f"{found}; give run=FOLDER, or install what reads a tracking store: pip install 'siamese[serve]'"
         )
     from siamese import tracking
-    from siamese.registry.model_uri import download
+    from siamese.registry.model_uri import champion_uri, download
     from siamese.tracking.queries import newest_model_run
 
     tracking.connect(uri, experiment)
-    source = wanted or newest_model_run()
+    promoted = None if wanted else champion_uri(MODEL)
+    source = wanted or promoted or newest_model_run()
     folder, run_id = download(source)
-    return Located(source, detector_folder(folder), run_id)
+    return Located(source, detector_folder(folder), run_id, is_champion=bool(promoted))
 
 
 def load(
@@ -59,7 +88,7 @@ def load(
     *,
     encoder: str | Encoder | None = None,
 ) -> Detector:
-    """The detector that `locate` finds: without arguments that of the training that finished last.
+    """The detector that `locate` finds: without arguments the champion, or else that of the training that finished last.
 
     Arguments and errors as in `locate`; the defaults are those of the programs. With `encoder` the detector of a sentence
     encoder without any training, see `Detector.from_encoder`.

@@ -2,10 +2,12 @@
 
 import importlib.metadata
 import io
+import json
 import shutil
 import tempfile
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from siamese.detector import Detector
 from siamese.registry import latest, model_card
+from siamese.registry.locate import ORIGIN
 from siamese.registry.model_uri import MODELS, model_uri
 from siamese.serving.scoring_server import SIGNATURE
 from siamese.tracking import defer_interrupts, metrics_version
@@ -39,16 +42,21 @@ KERAS_PACKAGES = ("keras", "tensorflow")  # that a detector needs too if it answ
 
 
 @defer_interrupts()
-def log_detector(detector: Detector, network: "keras.Model", example: list[tuple[str, str]], card: str) -> None:
+def log_detector(
+    detector: Detector, network: "keras.Model", example: list[tuple[str, str]], card: str, data: str
+) -> None:
     """Log a detector as a model that `mlflow.pyfunc` loads and serves, and its card also as an artifact of the run.
 
-    Its Keras network is saved beside it. The example is a few pairs of questions; the card is Markdown.
+    Its Keras network is saved beside it, and the name of its data. The example is a few pairs of questions; the card is
+    Markdown.
     """
     packages = (*SERVING_PACKAGES, *KERAS_PACKAGES) if detector.network.name == "keras" else SERVING_PACKAGES
     frame = pd.DataFrame(example, columns=["question1", "question2"])
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder) / "detector", network)
         (Path(folder) / "detector" / model_card.FILE).write_text(card, encoding="utf-8")
+        origin = {"data": data, "finished": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"}
+        (Path(folder) / "detector" / ORIGIN).write_text(json.dumps(origin) + "\n", encoding="utf-8")
         mlflow.log_text(card, model_card.FILE)
         package = Path(folder) / "siamese"
         _copy_serving_code(package, with_encoder=bool(detector.vectorizer.requirements))

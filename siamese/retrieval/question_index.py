@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from siamese.data.columns import beside
 from siamese.data.folders import atomic_folder
 from siamese.detector import Detector
 from siamese.retrieval import embedding_space
@@ -30,7 +31,7 @@ FORMAT_VERSION = 1
 HEAD, TABLE, EMBEDDINGS, INDEX = "collection.json", "questions.parquet", "embeddings.npy", "nearest.faiss"
 Row = dict[str, Any]  # by column
 Where = Mapping[str, str] | None  # column -> value
-TAKEN = ("number", "asked", "similarity", "probability", "duplicate")  # columns that every answer has
+TAKEN = ("number", "asked", "similarity", "probability", "duplicate", "model")  # columns that every answer has
 
 
 @dataclass(eq=False, repr=False)
@@ -57,7 +58,8 @@ class Collection:
 
         Args:
             detector: encodes and scores.
-            questions: ValueError if there is none, or a column has a reserved name.
+            questions: ValueError if there is none. A column named as one of the answers, such as similarity, is kept as
+                input_similarity.
             approximate: whether to search by an approximate index (faiss), for millions of questions.
         """
         table = _numbered(questions, 0)
@@ -227,10 +229,8 @@ def _head(folder: Path) -> dict[str, Any]:
 
 
 def _numbered(questions: pa.Table, first: int) -> pa.Table:
-    """The table with a number for each question."""
-    taken = [name for name in TAKEN if name in questions.column_names]
-    if taken:
-        raise ValueError(f"the questions have a column {taken[0]!r}, a reserved name; rename it")
+    """The table with a number for each question; columns with the name of a column of answers get another one."""
+    questions = questions.rename_columns(beside(questions.column_names, TAKEN))
     if not len(questions):
         raise ValueError("there is no question; give at least one")
     texts = questions.cast(pa.schema([(name, pa.large_string()) for name in questions.column_names]))

@@ -64,9 +64,36 @@ def curl(address: str) -> str:
 
 
 def scoring_app(detector: Detector, max_request_bytes: int) -> ASGIApp:
-    """MLflow's scoring server for a detector, as an ASGI app that refuses larger requests. It runs no code of a model."""
+    """MLflow's scoring server for a detector, as an ASGI app that refuses larger requests. It runs no code of a model.
+
+    Beside MLflow's predictions, an answer has the model that gave it.
+    """
     model = PyFuncModel(Model(signature=SIGNATURE), SimpleNamespace(predict=partial(answers, detector)))
-    return with_clear_errors(scoring_server.init(model), max_request_bytes)
+    return with_clear_errors(with_model(scoring_server.init(model), detector.model), max_request_bytes)
+
+
+def with_model(app: ASGIApp, name: str) -> ASGIApp:
+    """The app of `scoring_server.init` whose predictions name their model: {"model", "predictions"}."""
+    first = f'{{"model": {json.dumps(name)}, '.encode()  # in place of the {
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        waiting: list[Message] = []  # the head of an answer, until its body is known
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start" and scope["path"] == ROUTE and message["status"] == 200:
+                waiting.append(message)
+                return
+            if waiting:
+                start = waiting.pop()
+                length = int(dict(start["headers"])[b"content-length"]) + len(first) - 1
+                others = [head for head in start["headers"] if head[0] != b"content-length"]
+                await send({**start, "headers": [*others, (b"content-length", str(length).encode())]})
+                message = {**message, "body": first + message["body"][1:]}
+            await send(message)
+
+        await app(scope, receive, send_named)
+
+    return answer
 
 
 def with_clear_errors(app: ASGIApp, max_request_bytes: int) -> ASGIApp:

@@ -15,6 +15,9 @@ from siamese.evaluation.metrics import METRICS_VERSION
 from siamese.tracking.provenance import CHOSEN, current_name, metrics_version
 from siamese.tracking.runs import defer_interrupts
 
+PARENT = "mlflow.parentRunId"
+MULTIRUN = "multirun"  # tag of the runs of one command
+
 
 @defer_interrupts()
 def find_metrics(tags: dict[str, str]) -> dict[str, float] | None:
@@ -68,17 +71,27 @@ def find_runs(condition: str = "") -> list[TrackedRun]:
 
 
 def newest_model_run() -> str:
-    """The id of the run with a model that finished last in the current store; ValueError if there is none."""
+    """The id of the plain training that finished last in the current store; ValueError if there is none.
+
+    Cells of studies and sweeps have a parent, jobs of `--multirun` a tag.
+    """
     found = mlflow.search_runs(
         search_all_experiments=True,
         filter_string="attributes.status = 'FINISHED' and tags.kind = 'model'",
         order_by=["attributes.end_time DESC"],
-        max_results=1,
+        max_results=100_000,
         output_format="list",
     )
-    if not found:
+    plain = (run.info.run_id for run in found if not run.data.tags.keys() & {PARENT, MULTIRUN})
+    newest = next(plain, None)
+    if newest is None and found:
+        raise ValueError(
+            f"the models of {mlflow.get_tracking_uri()} belong to studies, sweeps or --multirun; give run=ID, or make one the "
+            "champion: python -m experiments.promote run=ID"
+        )
+    if newest is None:
         raise ValueError(f"{mlflow.get_tracking_uri()} has no finished run with a model; train one first: make train")
-    return found[0].info.run_id
+    return newest
 
 
 def tracked(run: str) -> TrackedRun:

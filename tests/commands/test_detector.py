@@ -14,7 +14,7 @@ SETTINGS = {"run": FIXTURE, "encoder": None, "plugins": None, "threshold": None,
 
 def test_without_wishes_it_is_the_detector_as_trained(capsys):
     assert chosen(SETTINGS, show_threshold=True).calibration == Detector.load(FIXTURE).calibration
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == f"model: {FIXTURE}; {Detector.load(FIXTURE).calibration.rule()}\n"
 
 
 def test_threshold_and_prior_are_used_and_noted(capsys):
@@ -23,7 +23,7 @@ def test_threshold_and_prior_are_used_and_noted(capsys):
         chosen(SETTINGS | {"threshold": "recall@0.5", "prior": "0.01"}, show_threshold=True).calibration
         == wanted.calibration
     )
-    assert capsys.readouterr().err == wanted.threshold_note() + "\n"
+    assert capsys.readouterr().err == f"model: {FIXTURE}; {wanted.calibration.rule()}\n{wanted.threshold_note()}\n"
 
 
 @pytest.mark.slow

@@ -379,7 +379,7 @@ def test_the_program_starts_neither_tensorflow_nor_mlflow_for_onnx(here, run_pro
     printed = run_program("export", *words, "formats=onnx,int8", watched=heavy)
     assert "| network_int8.onnx " in printed.stdout
     assert printed.stdout.splitlines()[-1] == "imported:"
-    assert printed.stderr == ""
+    assert printed.stderr == ""  # the export itself says which model it is
     failed = run_program("export", *words, "formats=zip")
     assert failed.returncode == 1
     assert failed.stderr.startswith("error: formats must list onnx")

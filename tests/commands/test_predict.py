@@ -20,6 +20,7 @@ from siamese.evaluation.thresholds import DevScores
 from siamese.registry import latest
 
 PAIR = ("how do i pay my bill", "where can i pay the bill ?")
+NAMED = "model: detector; duplicate from a probability of 50.0% on\n"
 HEAVY = ("tensorflow", "keras", "mlflow", "hydra", "omegaconf", "scipy", "sklearn", "pandas", "matplotlib")
 
 
@@ -41,7 +42,9 @@ def ask(folder, run_program):
 
     def run(*words: str) -> list[str]:
         done = run_program("predict", *words, folder=folder, watched=HEAVY)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        assert done.stderr.startswith(NAMED if "run=detector" in words else "model: run some run; duplicate from ")
+        assert len(done.stderr.splitlines()) == 1
         return done.stdout.splitlines()
 
     return run
@@ -95,8 +98,8 @@ def test_columns_of_other_names_and_what_else_is_in_a_row(folder, monkeypatch):
     monkeypatch.chdir(folder)
     Path("pairs.tsv").write_text("a\tid\tb\tduplicate\nrice\t7\tRice\tmaybe\n")
     [row] = rows_of(["run=detector", "pairs=pairs.tsv", "left=a", "right=b"])
-    # an answer replaces a column of its name
-    assert row == {"a": "rice", "id": "7", "b": "Rice", "duplicate": True, "similarity": 1.0, "error": ""} | {
+    answer = {"duplicate": True, "similarity": 1.0, "error": ""}
+    assert row == {"a": "rice", "id": "7", "b": "Rice", "input_duplicate": "maybe"} | answer | {
         "probability": pytest.approx(1, abs=1e-5)
     }
 
@@ -154,7 +157,7 @@ def test_lines_are_answered_while_the_stream_is_open(folder, start_program):
     process.stdin.write("last\tlast")
     rest, complaints = process.communicate(timeout=60)
     assert json.loads(rest)["similarity"] == 1.0
-    assert (process.returncode, complaints) == (0, "")
+    assert (process.returncode, complaints) == (0, NAMED)
 
 
 def test_a_reader_that_stops_early_ends_it_quietly(folder, start_program):
@@ -163,7 +166,7 @@ def test_a_reader_that_stops_early_ends_it_quietly(folder, start_program):
     assert process.stdout.readline().startswith("question1,")
     process.stdout.close()
     assert process.wait(timeout=60) == -signal.SIGPIPE
-    assert process.stderr.read() == ""
+    assert process.stderr.read() == NAMED
 
 
 def test_another_threshold_and_prior(detector, folder, monkeypatch, capsys):
@@ -179,6 +182,7 @@ def test_another_threshold_and_prior(detector, folder, monkeypatch, capsys):
     assert row["probability"] < detector.probability(similarity)
     assert row["duplicate"] == (similarity >= 0.95)
     assert capsys.readouterr().err == (
+        f"model: detector; {expected.rule()}\n"
         "threshold=precision@0.9: 0.95, at 1 % duplicates precision 1.0000, recall 0.5000 (4 dev pairs, false alarms: 0 of 2)\n"
     )
     assert rows_of(["run=detector", "threshold=0.2"], *PAIR)[0]["duplicate"] == (similarity >= 0.2)
@@ -193,7 +197,7 @@ def test_a_file_is_written_whole(folder, monkeypatch, capsys):
         predict.main()
         printed = capsys.readouterr()
         assert printed.out == f"2 pairs, 1 duplicates, 1 could not be scored; wrote {name}\n"
-        assert printed.err == ""
+        assert printed.err == NAMED
     as_json, as_csv, as_text = (Path(f"pairs.{suffix}").read_text().splitlines() for suffix in ("jsonl", "csv", "txt"))
     assert [json.loads(line)["duplicate"] for line in as_json] == [True, None]
     assert [row["duplicate"] for row in csv.DictReader(as_csv)] == ["True", ""]

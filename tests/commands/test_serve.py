@@ -25,6 +25,9 @@ from siamese.serving.scoring_server import ROUTE
 from tests.programs import ROOT, needs_make, serving
 
 FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_3"
+FIXTURES = {
+    "model": f"{FIXTURE}; {Detector.load(FIXTURE).calibration.rule()}"
+}  # what its answers say beside predictions
 PAIRS = [
     ("how do i pay my bill", "where can i pay the bill ?"),
     ("i lost my card", "how do i cook rice"),
@@ -101,12 +104,12 @@ def store(tmp_path_factory, build_network, vectorizer):
         network = build_network(seed=seed)
         detector = Detector.from_network(network, vectorizer, Calibration(0.7, 1.5, 0.1))
         with tracking.tracked_run(f"seed {seed}", "model") as trained:
-            publish.log_detector(detector, network, PAIRS[:2], "# a card\n")
+            publish.log_detector(detector, network, PAIRS[:2], "# a card\n", "some data")
         detectors[trained] = detector
     champion, newest = detectors
     publish.promote(champion, "duplicate-questions", "champion")
     assert not (detectors[champion].similarity(PAIRS) == detectors[newest].similarity(PAIRS)).all()
-    yield uri, detectors[champion]
+    yield uri, detectors[champion], f"run {champion} (the champion), trained on some data, "
     mlflow.set_tracking_uri(before)
 
 
@@ -144,16 +147,19 @@ pytestmark = [needs_make, pytest.mark.process, pytest.mark.slow]
 
 def test_the_champion_answers_and_not_the_newest(connection, store):
     for pairs in ([PAIRS[0]], PAIRS):
-        assert ask(connection, records(*pairs)) == (200, {"predictions": expected(store[1], pairs)})
+        status, answer = ask(connection, records(*pairs))
+        assert (status, answer["predictions"]) == (200, expected(store[1], pairs))
+        assert answer["model"].startswith(store[2])
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_two_lines_are_printed_and_the_second_asks_the_server(served, store):
-    name, command = served.printed.splitlines()
-    assert name == f"models:/duplicate-questions@champion on {served.address[:-1]} (Ctrl-C ends it); ask it:"
+    [*_, name, command] = served.printed.splitlines()
+    assert name == f"the champion or the last training on {served.address[:-1]} (Ctrl-C ends it); ask it:"
+    assert served.printed.startswith(f"model: {store[2]}")
     done = subprocess.run(f"{command} --silent --fail", shell=True, capture_output=True, check=True)
     asked = [("How do I reset my password?", "I forgot my password, what now?")]
-    assert json.loads(done.stdout) == {"predictions": expected(store[1], asked)}
+    assert json.loads(done.stdout)["predictions"] == expected(store[1], asked)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -194,7 +200,8 @@ def test_a_hundred_bad_requests_between_good_ones_lose_none(served, store):
         for body, head, status, _ in bad[number::4]:
             assert ask(connection, body, head)[0] == status
             for pair in PAIRS:
-                assert ask(connection, records(pair)) == (200, {"predictions": expected(store[1], [pair])})
+                status, answer = ask(connection, records(pair))
+                assert (status, answer["predictions"]) == (200, expected(store[1], [pair]))
             for noise in (b"\xff\x00 what?\r\n\r\n", b"POST /invocations HTTP/1.1\r\nContent-Length: 10\r\n\r\n{"):
                 with socket.create_connection(tuple(netloc.split(":"))) as other:
                     other.sendall(noise)
@@ -221,13 +228,16 @@ def start(start_program):
 def test_neither_tensorflow_nor_a_word_of_the_requests(start):
     process, address = start(watched=("tensorflow", "keras", "hydra"))
     connection = http.client.HTTPConnection(*address, timeout=60)
-    assert ask(connection, records(*PAIRS)) == (200, {"predictions": expected(Detector.load(FIXTURE), PAIRS)})
+    assert ask(connection, records(*PAIRS)) == (
+        200,
+        FIXTURES | {"predictions": expected(Detector.load(FIXTURE), PAIRS)},
+    )
     extra = b'{"dataframe_records": [{"question1": "a", "question2": "b", "id": 7}]}'
     assert ask(connection, extra)[0] == 200
     assert ask(connection, b"")[0] == 400
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
-    assert (out, err, process.returncode) == ("imported:\n", "interrupted\n", 130)
+    assert (out, err, process.returncode) == ("imported:\n", f"model: {FIXTURES['model']}\ninterrupted\n", 130)
 
 
 def accepts(address: tuple[str, int]) -> bool:
@@ -251,16 +261,19 @@ def test_a_request_under_way_is_answered_before_the_end(start):
         client.sendall(body[5:])
         answer = http.client.HTTPResponse(client)
         answer.begin()
-        assert json.load(answer) == {"predictions": expected(Detector.load(FIXTURE), PAIRS[:1])}
+        assert json.load(answer) == FIXTURES | {"predictions": expected(Detector.load(FIXTURE), PAIRS[:1])}
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (-signal.SIGTERM, "")
+    assert (process.returncode, err) == (-signal.SIGTERM, f"model: {FIXTURES['model']}\n")
 
 
 def test_threshold_and_prior_are_those_of_the_settings(start):
     _, address = start("threshold=precision@0.95", "prior=0.01")
     detector = Detector.load(FIXTURE).at("precision@0.95", 0.01)
     answer = ask(http.client.HTTPConnection(*address, timeout=60), records(*PAIRS))
-    assert answer == (200, {"predictions": expected(detector, PAIRS)})
+    assert answer == (
+        200,
+        {"model": f"{FIXTURE}; {detector.calibration.rule()}", "predictions": expected(detector, PAIRS)},
+    )
     assert expected(detector, PAIRS) != expected(Detector.load(FIXTURE), PAIRS)
 
 
@@ -268,9 +281,9 @@ def settings(*words: str) -> dict:
     return command_line("serve", list(words))[0]
 
 
-def test_without_a_champion_the_error_says_how_to_make_one(tmp_path):
+def test_without_any_model_the_error_says_how_to_make_one(tmp_path):
     before = mlflow.get_tracking_uri()
-    with pytest.raises(ValueError, match=r"models:/duplicate-questions@champion.*experiments.promote run=ID") as caught:
+    with pytest.raises(ValueError, match=r"has no finished run with a model; train one first: make train") as caught:
         run(settings("port=0", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"))
     mlflow.set_tracking_uri(before)
     assert "\n" not in str(caught.value)

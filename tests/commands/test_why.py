@@ -20,7 +20,7 @@ def explain(run_program):
 
 def test_the_program_prints_verdict_words_and_contributions(tmp_path, explain):
     done = explain("I lost my card", "My card is gone", f"output={tmp_path / 'why.html'}")
-    assert done.stderr == ""
+    assert done.stderr == f"model: {FIXTURE}; {Detector.load(FIXTURE).calibration.rule()}\n"
     first, *_ = done.stdout.splitlines()
     assert first == "duplicate: similarity 0.9999, probability 99.1%"
     found = why(Detector.load(FIXTURE), "I lost my card", "My card is gone")

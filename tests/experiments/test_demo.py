@@ -99,7 +99,7 @@ def test_a_search_gives_the_most_similar_with_all_columns(client, detector):
 
 
 def test_what_is_searched_and_by_which_threshold(client, detector):
-    about = {"collection": "faq.csv", "questions": 6, "note": detector.threshold_note()}
+    about = {"collection": "faq.csv", "questions": 6, "note": detector.threshold_note(), "model": ""}
     assert client.get("/about").json() == about
     assert client.get("/health").json() == {"status": "ok"}
 
@@ -189,7 +189,7 @@ def test_the_program_answers_without_tensorflow_mlflow_and_network(faq, demo):
     printed, errors = process.communicate(timeout=60)
     assert (given["threshold"], given["duplicate"]) == (1.0, False)
     assert printed == "imported:\n"
-    assert errors == "reading the questions of faq.csv\ninterrupted\n"
+    assert errors == f"model: {given['model']}\nreading the questions of faq.csv\ninterrupted\n"
     assert process.returncode == 130
 
 

@@ -1,6 +1,7 @@
 """The main job, as a user runs it: a process of its own, its screen, its exit code and what MLflow holds then."""
 
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -153,7 +154,10 @@ def test_predict_answers_with_the_newest_run(trained, run_program):
     done = run_program("predict", "How do I reset my password?", "How do I reset my password?", folder=folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("duplicate: similarity 1.0000")
-    assert done.stderr == ""
+    when = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+    assert re.fullmatch(
+        rf"model: run \w{{32}}, trained on .+, {when}; duplicate from a probability of .+\n", done.stderr
+    )
 
 
 def test_predict_scores_a_file_in_order_and_explains_bad_rows(trained, run_program):

@@ -31,7 +31,7 @@ def detector(network, vectorizer) -> Detector:
 def model_run(store, detector, network, questions) -> str:
     """The id of a run that left the detector."""
     with tracking.tracked_run("dense", "model") as run_id:
-        publish.log_detector(detector, network, questions, "# a card\n")
+        publish.log_detector(detector, network, questions, "# a card\n", "some data")
     return run_id
 
 

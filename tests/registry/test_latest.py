@@ -1,6 +1,7 @@
 """The note on the newest detector: written atomically, moved with its store, and ignored if it is invalid."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,21 @@ def test_other_stores_keep_no_note(tmp_path, monkeypatch):
     latest.note("http://localhost:5000", "run", tmp_path)
     assert latest.find("http://localhost:5000") is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_artifacts_that_were_moved_with_their_store_are_found(tmp_path):
+    model = tmp_path / "mlruns" / "1" / "models" / "m-1" / "artifacts"
+    model.mkdir(parents=True)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    assert latest.moved(str(model), uri) == model
+    assert latest.moved("/elsewhere/mlruns/1/models/m-1/artifacts", uri) == model
+    assert latest.moved("file:///elsewhere/mlruns/1/models/m-1/artifacts", uri) == model
+    for location in ("/elsewhere/mlruns/2/models/m-1/artifacts", "/elsewhere/artifacts"):
+        assert latest.moved(location, uri) == Path(location)  # there is none: it is named as it was
+
+
+def test_a_store_without_tables_has_no_champion(tmp_path):
+    assert latest.champion(f"sqlite:///{tmp_path}/mlflow.db", "m") is None
+    (tmp_path / "mlflow.db").write_bytes(b"")
+    assert latest.champion(f"sqlite:///{tmp_path}/mlflow.db", "m") is None
+    assert latest.champion("http://localhost:5000", "m") is None

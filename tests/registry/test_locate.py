@@ -1,5 +1,8 @@
 """Locate: one call finds a trained model in a folder, a run or the registry."""
 
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -7,14 +10,27 @@ import numpy as np
 import pytest
 
 from siamese import tracking
-from siamese.registry import latest
+from siamese.registry import latest, publish
 from siamese.registry.locate import Located, load, locate
-from siamese.registry.model_uri import download
+from siamese.registry.model_uri import champion_uri, download
+from siamese.tracking.queries import MULTIRUN, newest_model_run
 
 
 @pytest.fixture
 def uri(store) -> str:
     return f"sqlite:///{store}/mlflow.db"
+
+
+@pytest.fixture
+def own_store(tmp_path, empty_store, monkeypatch) -> Iterator[str]:
+    """The URI of a store that this test alone fills; it is the current one."""
+    folder, before = tmp_path / "store", mlflow.get_tracking_uri()
+    folder.mkdir()
+    shutil.copy(empty_store, folder)
+    monkeypatch.chdir(folder)
+    tracking.connect(f"sqlite:///{folder}/mlflow.db", "tests")
+    yield f"sqlite:///{folder}/mlflow.db"
+    tracking.connect(before, "tests")
 
 
 @pytest.fixture
@@ -101,3 +117,52 @@ def test_a_store_without_models_says_how_to_get_one(store, tmp_path):
 def test_without_a_store_only_a_folder_can_be_found():
     with pytest.raises(ValueError, match=r"tracking.uri is empty; give the address of a store, such as sqlite:"):
         locate(None, None, "tests")
+
+
+@pytest.mark.slow
+def test_the_champion_comes_before_the_newest_and_runs_of_a_study_or_a_multirun_never_answer(
+    own_store, detector, network, questions
+):
+    """Found in the SQLite file and, as on a server, by MLflow."""
+    uri = own_store
+    runs: dict[str, str] = {}
+    for name, tags in {"first": {}, "second": {}, "study": {}, "cell": {}, "job": {MULTIRUN: "true"}}.items():
+        parent = runs["study"] if name == "cell" else None
+        with tracking.tracked_run(name, "study" if name == "study" else "model", parent=parent, tags=tags) as runs[
+            name
+        ]:
+            if name != "study":
+                publish.log_detector(detector, network, questions, "# a card\n", "some data")
+    assert locate(None, uri, "tests").run_id == newest_model_run() == runs["second"]
+    publish.promote(runs["first"], "duplicate-questions", "champion")
+    found = locate(None, uri, "tests")
+    assert (found.run_id, found.is_champion) == (runs["first"], True)
+    assert re.fullmatch(
+        rf"run {runs['first']} \(the champion\), trained on some data, \d{{4}}-\d\d-\d\d \d\d:\d\d UTC", str(found)
+    )
+    assert champion_uri("duplicate-questions") == "models:/duplicate-questions@champion"
+    assert champion_uri("other") is None
+    assert str(locate(str(found.folder), None, "tests")).startswith(f"{found.folder}, trained on some data, ")
+
+
+@pytest.mark.slow
+def test_a_moved_store_finds_its_runs_and_its_champion_or_names_what_is_gone(
+    own_store, detector, network, questions, tmp_path
+):
+    uri = own_store
+    with tracking.tracked_run("first", "model") as run:
+        publish.log_detector(detector, network, questions, "# a card\n", "some data")
+    publish.promote(run, "duplicate-questions", "champion")
+    old = Path(uri.removeprefix("sqlite:///")).parent
+    moved = tmp_path / "moved"
+    shutil.copytree(old, moved)
+    for wanted in (None, run, "models:/duplicate-questions@champion", "models:/duplicate-questions/1"):
+        assert locate(wanted, uri, "tests").folder.is_relative_to(old)
+    shutil.rmtree(old / "mlruns")
+    there = f"sqlite:///{moved}/mlflow.db"
+    for wanted in (None, run, "models:/duplicate-questions@champion", "models:/duplicate-questions/1"):
+        assert locate(wanted, there, "tests").folder.is_relative_to(moved)
+    shutil.rmtree(moved / "mlruns")
+    for wanted in (None, run, "models:/duplicate-questions@champion"):
+        with pytest.raises(ValueError, match=f"there is no folder {re.escape(str(old))}"):
+            locate(wanted, there, "tests")

@@ -35,14 +35,14 @@ def runs(tmp_path_factory, build_network, vectorizer):
         for name, area, digest in (("first", 0.7, "a"), ("second", 0.75, "a"), ("other pairs", 0.9, "b")):
             with tracking.tracked_run(name, "model", tags={"data_digest.dev": digest, "metrics_version": "c"}) as run:
                 tracking.log_metrics({"roc_auc": area}, "dev")
-                publish.log_detector(detector, network, EXAMPLE, "# a card\n")
+                publish.log_detector(detector, network, EXAMPLE, "# a card\n", "some data")
             ids[name] = run
         with tracking.tracked_run("trial 0", "trial") as ids["trial"]:
             pass
         with tracking.tracked_run("empty", "model") as ids["without model"]:
             pass
         with suppress(RuntimeError), tracking.tracked_run("failed", "model") as ids["failed"]:
-            publish.log_detector(detector, network, EXAMPLE, "# a card\n")
+            publish.log_detector(detector, network, EXAMPLE, "# a card\n", "some data")
             raise RuntimeError
         yield ids
         mlflow.set_tracking_uri(before)
@@ -129,7 +129,7 @@ def test_a_run_keeps_detector_card_and_keras_network(model_run):
     [output] = mlflow.get_run(model_run).outputs.model_outputs
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}")) / "artifacts" / "detector"
     names = ["detector.json", "dev_scores.npz", "light.json", "light.npz", "network.keras", "vectorizer.json"]
-    assert sorted(file.name for file in folder.iterdir()) == ["MODEL_CARD.md", *names]
+    assert sorted(file.name for file in folder.iterdir()) == ["MODEL_CARD.md", *names[:-1], "origin.json", names[-1]]
     assert (folder / "MODEL_CARD.md").read_text() == "# a card\n"
 
 

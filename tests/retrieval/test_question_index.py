@@ -10,6 +10,7 @@ from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.model.similarity import Euclidean, Learned
 from siamese.retrieval.question_index import Collection, digest
+from siamese.retrieval.question_index import answers as rows
 
 ASKED = "how can i pay the bill"
 
@@ -167,9 +168,15 @@ def test_other_folders_are_not_overwritten(collection, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+def test_a_column_with_the_name_of_an_answer_is_kept_beside_it(detector, questions):
+    collection = Collection.build(detector, questions.append_column("similarity", questions["topic"]))
+    collection.append(questions.append_column("similarity", questions["topic"]))
+    [first] = rows(detector, collection, ASKED, 1)
+    assert first["input_similarity"] == first["topic"]
+    assert isinstance(first["similarity"], float)
+
+
 def test_refused(collection, detector, questions):
-    with pytest.raises(ValueError, match="the questions have a column 'similarity', a reserved name; rename it"):
-        collection.append(questions.append_column("similarity", questions["topic"]))
     with pytest.raises(ValueError, match="no question"):
         Collection.build(detector, questions.slice(0, 0))
     with pytest.raises(ValueError, match="at least 1, got 0 and 100"):

@@ -37,7 +37,7 @@ def kept(tmp_path_factory, build_network, vectorizer):
     network = build_network()
     detector = Detector.from_network(network, vectorizer, Calibration(0.7, 1.5, 0.1))
     with tracking.tracked_run("served", "model") as run:
-        publish.log_detector(detector, network, PAIRS, "# a card\n")
+        publish.log_detector(detector, network, PAIRS, "# a card\n", "some data")
     publish.promote(run, "served", "champion")
     yield uri, detector
     mlflow.set_tracking_uri(before)

@@ -77,7 +77,7 @@ def test_mlflows_two_forms_of_pairs_get_the_same_answer(client, detector):
     for form in ({"dataframe_records": records(PAIRS)}, {"dataframe_split": split}):
         answer = client.post(ROUTE, json=form)
         assert answer.status_code == 200
-        assert answer.json() == {"predictions": answers(detector, table(PAIRS))}
+        assert answer.json() == {"model": detector.model, "predictions": answers(detector, table(PAIRS))}
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,8 @@ window.addEventListener("hashchange", followAddress);
 followAddress();
 
 ask("about")
-  .then(({ collection, questions, note }) => {
+  .then(({ collection, questions, note, model }) => {
+    document.querySelector("footer").textContent = `Answers come from ${model}.`;
     document.querySelector(".collection").textContent = `${questions.toLocaleString("en")} questions in ${collection}`;
     panels.search.querySelector(".note").textContent = note;
   })
