@@ -65,8 +65,11 @@ def detector_of(run, store) -> Detector:
 
 
 def test_a_training_starts_from_the_table_of_a_run(first, table, table_run, store):
-    arrays = detector_of(first, store).network.arrays
-    np.testing.assert_array_equal(arrays["word_embedding/embeddings"], table.matrix)
+    """Each row times the weight of its token, which training learned."""
+    rows = detector_of(first, store).network.arrays["word_embedding/embeddings"]
+    weight = np.linalg.norm(rows, axis=1) / np.maximum(np.linalg.norm(table.matrix, axis=1), 1e-12)
+    np.testing.assert_allclose(rows, table.matrix * weight[:, None], atol=1e-6)
+    assert 0.2 < weight[2:].min() < weight[2:].max() < 5
     params = first.data.params
     assert (params["start"], params["text.table"]) == (f"run:{table_run}", f"run:{table_run}")
     assert len(params["start_digest"]) == 64
