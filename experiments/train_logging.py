@@ -59,6 +59,13 @@ def track_chosen(chosen: Mapping[str, object]) -> None:
         print("training=auto chose", *words, flush=True)
 
 
+def track_shares(shares: dict[str, float]) -> None:
+    """Track and print the shares that were fitted to dev, if the similarity is a mean of several cosines."""
+    if shares:
+        tracking.log_metrics(shares, "share")
+        print("shares of the cosine:", ", ".join(f"{name} {share:.3f}" for name, share in shares.items()), flush=True)
+
+
 def track_epoch(then: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
     """Track an epoch, then call `then`."""
     tracking.log_metrics({"loss": epoch.loss, "pairs_per_second": epoch.pairs_per_second}, "epoch", epoch.number)

@@ -120,6 +120,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         if training.get("discriminant") == auto.BY_DEV:
             training["discriminant"] = trained.discriminant
             train_logging.track_chosen({"discriminant": trained.discriminant})
+        train_logging.track_shares(trained.shares)
         reports = _with_intents(trained.reports, compared_by(trained.network, partial(_encode, trained)), splits)
         train_logging.track_history(trained.history, training["monitor"])
         train_logging.track_reports(reports, trained.calibration)

@@ -1,7 +1,7 @@
 """Detector: what a trained run leaves behind. Text in, similarity and verdict out, without TensorFlow.
 
 A folder of plain files: `light.json` and `light.npz` (the network that answers), `vectorizer.json` (or `encoder.json`,
-which names a sentence encoder, and its files in `encoder/` unless a package holds them), `detector.json`
+which names a sentence encoder, its files in `encoder/` unless a package holds them, and perhaps a `lexicon/`), `detector.json`
 (format version, threshold, temperature, offset) and `dev_scores.npz` (the scores of dev, for other thresholds). Training
 adds `network.keras` for users of Keras. A network with layers that NumPy does not know answers through Keras: then
 `detector.json` says so, and `network.keras` takes the place of the first two. Loading a folder runs no code of it.
@@ -245,7 +245,7 @@ class Detector:
         runtime, calibration, dev = _read_state(folder)
         vectorizer: Vectorizer | EncoderVectorizer
         if (folder / encoders.FILE).is_file():
-            vectorizer = EncoderVectorizer(encoders.load(folder))
+            vectorizer = EncoderVectorizer.load(folder)
         else:
             vectorizer = Vectorizer.from_json((folder / words.FILE).read_text(encoding="utf-8"))
         network = load_network(runtime, folder)

@@ -20,9 +20,12 @@ from siamese.export.runners import onnx_runner
 from siamese.inference.from_keras import check
 from siamese.inference.parts import Layer, Part, registered
 from siamese.inference.similarities import Similarity
+from siamese.model.hybrid import with_lexicon
 from siamese.model.network import siamese_network, word_embedding
+from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.retrieval import embedding_space
 from siamese.retrieval.mining import DistinctTexts, duplicates
+from siamese.text.lexicon import Lexicon
 from siamese.text.word_vectors import random
 from tests.encoders import WIDTH
 
@@ -34,6 +37,7 @@ WALKS = [
     *((tower, "cosine", False) for tower in TOWERS),
     *((tower, "cosine", True) for tower in TOWERS),
     *(("dense", similarity, False) for similarity in SIMILARITIES if similarity != "cosine"),
+    ("encoder", "hybrid", True),
 ]
 
 
@@ -43,7 +47,12 @@ def settings(group: str, option: str) -> dict:
 
 
 @pytest.fixture(scope="session")
-def build(vectorizer):
+def lexicon(vectorizer, pairs) -> Lexicon:
+    return Lexicon.learn(vectorizer, pairs.questions)
+
+
+@pytest.fixture(scope="session")
+def build(vectorizer, lexicon):
     """A function: options of conf/tower and conf/similarity -> a Keras network over vectors of width 8."""
 
     def make(tower: str, similarity: str, every_option: bool = False) -> keras.Model:
@@ -51,21 +60,24 @@ def build(vectorizer):
         words = word_embedding(random(vectorizer.vocabulary, vectorizer.size, 0, 8).matrix, trainable=True)
         cfg = settings("tower", tower)
         more = {name: value for name, value in EVERY_OPTION.items() if every_option and name in cfg}
-        return siamese_network(
-            instantiate(cfg | more, _convert_="all")(WIDTH if tower == "encoder" else words),
-            instantiate(settings("similarity", similarity), _convert_="all")(),
-        )
+        compared = instantiate(settings("similarity", similarity), _convert_="all")()
+        hybrid = similarity == "hybrid"
+        more |= {"unread": lexicon.rows.shape[1]} if hybrid and tower == "encoder" else {}
+        own = instantiate(cfg | more, _convert_="all")(WIDTH if tower == "encoder" else words)
+        return siamese_network(with_lexicon(own, compared, lexicon.rows) if hybrid else own, compared)
 
     return make
 
 
 @pytest.fixture(scope="session", params=WALKS, ids=lambda walk: f"{walk[0]}-{walk[1]}{'-every option' * walk[2]}")
-def trained(request, build, train, vectorizer, encoder_vectorizer, pairs) -> tuple[keras.Model, Detector]:
+def trained(request, build, train, vectorizer, encoder_vectorizer, lexicon, pairs) -> tuple[keras.Model, Detector]:
     """A network after one step of training, and the detector that it makes."""
     network = build(*request.param)
     check(network)
     before = [weight.numpy() for weight in network.trainable_weights]
-    vectorizer = encoder_vectorizer if request.param[0] == "encoder" else vectorizer
+    tower, similarity, _ = request.param
+    if tower == "encoder":
+        vectorizer = EncoderVectorizer(encoder_vectorizer.encoder, lexicon if similarity == "hybrid" else None)
     train(network, token_ids=vectorizer.encode(pairs.questions))
     moved = [np.any(old != new.numpy()) for old, new in zip(before, network.trainable_weights, strict=True)]
     assert any(moved)
@@ -94,9 +106,8 @@ def test_every_registered_similarity_is_an_option_and_the_other_way_round():
 @pytest.mark.slow
 def test_every_registered_layer_is_used_by_a_tower(build):
     """With every option of the towers; their layers are all registered, or they would have no detector."""
-    used = {
-        type(layer).__name__ for tower in TOWERS for layer in build(tower, "cosine", True).get_layer("tower").layers
-    }
+    walks = [*((tower, "cosine", True) for tower in TOWERS), ("encoder", "hybrid", True)]
+    used = {type(layer).__name__ for walk in walks for layer in build(*walk).get_layer("tower").layers}
     for kind, part in registered(Layer).items():
         assert {path.rpartition(".")[2] for path in part.keras_classes} & used, f"no tower of conf/tower/ uses {kind}"
 

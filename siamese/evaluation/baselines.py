@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from siamese.data.pairs import QuestionPairs, question_key
+from siamese.text.lexicon import NEGATIONS
 
 PairScorer = Callable[[QuestionPairs], np.ndarray]
 WORD = r"\w+|[^\w\s]"
@@ -79,10 +80,6 @@ def logistic_regression(train: QuestionPairs) -> PairScorer:
     with threadpool_limits(limits=1, user_api="blas"):  # as in report.evaluate
         model.fit(features(train), train.duplicate)
     return lambda pairs: model.predict_proba(features(pairs))[:, 1]
-
-
-# n't ends in the token t
-NEGATIONS = frozenset(["not", "no", "never", "without", "cannot", "t", "ne", "n", "pas", "jamais", "sans"])
 
 
 def _tokens(question: str) -> list[str]:

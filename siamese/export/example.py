@@ -44,7 +44,12 @@ def network_input(question: str, text: dict[str, Any]) -> np.ndarray:
     """What the network reads of a question; `text` is that part of export.json."""
     if "encoder" in text:
         tokenizer = Tokenizer.from_file(str(FOLDER / text["encoder"]["files"]["tokenizer"]))
-        return vector(question, tokenizer, text["encoder"])
+        encoded = vector(question, tokenizer, text["encoder"])
+        if "lexicon" not in text:
+            return encoded
+        words = Tokenizer.from_file(str(FOLDER / text["lexicon"]["tokenizer"]))
+        rows = np.load(FOLDER / text["lexicon"]["rows"])[token_ids(question, words, text["lexicon"])]
+        return np.concatenate([encoded, rows.mean(axis=0, keepdims=True)], axis=1)
     return np.array([token_ids(question, Tokenizer.from_file(str(FOLDER / text["tokenizer"])), text)], np.int32)
 
 

@@ -41,6 +41,9 @@ ENCODER_FILES = """
 2. `encoder/model.onnx` gives a vector for each token. Their {pooling} (cls: the first of them), divided by its length, is the
    vector of the question.
 """
+LEXICON = """
+Behind it stands the mean of the rows of `{rows}` at the token ids of the question.
+"""
 NO_EXAMPLE = " It has layers that only Keras knows, so there is no ONNX model of it.\n"
 IDS = "Ids lie in [0, {token_ids}). "
 ONNX = """The ONNX models use standard operators of opset {opset}. All compute in float32; in `*_float16` and `*_int8` the
@@ -104,8 +107,13 @@ def _example(head: dict[str, Any]) -> str:
 
 def _from_text(text: dict[str, Any]) -> str:
     if "encoder" in text:
-        encoder = text["encoder"]
-        return (ENCODER + (ENCODER_FILES if "files" in encoder else "")).format(**encoder)
+        encoder, lexicon = text["encoder"], text.get("lexicon")
+        rule = (ENCODER + (ENCODER_FILES if "files" in encoder else "")).format(**encoder)
+        return rule + (LEXICON.format(**lexicon) + _tokens(lexicon) if lexicon else "")
+    return _tokens(text)
+
+
+def _tokens(text: dict[str, Any]) -> str:
     return TOKENS.format(rule=(BUCKETS if text["oov_buckets"] else NO_BUCKETS).format(**text), **text)
 
 

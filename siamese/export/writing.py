@@ -17,6 +17,7 @@ from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text.inputs import TokenIds
 from siamese.text.vectorizer import Vectorizer
 
+ROWS = "lexicon.npy"
 PRECISION = {"onnx": "float32", "float16": "float16", "int8": "int8"}  # of the weights, by format
 
 
@@ -31,15 +32,18 @@ class Exported:
 
 
 def write_text(vectorizer: Vectorizer | EncoderVectorizer, sample: Sample, folder: Path) -> dict[str, Any]:
-    """Write `tokenizer.json`, or the files of an ONNX encoder, and return the rule for their use.
+    """Write `tokenizer.json`, or the files of an ONNX encoder and of a lexicon, and return the rule for their use.
 
     Raises ValueError if the code of the example gives a question of the sample other ids than the vectorizer.
     """
     if isinstance(vectorizer, EncoderVectorizer):
-        encoder = vectorizer.encoder
-        if not isinstance(encoder, OnnxEncoder):
-            return {"encoder": encoder.describe()}
-        return {"encoder": encoder.describe() | {"files": encoder.copy(folder)}}
+        encoder, lexicon = vectorizer.encoder, vectorizer.lexicon
+        files = {"files": encoder.copy(folder)} if isinstance(encoder, OnnxEncoder) else {}
+        described: dict[str, Any] = {"encoder": encoder.describe() | files}
+        if lexicon is not None:
+            np.save(folder / ROWS, lexicon.rows)
+            described["lexicon"] = tokenizer.write_tokenizer(lexicon.vectorizer, folder) | {"rows": ROWS}
+        return described
     assert isinstance(sample.token_ids, TokenIds)
     text = tokenizer.write_tokenizer(vectorizer, folder)
     written = Tokenizer.from_file(str(folder / text["tokenizer"]))

@@ -35,6 +35,11 @@ def _absent(graph: Graph, questions: str) -> str:
     return graph.add("Equal", questions, graph.constant(0, np.int32))
 
 
+def columns(graph: Graph, x: str, start: int, end: int) -> str:
+    """x[:, start:end]: `float32[batch, width]` -> `float32[batch, end - start]`."""
+    return graph.add("Slice", x, *(graph.constant([each], np.int64) for each in (start, end, 1)))
+
+
 def one_minus(graph: Graph, x: str) -> str:
     """1 - x."""
     return graph.add("Sub", graph.constant(1, np.float32), x)

@@ -63,6 +63,13 @@ class Cosine(Similarity):
 
 
 @register
+class Hybrid(Cosine):
+    """The same formula: the tower has made one unit vector of embedding and lexical blocks."""
+
+    keras_classes = ("siamese.model.similarity.Hybrid",)
+
+
+@register
 class Euclidean(Similarity):
     """1 / (1 + |u - v|₂ / scale)."""
 

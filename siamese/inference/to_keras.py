@@ -6,31 +6,50 @@ import keras
 
 from siamese.inference.from_keras import UnknownLayerError, describe_tower
 from siamese.inference.network import NumpyNetwork
+from siamese.model.hybrid import LEXICAL
+from siamese.model.towers import READ
 
 SIZE_OF_TABLE = "ids"  # setting of an embedding
+Steps = list[dict[str, Any]]
 
 
-def same_layers(network: keras.Model, saved: NumpyNetwork) -> bool:
-    """Whether two towers differ in weights, in the names of layers and in the number of token ids alone."""
+def same_layers(tower: keras.Model, saved: NumpyNetwork) -> bool:
+    """Whether two towers differ in weights, in the names of layers, in the number of token ids and in lexical blocks alone."""
     try:
-        steps, _ = describe_tower(network.get_layer("tower"))
+        steps, _ = describe_tower(tower)
     except UnknownLayerError:
         return False
-    return _nameless(steps) == _nameless(saved.description["tower"])
+    return _nameless(_without_lexicon(steps)) == _nameless(_without_lexicon(saved.description["tower"]))
 
 
-def copy_tower(network: keras.Model, saved: NumpyNetwork) -> None:
-    """Give the tower of a network the weights of a saved one with the `same_layers`, but for the word embedding."""
-    steps, weights = describe_tower(network.get_layer("tower"))
-    given = {step["name"]: other["name"] for step, other in zip(steps, saved.description["tower"], strict=True)}
+def copy_tower(tower: keras.Model, saved: NumpyNetwork) -> None:
+    """Give a tower the weights of a saved one with the `same_layers`, but for tables of words and what is lexical."""
+    steps, weights = describe_tower(tower)
+    pairs = zip(_without_lexicon(steps), _without_lexicon(saved.description["tower"]), strict=True)
+    given = {step["name"]: other["name"] for step, other in pairs}
     embeddings = {step["name"] for step in steps if SIZE_OF_TABLE in step["config"]}
     for name, weight in weights.items():
         layer, _, part = name.rpartition("/")
-        if layer not in embeddings:
+        if layer in given and layer not in embeddings:
             weight.assign(saved.arrays[f"{given[layer]}/{part}"])
 
 
-def _nameless(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _without_lexicon(steps: Steps) -> Steps:
+    """The steps of the tower alone, without the lexical part that `siamese.model.hybrid` gave it."""
+    kept = [dict(step) for step in steps if step["name"] not in LEXICAL]
+    read = next((step for step in kept if step["name"] == READ), None)
+    if read is None:
+        return kept
+    kept.remove(read)
+    for step in kept:
+        if step["name"] in read["inputs"]:
+            step["config"] = {"width": read["config"]["end"]}
+        if READ in step["inputs"]:
+            step["inputs"] = read["inputs"]
+    return kept
+
+
+def _nameless(steps: Steps) -> Steps:
     """The steps with numbers in place of their names, which Keras gives by what else a process built."""
     number = {step["name"]: at for at, step in enumerate(steps)}
     return [

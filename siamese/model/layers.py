@@ -15,6 +15,7 @@ import keras
 import tensorflow as tf
 
 POOLINGS = ("mean", "max")
+NOTHING = 1e-4  # the number that stands behind a block, below one over the tokens of a question
 
 
 @keras.saving.register_keras_serializable("siamese")
@@ -190,3 +191,56 @@ class Pool(keras.layers.Layer):
 
     def get_config(self) -> dict:
         return {**super().get_config(), "pooling": self.pooling}
+
+
+@keras.saving.register_keras_serializable("siamese")
+class Columns(keras.layers.Layer):
+    """Some of the numbers of each vector, those from `start` up to `end`."""
+
+    def __init__(self, start: int, end: int, **kwargs):
+        super().__init__(**kwargs)
+        self.start, self.end = start, end
+
+    def call(self, vectors):
+        """`float32[batch, width]` -> `float32[batch, end - start]`."""
+        return vectors[:, self.start : self.end]
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "start": self.start, "end": self.end}
+
+
+@keras.saving.register_keras_serializable("siamese")
+class UnitBlocks(keras.layers.Layer):
+    """Vectors of blocks → one of length 1, whose cosine is the mean of the blocks' cosines, weighted by `shares`.
+
+    Block x becomes √share · [x, ε] / |[x, ε]|: the cosine of two blocks of zeros is 1, that of zeros and others nearly 0.
+
+    Args:
+        widths: of the lexical blocks, which lie side by side in the second input.
+        start: the share of each of them, at least 0, together below 1; the embedding has the rest.
+    """
+
+    def __init__(self, widths: Sequence[int], start: Sequence[float], **kwargs):
+        super().__init__(**kwargs)
+        if min(start) < 0 or not sum(start) < 1:
+            raise ValueError(
+                f"the shares of the lexical blocks must be at least 0 and together below 1, got {list(start)}"
+            )
+        self.widths, self.start = list(widths), list(start)
+
+    def build(self, embedding_shape, lexical_shape):
+        """`shares float32[blocks]`, the embedding's first; gradients do not move them."""
+        first = keras.initializers.Constant([1.0 - sum(self.start), *self.start])
+        self.shares = self.add_weight(shape=(1 + len(self.start),), initializer=first, trainable=False, name="shares")
+
+    def call(self, embedding, lexical):
+        """`float32[batch, dimension]`, `float32[batch, sum(widths)]` -> `float32[batch, both + blocks]`."""
+        blocks = [embedding, *tf.split(lexical, self.widths, axis=-1)]
+        scaled = []
+        for block, root in zip(blocks, tf.unstack(tf.sqrt(tf.convert_to_tensor(self.shares))), strict=True):
+            length = tf.sqrt(tf.reduce_sum(tf.square(block), axis=-1, keepdims=True) + NOTHING**2)
+            scaled += [block * (root / length), NOTHING * (root / length)]
+        return tf.concat(scaled, axis=-1)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "widths": self.widths, "start": self.start}

@@ -7,7 +7,9 @@ here nothing is fitted.
 
 import keras
 
+from siamese.model.hybrid import LEXICAL
 from siamese.model.layers import PackWords, Pool
+from siamese.model.towers import READ
 
 
 def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
@@ -21,9 +23,10 @@ def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
     layers = getattr(tower, "layers", [])
     inputs = getattr(tower, "inputs", None) or []
     if len(inputs) == 1 and inputs[0].dtype == "float32":
-        return {"0_encoder": keras.Model(inputs[0], inputs[0], name="tower"), "output": tower}
+        vectors = next((layer.output for layer in layers if layer.name == READ), inputs[0])
+        return {"0_encoder": keras.Model(inputs[0], vectors, name="tower"), "output": tower}
     packing = next((layer for layer in layers if isinstance(layer, PackWords)), None)
-    pooling = next((layer.pooling for layer in layers if isinstance(layer, Pool)), None)
+    pooling = next((layer.pooling for layer in layers if isinstance(layer, Pool) and layer.name not in LEXICAL), None)
     ends = [layer for layer in layers if layer.name == "word_embedding" or layer.name.startswith("level_")]
     if packing is None or pooling is None or not ends:
         return {}

@@ -7,11 +7,11 @@ from siamese.model.layers import WordEmbedding
 
 
 def word_embedding(
-    matrix: np.ndarray, trainable: bool, weighted: bool = False, pull: float = 0.0
+    matrix: np.ndarray, trainable: bool, weighted: bool = False, pull: float = 0.0, name: str = "word_embedding"
 ) -> keras.layers.Layer:
     """The shared embedding table, initialized with `matrix`, `float32[ids, width]`; the options are `WordEmbedding`'s."""
     ids, width = matrix.shape
-    layer = WordEmbedding(ids, width, trainable=trainable, weighted=weighted, pull=pull, name="word_embedding")
+    layer = WordEmbedding(ids, width, trainable=trainable, weighted=weighted, pull=pull, name=name)
     layer.build()
     layer.embeddings.assign(matrix)
     if layer.pull:

@@ -39,6 +39,29 @@ class Cosine(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("siamese")
+class Hybrid(Cosine):
+    """`Cosine` of embeddings that hold what the words tell without training, too; `siamese.model.hybrid` adds it to a tower.
+
+    The cosine is the mean of the cosines of embedding, letters, numbers and negations (`siamese.text.lexicon`), weighted by
+    shares that add up to 1. They start as given here and are then fitted to dev (`siamese.training.shares`).
+
+    Args:
+        width: columns for the letters' trigrams.
+        letters, numbers, negations: shares at the start, at least 0, together below 1; the embedding has the rest.
+    """
+
+    def __init__(
+        self, width: int = 256, letters: float = 0.05, numbers: float = 0.005, negations: float = 0.005, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.width, self.letters, self.numbers, self.negations = width, letters, numbers, negations
+
+    def get_config(self) -> dict:
+        own = {"width": self.width, "letters": self.letters, "numbers": self.numbers, "negations": self.negations}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("siamese")
 class Euclidean(keras.layers.Layer):
     """1 / (1 + |u - v|₂ / scale).
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import keras
 
-from siamese.model.layers import NGrams, PackWords, Pool
+from siamese.model.layers import Columns, NGrams, PackWords, Pool
 from siamese.model.lstm import BidirectionalLSTM
+
+READ = "read"  # name of the layer that leaves out what the head over an encoder does not read
 
 
 def averaging(
@@ -118,7 +120,7 @@ def bilstm(
 
 
 def encoder(
-    vector_width: int, units: Sequence[int] = (), dropout: float = 0.0, width: int | None = None
+    vector_width: int, units: Sequence[int] = (), dropout: float = 0.0, width: int | None = None, unread: int = 0
 ) -> keras.Model:
     """A head over the vectors of a frozen sentence encoder; at first the embedding is the vector itself.
 
@@ -127,10 +129,12 @@ def encoder(
         units: width of each residual ReLU layer (He et al. 2016), which at first adds nothing.
         dropout: share of the vector's numbers, and of the input of each layer, dropped in training, in [0, 1).
         width: of the embedding; None for that of the encoder. A smaller one starts as the first numbers of the vector.
+        unread: numbers behind the vector, which the head does not read.
     """
-    vectors = keras.Input((vector_width,), dtype="float32", name="vectors")
+    vectors = keras.Input((vector_width + unread,), dtype="float32", name="vectors")
+    read = Columns(0, vector_width, name=READ)(vectors) if unread else vectors
 
-    x = project(vectors, units, dropout, width)
+    x = project(read, units, dropout, width)
 
     return keras.Model(vectors, x, name="tower")
 

@@ -19,6 +19,7 @@ from siamese.data.folders import atomic_folder
 from siamese.inference.network import NumpyNetwork
 from siamese.inference.runtime import FILES as RUNTIME_FILES
 from siamese.pretrained import encoders
+from siamese.text import lexicon
 from siamese.text import vectorizer as words
 from siamese.text.inputs import UNKNOWN
 from siamese.text.vectorizer import Vectorizer
@@ -73,7 +74,8 @@ class PieceTable:
                 f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, but the "
                 f"network {network.vocabulary}"
             )
-        embedding = next(step["name"] for step in network.description["tower"] if step["layer"] == "Embedding")
+        tables = [step["name"] for step in network.description["tower"] if step["layer"] == "Embedding"]
+        embedding = next(name for name in tables if name != lexicon.NAME)
         rows = network.arrays[f"{embedding}/embeddings"]
         return cls(vectorizer.tokenizer, rows, np.ones(len(rows), np.float32), vectorizer.oov_buckets)
 

@@ -14,6 +14,7 @@ from siamese.data.texts import Texts, factorize
 from siamese.pretrained import cache, encoders
 from siamese.pretrained.encoders import Encoder
 from siamese.text.inputs import QuestionVectors
+from siamese.text.lexicon import Lexicon
 
 TIMED = 128  # questions
 
@@ -23,13 +24,19 @@ class EncoderVectorizer:
 
     Attributes:
         encoder: computes the vectors.
+        lexicon: what lexical vectors behind them come from; None for none.
         size: number of token ids, of which there are none.
     """
 
     size = 0
 
-    def __init__(self, encoder: Encoder):
-        self.encoder = encoder
+    def __init__(self, encoder: Encoder, lexicon: Lexicon | None = None):
+        self.encoder, self.lexicon = encoder, lexicon
+
+    @classmethod
+    def load(cls, folder: Path) -> "EncoderVectorizer":
+        """What `save` wrote; errors as in `encoders.load` and `Lexicon.load`."""
+        return cls(encoders.load(folder), Lexicon.load(folder))
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -43,7 +50,10 @@ class EncoderVectorizer:
         _, first = np.unique(number, return_index=True)
         texts = list(Texts.of(questions).take(first))
         written = [visible(text.encode("utf-8", "replace").decode()) for text in texts]  # half an emoji is no character
-        return QuestionVectors(cache.vectors(self.encoder, written)[number])
+        vectors = cache.vectors(self.encoder, written)
+        if self.lexicon is not None:
+            vectors = np.concatenate([vectors, self.lexicon.vectors(written)], axis=1)
+        return QuestionVectors(vectors[number])
 
     def seconds(self, questions: Sequence[str]) -> float:
         """Seconds that the encoder takes for a question, measured on some."""
@@ -67,9 +77,12 @@ class EncoderVectorizer:
         return self.encode([question, *(question[:start] + question[end:].lstrip() for start, end in spans)])
 
     def to_json(self) -> str:
-        """What identifies the encoder, as data."""
-        return json.dumps({"encoder": self.encoder.digest})
+        """What identifies encoder and lexicon, as data."""
+        lexicon = {} if self.lexicon is None else {"lexicon": self.lexicon.digest}
+        return json.dumps({"encoder": self.encoder.digest} | lexicon)
 
     def save(self, folder: Path) -> None:
-        """Write the encoder's description, and its files unless a package holds them."""
+        """Write the encoder's description, its files unless a package holds them, and the lexicon."""
         encoders.save(self.encoder, folder)
+        if self.lexicon is not None:
+            self.lexicon.save(folder)

@@ -26,13 +26,15 @@ from siamese.inference.network import NumpyNetwork
 from siamese.inference.runtime import Runtime
 from siamese.inference.to_keras import copy_tower, same_layers
 from siamese.model import towers
+from siamese.model.hybrid import with_lexicon, without_lexicon
 from siamese.model.losses import BinaryCrossentropy, Loss, Ranking, WeightedSum
 from siamese.model.network import siamese_network, word_embedding
-from siamese.model.similarity import Cosine
+from siamese.model.similarity import Cosine, Hybrid
 from siamese.pretrained import encoders, piece_table
 from siamese.pretrained.encoders import Encoder
 from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.pretrained.vectorizer import EncoderVectorizer
+from siamese.text.lexicon import Lexicon
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import WordVectors
 from siamese.training.auto import BY_DEV, fitted
@@ -40,6 +42,7 @@ from siamese.training.devices import broadcast_from_chief, single
 from siamese.training.discriminant import start_head
 from siamese.training.loop import Epoch, fit
 from siamese.training.optimizers import adam, cosine, sgd
+from siamese.training.shares import fit_shares
 
 LOSS = WeightedSum(BinaryCrossentropy(), Ranking())
 OPTIMIZER = partial(adam, cosine)
@@ -77,6 +80,7 @@ class Trained:
         reports: of dev and, where there is one, of test.
         history: of all epochs.
         discriminant: whether the linear map of a head started as a discriminant.
+        shares: of embedding and lexical blocks in a hybrid similarity, otherwise empty.
     """
 
     network: Runtime
@@ -85,6 +89,7 @@ class Trained:
     reports: dict[str, Report]
     history: list[Epoch]
     discriminant: bool
+    shares: dict[str, float]
 
 
 def build(
@@ -95,7 +100,7 @@ def build(
     start: str | Path = "shipped",
     text: Callable[[Sequence[str]], Vectorizer] = pieces,
     vectors: Callable[[Sequence[str], int, int], WordVectors] = piece_vectors,
-    tower: Callable[[Any], keras.Model] = towers.averaging,
+    tower: Callable[..., keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
 ) -> Built:
@@ -122,27 +127,32 @@ def build(
         raise ValueError(
             "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and no other tower does"
         )
+    hybrid: Hybrid | None = similarity() if getattr(similarity, "func", similarity) is Hybrid else None
     vectorizer: Vectorizer | EncoderVectorizer
+    scope = (strategy or single()).scope
     if encoder is not None:
-        vectorizer, found = EncoderVectorizer(encoder), 1.0
-        with (strategy or single()).scope():
-            network = siamese_network(tower(encoder.dimension), similarity())
+        lexicon = Lexicon.learn(pieces(questions), questions, hybrid.width) if hybrid else None
+        vectorizer, found = EncoderVectorizer(encoder, lexicon), 1.0
+        with scope():
+            own = tower(encoder.dimension, unread=lexicon.rows.shape[1] if lexicon else 0)
     else:
         text = partial(pieces, table=str(start)) if text is pieces else text
         vectors = partial(piece_vectors, table=str(start)) if vectors is piece_vectors else vectors
-        vectorizer = text(questions)
-        table = vectors(vectorizer.vocabulary, vectorizer.size, seed)
+        vectorizer = words = text(questions)
+        lexicon = Lexicon.learn(words, questions, hybrid.width) if hybrid else None
+        table = vectors(words.vocabulary, words.size, seed)
         found = table.found
-        with (strategy or single()).scope():
-            words = word_embedding(table.matrix, table.trainable, table.weighted, table.pull)
-            network = siamese_network(tower(words), similarity())
+        with scope():
+            own = tower(word_embedding(table.matrix, table.trainable, table.weighted, table.pull))
+    of_start = _start_tower(own, start, encoder)
+    with scope():
+        whole = with_lexicon(own, hybrid, lexicon.rows) if hybrid and lexicon else own
+        network = siamese_network(whole, hybrid or similarity())
     runtime, note = choose_runtime(network)
-    return Built(
-        vectorizer, found, network, runtime, "\n".join(filter(None, [note, _start_tower(network, start, encoder)]))
-    )
+    return Built(vectorizer, found, network, runtime, "\n".join(filter(None, [note, of_start])))
 
 
-def _start_tower(network: keras.Model, start: str | Path, encoder: Encoder | None) -> str:
+def _start_tower(tower: keras.Model, start: str | Path, encoder: Encoder | None) -> str:
     """Give a tower the weights of a detector's folder, if that is the start; a note where its layers are others."""
     folder = Path(start).expanduser()
     if not folder.is_dir() or piece_table.files_of(folder) == piece_table.FILES:
@@ -153,8 +163,8 @@ def _start_tower(network: keras.Model, start: str | Path, encoder: Encoder | Non
     ):
         raise ValueError(f"start: {folder} reads the vectors of another encoder than {encoder.name}")
     saved = NumpyNetwork.load(folder)
-    if same_layers(network, saved):
-        copy_tower(network, saved)
+    if same_layers(tower, saved):
+        copy_tower(tower, saved)
         return ""
     kinds = ", ".join(step["layer"] for step in saved.description["tower"])
     return f"note: the tower starts at random, as its layers are not those of {folder}: {kinds}"
@@ -203,6 +213,9 @@ def train_built(
         _, reports = evaluate(score, {"dev": splits.dev}, seed=seed, bootstrap_repeats=0, retrieval=False)
         return reports["dev"].metrics
 
+    def encode_dev() -> np.ndarray:
+        return built.runtime(built.network).encode(token_ids(splits.dev))
+
     def area() -> float:
         return broadcast_from_chief(built.network.distribute_strategy, dev_metrics())["roc_auc"]
 
@@ -210,14 +223,16 @@ def train_built(
     weight = weighting(train)
     started = False
     if discriminant:
-        embeddings = built.runtime(built.network).encode(token_ids(train))
+        tower = without_lexicon(built.network.get_layer("tower"))
+        embeddings = built.runtime(siamese_network(tower, Cosine())).encode(token_ids(train))
         score_dev = area if discriminant == BY_DEV else None
-        started = start_head(built.network.get_layer("tower"), embeddings, train, score_dev)
+        started = start_head(tower, embeddings, train, score_dev)
     history = fit(
         built.network, loss, optimizer, train, token_ids(train), weight, seed, dev_metrics, on_epoch, **training
     )
+    shares = fit_shares(built.network, encode_dev, splits.dev, area)
     calibration, reports = evaluate(score, splits.held_out(), seed=seed)
-    return Trained(built.runtime(built.network), built.vectorizer, calibration, reports, history, started)
+    return Trained(built.runtime(built.network), built.vectorizer, calibration, reports, history, started, shares)
 
 
 def train(
@@ -227,7 +242,7 @@ def train(
     start: str | Path = "shipped",
     text: Callable[[Sequence[str]], Vectorizer] = pieces,
     vectors: Callable[[Sequence[str], int, int], WordVectors] = piece_vectors,
-    tower: Callable[[Any], keras.Model] = towers.averaging,
+    tower: Callable[..., keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
     **choices: Any,

@@ -9,6 +9,8 @@ from siamese.inference import onnx_operators as operators
 from siamese.inference.onnx_operators import Graph
 from siamese.inference.parts import RowLayer, Take, register
 
+NOTHING = 1e-4  # as in siamese.model.layers
+
 
 @register
 class Embedding(RowLayer):
@@ -62,6 +64,64 @@ class Vectors(RowLayer):
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
         """The input itself."""
         return questions
+
+
+@register
+class Columns(RowLayer):
+    """Some of the numbers of each vector, those from `start` up to `end`."""
+
+    keras_classes = ("siamese.model.layers.Columns",)
+    settings = ("start", "end")
+    additive = True
+
+    def __init__(self, take: Take, width: int, /, start: int, end: int):
+        if not 0 <= start < end <= width:
+            raise ValueError(f"columns {start} to {end} do not lie within 0 to {width}")
+        self.start, self.end, self.width = start, end, end - start
+
+    def compute(self, x: np.ndarray) -> np.ndarray:
+        """`float32[n, width]` -> `float32[n, end - start]`, a view."""
+        return x[:, self.start : self.end]
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        return operators.columns(graph, inputs[0], self.start, self.end)
+
+
+@register
+class UnitBlocks(RowLayer):
+    """√share · [x, ε] / |[x, ε]| of each block x, side by side; the last blocks have these widths, the first the rest."""
+
+    keras_classes = ("siamese.model.layers.UnitBlocks",)
+    settings = ("widths",)
+    weights = ("shares",)
+
+    def __init__(self, take: Take, width: int, /, widths: Sequence[int]):
+        self.widths = [width - sum(widths), *widths]
+        self.width = width + len(self.widths)
+        self.shares = take("shares", len(self.widths))
+
+    def compute(self, *inputs: np.ndarray) -> np.ndarray:
+        """`float32[n, dimension]`, `float32[n, sum(widths)]` -> `float32[n, both + blocks]`."""
+        embedding, lexical = inputs
+        blocks = [embedding, *np.split(lexical, np.cumsum(self.widths[1:-1]), axis=1)]
+        scaled = []
+        for block, root in zip(blocks, np.sqrt(self.shares), strict=True):
+            factor = root / np.sqrt(np.einsum("nw,nw->n", block, block) + np.float32(NOTHING**2))[:, None]
+            scaled += [block * factor, np.float32(NOTHING) * factor]
+        return np.concatenate(scaled, axis=1)
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        ends = np.cumsum(self.widths[1:]).tolist()
+        cuts = zip([0, *ends], ends, strict=False)
+        blocks = [inputs[0], *(operators.columns(graph, inputs[1], *cut) for cut in cuts)]
+        scaled = []
+        for i, (block, root) in enumerate(zip(blocks, np.sqrt(self.shares), strict=True)):
+            square = graph.add("ReduceSum", operators.square(graph, block), graph.constant([1], np.int64), keepdims=1)
+            length = graph.add("Sqrt", graph.add("Add", square, graph.constant(NOTHING**2, np.float32)))
+            factor = graph.add("Div", graph.array(f"{self.name}/root_{i}", root), length)
+            nothing = graph.constant(NOTHING, np.float32)
+            scaled += [graph.add("Mul", block, factor), graph.add("Mul", nothing, factor)]
+        return graph.add("Concat", *scaled, axis=-1)
 
 
 @register
