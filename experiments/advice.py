@@ -21,7 +21,7 @@ def better_baselines(
     {'tfidf_cosine': 0.7}
     """
     sign = -1 if metric in SMALLER_IS_BETTER else 1
-    values = {name: metrics[f"dev/{metric}"] for name, metrics in baselines.items()}
+    values = {name: metrics[f"dev/{metric}"] for name, metrics in baselines.items() if f"dev/{metric}" in metrics}
     ranked = sorted(values, key=lambda name: -sign * values[name])
     return {name: values[name] for name in ranked if sign * values[name] > sign * dev[metric]}
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from siamese import tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
-from siamese.data.splits import question_overlap
+from siamese.data.splits import has_both_kinds, question_overlap
 from siamese.detector import Detector
 from siamese.evaluation import metrics
 from siamese.evaluation.calibration import SENTENCE_WIDTH, Calibration, verdict_sentence
@@ -45,6 +45,11 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
     for name, seen in overlap.items():
         if n := seen["questions"]:
             print(f"note: {n:,} questions of {name} are also in train, in {seen['pairs']:,} of its pairs")
+    for name, pairs in splits.parts().items():
+        if not has_both_kinds(pairs):
+            kind = "duplicates" if pairs.duplicate[0] else "labeled different"
+            effect = "metrics of both kinds are undefined" if name == "test" else "only loss=ranking learns from them"
+            print(f"note: all pairs of {name} are {kind}: {effect}")
     for note in splits.notes:
         print(f"note: {note}")
     if splits.bad_rows:

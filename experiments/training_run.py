@@ -23,6 +23,7 @@ from experiments.hydra_words import as_words
 from experiments.start import identified, resolved
 from siamese import tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.splits import require_both_kinds
 from siamese.detector import Detector
 from siamese.evaluation.baselines import TfidfCosine
 from siamese.evaluation.report import Report
@@ -161,7 +162,9 @@ def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = Non
 @lru_cache(maxsize=1)
 def _source(data: str) -> PairSplits:
     """The pairs of a data config (JSON), cached for consecutive runs of a study."""
-    return instantiate(OmegaConf.create(json.loads(data)), _convert_="all")()
+    splits = instantiate(OmegaConf.create(json.loads(data)), _convert_="all")()
+    require_both_kinds(splits)
+    return splits
 
 
 def _name(config: dict) -> str:

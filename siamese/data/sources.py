@@ -15,7 +15,7 @@ from siamese.data.files import read_pair_file
 from siamese.data.intent_files import read_intent_file
 from siamese.data.intents import IntentQuestions, draw_few, pairs_from_intents, split_intents
 from siamese.data.pairs import COLLECTION, BadRow, PairSplits, QuestionPairs
-from siamese.data.splits import contradictions, split_by_component, split_by_pair
+from siamese.data.splits import contradictions, split_by_component, split_by_pair, with_both_kinds
 from siamese.data.tfds import read_tfds
 
 DOMINANT, MANY_TIMES = 0.2, 3  # an intent dominates with this share of the duplicates that is so many times the mean
@@ -204,7 +204,7 @@ def pair_file(
         notes.append(
             f"{len(contradicted):,} pairs are labeled both duplicate and different, the first {first}; all were kept"
         )
-    hold_out = split_by_component if split == "question" else split_by_pair
+    hold_out = partial(with_both_kinds, split_by_component if split == "question" else split_by_pair, notes.append)
     parts = _complete(pairs, dev_part, test_part, hold_out, seed)
     return PairSplits(Path(train).name, *parts, bad_rows=tuple(bad_rows), notes=tuple(notes))
 

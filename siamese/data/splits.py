@@ -1,11 +1,15 @@
 """Splits of pairs by question, with a proof that the parts share none; overlap of given splits."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from siamese.data.pairs import QuestionPairs, question_key
+from siamese.data.pairs import PairSplits, QuestionPairs, question_key
 from siamese.data.texts import factorize
+
+REDRAWN, REDRAWN_PAIRS = 100, 500_000  # splits, and their pairs, that are tried where a part lacks one kind of pairs
 
 
 def question_components(pairs: QuestionPairs, only_duplicates: bool = False) -> np.ndarray:
@@ -86,6 +90,55 @@ def split_by_pair(pairs: QuestionPairs, dev: float, test: float, seed: int) -> d
     rows = {"train": order[first + second :], "dev": order[:first]}
     rows |= {"test": order[first : first + second]} if test else {}
     return {name: pairs.take(np.sort(chosen)) for name, chosen in rows.items()}
+
+
+def with_both_kinds(
+    split: Callable[..., dict[str, QuestionPairs]],
+    tell: Callable[[str], None],
+    pairs: QuestionPairs,
+    dev: float,
+    test: float,
+    seed: int,
+) -> dict[str, QuestionPairs]:
+    """A split by another function, drawn again, which is told, until every part has duplicates and others.
+
+    The first split is kept if there are none of one kind, or no draw gives both to every part.
+    """
+    first = split(pairs, dev, test, seed)
+    if has_both_kinds(pairs) and not all(map(has_both_kinds, first.values())):
+        for again in (
+            np.random.SeedSequence(seed).generate_state(min(REDRAWN, 1 + REDRAWN_PAIRS // len(pairs))).tolist()
+        ):
+            parts = split(pairs, dev, test, again)
+            if all(map(has_both_kinds, parts.values())):
+                tell(f"the split of seed {seed} had parts without duplicates or without others, so another was drawn")
+                return parts
+    return first
+
+
+def has_both_kinds(pairs: QuestionPairs) -> bool:
+    """Whether there are duplicates and others."""
+    return 0 < int(np.count_nonzero(pairs.duplicate)) < len(pairs)
+
+
+def require_both_kinds(splits: PairSplits) -> None:
+    """Raise ValueError unless dev has duplicates and others, and train duplicates."""
+    parts = splits.parts()
+    for name in ("train", "dev"):
+        share = parts[name].duplicate.mean()
+        if 0 < share < 1 or (
+            name == "train" and share
+        ):  # losses that compare with other pairs learn from duplicates alone
+            continue
+        missing = "labeled different" if share else "a duplicate"
+        if any(has_both_kinds(part) for part in parts.values()):
+            remedy = f"add pairs of that kind, raise data.{name}, or give dev a file of its own"
+        else:
+            remedy = "add pairs of that kind, or see whether data.label names the right column"
+        raise ValueError(
+            f"none of the {len(parts[name]):,} pairs of {name} in {splits.name} is {missing}; training needs some, and epoch, "
+            f"threshold and probabilities are chosen on both kinds: {remedy}"
+        )
 
 
 def assert_disjoint(parts: dict[str, QuestionPairs]) -> None:

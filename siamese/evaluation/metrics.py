@@ -26,7 +26,9 @@ def pair_metrics(
 
     Returns:
         accuracy, precision, recall, f1 (of the verdicts); roc_auc, average_precision (of the order); log_loss (nats),
-        brier, expected_calibration_error (of the probabilities; Guo et al. 2017, equation 3, 15 equal bins).
+        brier, expected_calibration_error (of the probabilities; Guo et al. 2017, equation 3, 15 equal bins). Without
+        duplicates precision, recall, f1 and average_precision are undefined, nan, and with one class alone roc_auc;
+        with duplicates but no positive verdict precision is 0.
     """
     label = label.astype(bool)
     verdict = similarity >= threshold
@@ -49,21 +51,22 @@ def pair_metrics(
         positives, negatives = curve(weight)
         step = np.diff(negatives, prepend=0, axis=1)
         below = (np.pad(positives, ((0, 0), (1, 0)))[:, :-1] + positives) / 2
-        return ratio((step * below).sum(axis=1), positives[:, -1] * negatives[:, -1])
+        return ratio((step * below).sum(axis=1), positives[:, -1] * negatives[:, -1], np.nan)
 
     def average_precision(weight: np.ndarray) -> np.ndarray:
         positives, negatives = curve(weight)
         precision = ratio(positives, positives + negatives)
-        return ratio((np.diff(positives, prepend=0, axis=1) * precision).sum(axis=1), positives[:, -1])
+        return ratio((np.diff(positives, prepend=0, axis=1) * precision).sum(axis=1), positives[:, -1], np.nan)
 
     def precision(weight: np.ndarray) -> np.ndarray:
-        return ratio(weight @ (verdict & label), weight @ verdict)
+        return np.where(weight @ label > 0, ratio(weight @ (verdict & label), weight @ verdict), np.nan)
 
     def recall(weight: np.ndarray) -> np.ndarray:
-        return ratio(weight @ (verdict & label), weight @ label)
+        return ratio(weight @ (verdict & label), weight @ label, np.nan)
 
     def f1(weight: np.ndarray) -> np.ndarray:
-        return ratio(2 * (weight @ (verdict & label)), weight @ verdict + weight @ label)
+        found = ratio(2 * (weight @ (verdict & label)), weight @ verdict + weight @ label)
+        return np.where(weight @ label > 0, found, np.nan)
 
     def expected_calibration_error(weight: np.ndarray) -> np.ndarray:
         bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
@@ -77,10 +80,7 @@ def pair_metrics(
 
 
 def values(metrics: dict[str, Weighted], pairs: int) -> dict[str, float]:
-    """Each metric with equal weights.
-
-    A metric that is undefined for these pairs (precision without a positive verdict, ROC AUC of one class) is 0.
-    """
+    """Each metric with equal weights; nan where it is undefined."""
     once = np.ones((1, pairs))
     return {name: float(metric(once)[0]) for name, metric in metrics.items()}
 
@@ -97,8 +97,8 @@ def intervals(
         repeats: resamples; very large sets get fewer, at least 100.
 
     Returns:
-        (2.5 %, 97.5 %) for each name. Resampling roughens a reliability curve, so the interval of the
-        expected calibration error lies above its value where that is small.
+        (2.5 %, 97.5 %) for each name, of the resamples where it is defined; nan if there are none. Resampling roughens
+        a reliability curve, so the interval of the expected calibration error lies above its value where that is small.
     """
     repeats = max(min(repeats, BOOTSTRAP_DRAWS // max(pairs, 1)), 100)
     generator = np.random.default_rng(seed)
@@ -110,23 +110,28 @@ def intervals(
         weight = np.bincount(picks.ravel(), minlength=rows * pairs).reshape(rows, pairs).astype(np.float64)
         for name, metric in metrics.items():
             drawn[name].append(metric(weight))
-    limits = {name: np.percentile(np.concatenate(parts), [2.5, 97.5]) for name, parts in drawn.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in limits.items()}
+    found = {}
+    for name, parts in drawn.items():
+        values = np.concatenate(parts)
+        defined = values[~np.isnan(values)]
+        low, high = np.percentile(defined, [2.5, 97.5]) if len(defined) else (np.nan, np.nan)
+        found[name] = (float(low), float(high))
+    return found
 
 
 def graded_metrics(label: np.ndarray, similarity: np.ndarray) -> dict[str, float]:
-    """Correlation of similarities with graded labels: pearson and spearman, in [-1, 1]; 0 where one side is constant."""
+    """Correlation of similarities with graded labels: pearson and spearman, in [-1, 1]; nan where one side is constant."""
     from scipy import stats  # half a second that only graded labels need
 
     if np.ptp(label) == 0 or np.ptp(similarity) == 0:
-        return {"pearson": 0.0, "spearman": 0.0}
+        return {"pearson": float("nan"), "spearman": float("nan")}
     return {
         "pearson": float(stats.pearsonr(label, similarity).statistic),
         "spearman": float(stats.spearmanr(label, similarity).statistic),
     }
 
 
-def ratio(numerator: np.ndarray, denominator: np.ndarray | float) -> np.ndarray:
-    """The ratio, 0 where the denominator is 0."""
+def ratio(numerator: np.ndarray, denominator: np.ndarray | float, undefined: float = 0.0) -> np.ndarray:
+    """The ratio, `undefined` where the denominator is 0."""
     denominator = np.broadcast_to(denominator, np.shape(numerator))
-    return np.divide(numerator, denominator, out=np.zeros(np.shape(numerator), float), where=denominator > 0)
+    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), undefined), where=denominator > 0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isnan
 
 import numpy as np
 import pandas as pd
@@ -135,5 +136,5 @@ def metric_rows(reports: Mapping[str, Report]) -> list[list[str]]:
 def _cell(each: Report, name: str) -> str:
     if name not in each.metrics:
         return ""
-    limits = each.intervals.get(name)
+    limits = None if isnan(each.metrics[name]) else each.intervals.get(name)
     return f"{each.metrics[name]:.4f}" + (f" [{limits[0]:.4f}, {limits[1]:.4f}]" if limits else "")

@@ -8,6 +8,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 
 from siamese.data.pairs import PairSplits
 from siamese.detector import Detector
@@ -191,7 +192,7 @@ def _beside_baselines(reports: Mapping[str, Report], baselines: Mapping[str, Map
     own = {f"{split}/{name}": value for split, each in reports.items() for name, value in each.metrics.items()}
     columns = [f"{split}/{metric}" for split in reports for metric in BESIDE_BASELINES]
     networks = {"this network": own, **baselines}
-    rows = [[name, *(f"{metrics[column]:.4f}" for column in columns)] for name, metrics in networks.items()]
+    rows = [[name, *(f"{metrics.get(column, nan):.4f}" for column in columns)] for name, metrics in networks.items()]
     return f"\n{markdown([['', *columns], *rows])}\n"
 
 

@@ -112,7 +112,7 @@ def promote(run: str, name: str, alias: str) -> tuple[Version, Version | None]:
     """Give the model of a run an alias in the registry; it becomes a new version unless it is one already.
 
     Args:
-        run: id of a finished run of kind "model"; ValueError for another.
+        run: id of a finished run of kind "model"; ValueError for another, or where dev has one class.
         name: of the registered model, created if it does not exist.
         alias: such as champion; models:/NAME@ALIAS then means this model.
 
@@ -127,6 +127,11 @@ def promote(run: str, name: str, alias: str) -> tuple[Version, Version | None]:
             "a trial keeps no model: train its settings again with the command on the page of its sweep"
         )
     uri, client = model_uri(run), mlflow.MlflowClient()
+    if "dev/roc_auc" not in promoted.metrics or promoted.metrics.get("data/dev_duplicate_share") in (0.0, 1.0):
+        raise ValueError(
+            f"run {run} has no ROC AUC on dev, whose pairs have one label only, so its threshold and probabilities mean nothing; "
+            "train with dev pairs of both kinds and promote that run"
+        )
     known = [each for each in client.search_model_versions(f"name = '{name}'") if each.run_id == run]
     with redirect_stderr(io.StringIO()):  # the caller reports the same
         version = known[0] if known else mlflow.register_model(uri, name)

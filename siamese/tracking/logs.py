@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import tempfile
 from collections.abc import Mapping
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,8 +99,9 @@ def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from:
 
 @defer_interrupts()
 def log_metrics(metrics: dict[str, float], prefix: str, step: int | None = None) -> None:
-    """Log metrics under `prefix/name`."""
-    mlflow.log_metrics({f"{prefix}/{name}": value for name, value in metrics.items()}, step=step)
+    """Log metrics under `prefix/name`; one that is undefined, nan, is left out."""
+    defined = {f"{prefix}/{name}": value for name, value in metrics.items() if not isnan(value)}
+    mlflow.log_metrics(defined, step=step)
 
 
 @defer_interrupts()
@@ -147,7 +149,7 @@ def log_report(report: "Report", split: str, calibration: Calibration) -> None:
 
     log_metrics(report.metrics, split)
     for name, (low, high) in report.intervals.items():
-        mlflow.log_metrics({f"{split}/{name}_low": low, f"{split}/{name}_high": high})
+        log_metrics({f"{name}_low": low, f"{name}_high": high}, split)
     table = report.predictions
     for name, figure in pair_figures(
         table["label"].to_numpy() >= 0.5, table["similarity"].to_numpy(), calibration, f"{split}, {len(table):,} pairs"

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.splits import require_both_kinds
 from siamese.data.weighting import uniform
 from siamese.evaluation import report
 from siamese.evaluation.calibration import Calibration
@@ -249,8 +250,10 @@ def train(
 ) -> Trained:
     """`build` and `train_built` with one call, on one device; a note of the network becomes a warning.
 
-    What the call does not choose, CHOICES holds for a tower, and `fitted` chooses for a number of pairs.
+    What the call does not choose, CHOICES holds for a tower, and `fitted` chooses for a number of pairs. ValueError also if
+    dev has no duplicates or no others, or train no duplicates.
     """
+    require_both_kinds(splits)
     function: Any = getattr(tower, "func", tower)
     name = getattr(function, "__name__", "")  # an object that is called has none
     choices = CHOICES.get(function, {}) | fitted(len(splits.train), name) | choices

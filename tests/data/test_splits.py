@@ -5,14 +5,16 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from siamese.data.pairs import QuestionPairs, question_key
+from siamese.data.pairs import PairSplits, QuestionPairs, question_key
 from siamese.data.splits import (
     assert_disjoint,
     contradictions,
     question_components,
     question_overlap,
+    require_both_kinds,
     split_by_component,
     split_by_pair,
+    with_both_kinds,
 )
 
 
@@ -157,3 +159,51 @@ def test_pairs_with_both_labels_are_found_in_either_order_and_across_tables():
     dev = QuestionPairs.from_texts(["D", "e", "x"], ["c", "c", "y"], [0.2, 0.9, 0])
     assert contradictions(train, dev) == [("a", "b"), ("c", "d")]
     assert contradictions(dev) == []
+
+
+def labeled(*labels: float) -> QuestionPairs:
+    return QuestionPairs.from_texts(
+        [f"a{i}" for i in range(len(labels))], [f"b{i}" for i in range(len(labels))], labels
+    )
+
+
+@pytest.mark.parametrize("split", [split_by_component, split_by_pair])
+def test_parts_without_one_kind_of_pairs_are_drawn_again(split):
+    """Of 20 pairs with 4 duplicates, dev and test have 2 each: most draws leave one of them without duplicates."""
+    pairs, told = labeled(*[1, 0, 0, 0, 0] * 4), []
+    for seed in range(10):
+        first = split(pairs, 0.1, 0.1, seed)
+        parts = with_both_kinds(split, told.append, pairs, 0.1, 0.1, seed)
+        assert all(0 < part.label.sum() < len(part) for part in parts.values())
+        if all(0 < part.label.sum() < len(part) for part in first.values()):
+            assert [part.digest() for part in parts.values()] == [part.digest() for part in first.values()]
+    assert 5 < len(told) < 10
+    assert "was drawn" in told[0]
+
+
+def test_a_split_that_cannot_have_both_kinds_everywhere_stays_as_it_is():
+    for pairs in (labeled(*[0] * 20), labeled(*[0] * 19, 1)):
+        expected = split_by_pair(pairs, 0.1, 0.1, 3)
+        found = with_both_kinds(split_by_pair, pytest.fail, pairs, 0.1, 0.1, 3)
+        assert [part.digest() for part in found.values()] == [part.digest() for part in expected.values()]
+
+
+@pytest.mark.parametrize(
+    ("train", "dev", "message"),
+    [
+        (
+            labeled(0, 0),
+            labeled(0),
+            "none of the 2 pairs of train in a.csv is a duplicate.*see whether data.label names",
+        ),
+        (labeled(0, 1), labeled(0, 0, 0), "none of the 3 pairs of dev in a.csv is a duplicate.*raise data.dev"),
+        (labeled(0, 1), labeled(0.7), "none of the 1 pairs of dev in a.csv is labeled different"),
+    ],
+)
+def test_a_training_needs_both_kinds(train, dev, message):
+    with pytest.raises(ValueError, match=message):
+        require_both_kinds(PairSplits("a.csv", train, dev))
+
+
+def test_duplicates_alone_can_be_learned_from_and_test_may_have_one_kind():
+    require_both_kinds(PairSplits("a.csv", labeled(1, 1), labeled(0, 1), labeled(1)))

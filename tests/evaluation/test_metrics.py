@@ -100,12 +100,24 @@ def test_a_pair_counted_twice_is_two_pairs():
         assert function(weight) == pytest.approx([repeated[name], BY_EYE[name]], abs=1e-12), name
 
 
-def test_undefined_metrics_are_0():
-    """No duplicate at all, and no positive verdict."""
-    found = measure([False, False], [0.1, 0.2])
-    assert [found[name] for name in ("precision", "recall", "f1", "roc_auc", "average_precision")] == [0.0] * 5
-    assert found["accuracy"] == 1.0
-    assert measure([True, True], [0.1, 0.9])["roc_auc"] == 0.0
+@pytest.mark.parametrize(
+    ("label", "undefined"),
+    [
+        ([False, False], {"precision", "recall", "f1", "roc_auc", "average_precision"}),
+        ([True, True], {"roc_auc"}),
+        ([True, False], set()),
+    ],
+)
+def test_metrics_that_need_the_other_class_are_undefined(label, undefined):
+    weighted = pair_metrics(np.array(label), np.array([0.1, 0.2]), np.array([0.1, 0.2]), 0.5)
+    assert {name for name, value in values(weighted, 2).items() if math.isnan(value)} == undefined
+    limits = intervals(weighted, 2, seed=0, repeats=100)
+    assert {name for name, limit in limits.items() if math.isnan(sum(limit))} == undefined
+
+
+def test_precision_without_a_positive_verdict_is_0():
+    found = measure([True, False], [0.1, 0.2])
+    assert [found[name] for name in ("precision", "recall", "f1")] == [0.0] * 3
 
 
 def test_certainty_is_finite():
@@ -162,7 +174,7 @@ def test_graded_by_eye():
     """1, 2, 3 against 1, 2, 9: the order agrees. Deviations -1, 0, 1 and -3, -2, 5: 8 / √(2 · 38) = 0.9177."""
     found = graded_metrics(np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.2, 0.9]))
     assert found == pytest.approx({"pearson": 8 / math.sqrt(76), "spearman": 1.0})
-    assert graded_metrics(np.array([0.1, 0.2]), np.array([0.5, 0.5])) == {"pearson": 0.0, "spearman": 0.0}
+    assert all(map(math.isnan, graded_metrics(np.array([0.1, 0.2]), np.array([0.5, 0.5])).values()))
 
 
 # Golden values of METRICS_VERSION

@@ -135,12 +135,13 @@ def test_equally_bad_mistakes_keep_their_order():
 
 def test_the_summary_is_an_aligned_table():
     empty = pd.DataFrame()
-    dev = Report({"accuracy": 0.5, "pearson": 0.25}, {"accuracy": (0.25, 0.75)}, empty)
+    undefined = {"recall": (float("nan"), float("nan"))}
+    dev = Report({"accuracy": 0.5, "recall": float("nan")}, {"accuracy": (0.25, 0.75), **undefined}, empty)
     text = summary({"dev": dev, "test": Report({"accuracy": 1.0}, {}, empty)})
     assert text.splitlines() == [
         "          dev                      test",
         "accuracy  0.5000 [0.2500, 0.7500]  1.0000",
-        "pearson   0.2500",
+        "recall    nan",
     ]
 
 

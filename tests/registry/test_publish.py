@@ -37,6 +37,13 @@ def runs(tmp_path_factory, build_network, vectorizer):
                 tracking.log_metrics({"roc_auc": area}, "dev")
                 publish.log_detector(detector, network, EXAMPLE, "# a card\n", "some data")
             ids[name] = run
+        for name, measured in (
+            ("undefined", {}),
+            ("of one class", {"dev/roc_auc": 0.0, "data/dev_duplicate_share": 1.0}),
+        ):
+            with tracking.tracked_run(name, "model") as ids[name]:
+                mlflow.log_metrics(measured)
+                publish.log_detector(detector, network, EXAMPLE, "# a card\n")
         with tracking.tracked_run("trial 0", "trial") as ids["trial"]:
             pass
         with tracking.tracked_run("empty", "model") as ids["without model"]:
@@ -115,6 +122,8 @@ def test_another_alias_leaves_the_champion_alone(runs, promoted):
         ("trial", "is of kind trial and FINISHED; only a run of kind model that is FINISHED can be promoted"),
         ("failed", "is of kind model and FAILED"),
         ("without model", "has no model"),
+        ("undefined", "has no ROC AUC on dev, whose pairs have one label only"),
+        ("of one class", "has no ROC AUC on dev, whose pairs have one label only"),
         ("no such run", "is no run of"),
     ],
 )

@@ -56,7 +56,7 @@ def test_the_environment(store):
 
 def test_data_is_logged_with_digests_counts_and_bad_rows(store, pairs):
     bad = (BadRow("a.csv", 3, "label", "maybe", "no number"),)
-    splits = PairSplits("mine", pairs, pairs.take(pairs.duplicate), None, bad)
+    splits = PairSplits("mine", pairs, pairs.take(pairs.duplicate), None, bad, ("a.csv has tabs",))
     with tracking.tracked_run("data", "model") as run_id:
         tracking.log_data(splits, {"dev": {"questions": 12, "pairs": 12}})
     run = mlflow.get_run(run_id)
@@ -75,6 +75,13 @@ def test_data_is_logged_with_digests_counts_and_bad_rows(store, pairs):
     assert pairs.digest().startswith(inputs["train"].digest)
     table = json.loads(artifact(run_id, "bad_rows.json").read_text())
     assert table["data"] == [["a.csv", 3, "label", "maybe", "no number"]]
+    assert artifact(run_id, "data_notes.txt").read_text() == "a.csv has tabs\n"
+
+
+def test_undefined_metrics_are_not_logged(store):
+    with tracking.tracked_run("undefined", "model") as run_id:
+        tracking.log_metrics({"roc_auc": float("nan"), "accuracy": 1.0}, "test")
+    assert mlflow.get_run(run_id).data.metrics == {"test/accuracy": 1.0}
 
 
 def test_a_password_in_the_address_of_the_store_is_not_logged(store):
