@@ -83,8 +83,8 @@ class Dialect:
 
 
 @contextmanager
-def opened_text(file: Path, encoding: str) -> Iterator[TextIO]:
-    """The lines of a file, gzipped or not, each with its end: \\n, \\r\\n or \\r.
+def opened_text(file: Path, encoding: str, newline: str = "") -> Iterator[TextIO]:
+    """The lines of a file, gzipped or not, each with its end: \\n, \\r\\n or \\r, or `newline` alone.
 
     Raises:
         ValueError: the file is not of this encoding; but bytes that are not UTF-8 become `UNDECODABLE`.
@@ -92,7 +92,7 @@ def opened_text(file: Path, encoding: str) -> Iterator[TextIO]:
     utf8 = encoding.startswith("utf-8")
     with (
         opened(file) as stream,
-        io.TextIOWrapper(stream, encoding, "surrogateescape" if utf8 else "strict", newline="") as text,
+        io.TextIOWrapper(stream, encoding, "surrogateescape" if utf8 else "strict", newline=newline) as text,
     ):
         try:
             yield text

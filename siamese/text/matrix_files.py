@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import IO
@@ -9,6 +10,7 @@ from typing import IO
 import numpy as np
 from tokenizers import Tokenizer
 
+from siamese.data.dialects import Reading, find_encoding
 from siamese.data.gzipped import is_gzipped, opened
 
 CHUNK = 2**20  # bytes that are skipped together
@@ -68,6 +70,15 @@ def safetensors_matrix(file: Path, count: int, listed: Path) -> np.ndarray:
     return matrix
 
 
+def text_encoding(file: Path) -> str:
+    """The encoding of a text file; one that is not UTF-8 is noted on stderr."""
+
+    def tell(note: str) -> None:
+        print(f"note: {note.partition(';')[0]}", file=sys.stderr)  # noqa: T201
+
+    return find_encoding(file, str(file), Reading(tell=tell))
+
+
 def read_words(file: Path) -> tuple[Tokenizer | None, list[str]]:
     """The words of the rows of a matrix, with the tokenizer that they come from, if any."""
     with opened(file) as stream:
@@ -79,7 +90,7 @@ def read_words(file: Path) -> tuple[Tokenizer | None, list[str]]:
             raise ValueError(f"{file} is no tokenizer.json: {problem}") from None
         by_id = sorted((number, piece) for piece, number in tokenizer.get_vocab().items())
         return tokenizer, [piece for _, piece in by_id]
-    lines = content.decode("utf-8", "replace").split("\n")  # a word may hold other line ends
+    lines = content.decode(text_encoding(file), "replace").split("\n")  # a word may hold other line ends
     return None, [line.rstrip("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
 
 

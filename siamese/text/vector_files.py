@@ -17,8 +17,17 @@ from typing import Any
 
 import numpy as np
 
+from siamese.data.dialects import opened_text
 from siamese.data.gzipped import opened
-from siamese.text.matrix_files import check_matrix, composed, numpy_matrix, read_words, safetensors_matrix
+from siamese.data.questions import UNDECODABLE
+from siamese.text.matrix_files import (
+    check_matrix,
+    composed,
+    numpy_matrix,
+    read_words,
+    safetensors_matrix,
+    text_encoding,
+)
 
 FORMATS = "GloVe or word2vec text, word2vec binary, fastText .vec, .npy or .safetensors, each also gzipped"
 NUMPY = b"\x93NUMPY"
@@ -90,7 +99,7 @@ def _chosen(
     repeated: list[tuple[str, int]] = []
     undecodable: list[int] = []
     for word, numbers, at in rows:
-        if "\N{REPLACEMENT CHARACTER}" in word:
+        if UNDECODABLE.search(word):
             undecodable.append(at)
         elif word in found:
             repeated.append((word, at))
@@ -114,11 +123,17 @@ def _chosen(
 def _text_rows(file: Path) -> Iterator[tuple[str, list[float], int]]:
     """Word, numbers and line of each line of a text file."""
     width = count = None
-    read = number = 0
-    with opened(file) as lines:
+    read = blank = 0
+    with opened_text(file, text_encoding(file), "\n") as lines:
         for number, raw in enumerate(lines, 1):
-            line = raw.decode("utf-8", "replace").rstrip("\r\n").replace("\t", " ").rstrip(" ")
-            fields = line.split(" ")  # not at other spaces: a word may hold a no-break space
+            line = raw.rstrip("\r\n").replace("\t", " ").rstrip(" ")
+            if not line:
+                blank = blank or number  # one before the end is a damage, which the next line shows
+                continue
+            if blank:
+                raise ValueError(f"{file}, line {blank}: is blank, but more follow; {MEND}")
+            word, *others = line.split(" ")  # not at other spaces: a word may hold a no-break space
+            fields = [word, *filter(None, others)]
             if number == 1 and len(fields) == 2 and all(each.isdigit() for each in fields):
                 count, width = map(int, fields)
                 continue
@@ -180,7 +195,9 @@ def _binary_rows(file: Path) -> Iterator[tuple[str, np.ndarray, int]]:
                     f"{file}, row {row}: no word ends where one should; the file is damaged, or line 1 has a wrong width"
                 )
             numbers = np.frombuffer(buffer, "<f4", width, end + 1)
-            word = buffer[at:end].lstrip(b"\n").decode("utf-8", "replace")  # word2vec's own program ends rows with \n
+            word = (
+                buffer[at:end].lstrip(b"\n").decode("utf-8", "surrogateescape")
+            )  # word2vec's own program ends rows with \n
             if not np.isfinite(numbers).all():
                 raise ValueError(
                     f"{file}, row {row}: a number of {word[:60]!r} is NaN or infinite; the file is damaged, or line 1 has a "
@@ -209,7 +226,19 @@ def _kind(file: Path) -> str:
     first, _, rest = head.partition(b"\n")
     fields = first.split()
     has_header = len(fields) == 2 and all(each.isdigit() for each in fields)
-    return "binary" if has_header and int(fields[1]) > 0 and rest.translate(None, NO_CONTROL) else "text"
+    if not has_header or int(fields[1]) < 1:
+        return "text"
+    return "binary" if rest.translate(None, NO_CONTROL) or not _is_text_row(rest, int(fields[1])) else "text"
+
+
+def _is_text_row(rest: bytes, width: int) -> bool:
+    """Whether what follows a header begins as text does: in UTF-8, or in another encoding with a word and its numbers."""
+    line = rest.partition(b"\n")[0]
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return _numbers(line.decode("latin-1").replace("\t", " ").split(), width) is not None
+    return True
 
 
 def _existing(path: str | Path, setting: str, remedy: str) -> Path:

@@ -135,9 +135,34 @@ def test_the_first_of_repeated_words_counts_and_a_note_says_so(tmp_path, capsys)
 
 
 def test_words_that_are_not_utf8_are_counted(tmp_path, capsys):
-    content = b"red 1 2\n" + "été".encode("latin-1") + b" 3 4\n"
-    assert set(read_vectors(written(tmp_path, content), None, ["red", "été"])) == {"red"}
+    content = "où 1 2\n".encode() + "été".encode("latin-1") + b" 3 4\n"
+    assert set(read_vectors(written(tmp_path, content), None, ["où", "été"])) == {"où"}
     assert "has 1 words that are not UTF-8, the first in line 2" in capsys.readouterr().err
+
+
+EVERYDAY = {
+    "Latin-1": "red 1 2\nété 3 4\n".encode("latin-1"),
+    "Latin-1 with a header": "2 2\nété 3 4\nred 1 2\n".encode("latin-1"),
+    "UTF-16": "red 1 2\nété 3 4\n".encode("utf-16"),
+    "a byte order mark": "\ufeffred 1 2\nété 3 4\n".encode(),
+    "a byte order mark before a header": "\ufeff2 2\nred 1 2\nété 3 4\n".encode(),
+    "blank lines at the end": "red 1 2\r\nété 3 4\r\n \r\n\r\n".encode(),
+    "tabs": "red\t1\t2\nété\t3\t4\n".encode(),
+    "two spaces": "red  1  2 \nété  3  4\n".encode(),
+    "binary numbers that no control character shows": b"2 2\nred "
+    + np.array([0.1, 0.2], "<f4").tobytes()
+    + "\nété ".encode()
+    + np.array([0.3, 0.2], "<f4").tobytes(),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzipped"])
+@pytest.mark.parametrize("case", EVERYDAY)
+def test_everyday_files_are_read(tmp_path, capsys, case, packed):
+    found = read_vectors(written(tmp_path, EVERYDAY[case], packed=packed), None, ["red", "été"])
+    assert np.isclose(found["red"] * (10 if "binary" in case else 1), [1, 2]).all()
+    assert set(found) == {"red", "été"}
+    assert ("is not UTF-8 and was read as" in capsys.readouterr().err) == (case.startswith(("Latin-1", "UTF-16")))
 
 
 NAN = np.where(ROWS == 2.0, np.nan, ROWS).astype(np.float32)
@@ -155,6 +180,7 @@ BROKEN = {
     "a header with another width": (as_text().replace(b"3 3\n", b"3 4\n"), "line 2: expected a word and 4 numbers"),
     "a text that ends within a line": (as_text()[:-8], "line 4: expected a word and 3 numbers"),
     "a number that float32 cannot hold": (b"green 1 2\nred 1 1e39\n", "line 2: a number of 'red' is too large"),
+    "a blank line within": (b"green 1 2\n\nred 3 4\n", "line 2: is blank, but more follow"),
     "words alone": (b"red\ngreen\n", "line 1: expected a word and its numbers, got 'red'"),
     "nothing": (b"", "holds no vectors"),
     "a header alone": (b"2 3\n", "holds no vectors"),
