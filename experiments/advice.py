@@ -50,8 +50,10 @@ def _suggestions(settings: Mapping[str, object], pairs: int) -> list[str]:
         )
         if settings["vectors"] != "piece_vectors":
             found.append("text=pieces vectors=distilled: words start from a shipped table")
-    if settings["similarity"] != "cosine":
-        found.append("similarity=cosine: it needs the fewest pairs")
+    if settings["similarity"] == "cosine":
+        found.append("similarity=hybrid: letters, numbers and negations beside the embedding, as far as dev prefers it")
+    elif settings["similarity"] != "hybrid":
+        found.append("similarity=cosine or hybrid: they need the fewest pairs")
     if settings["subset.pairs"] is not None:
         found.append("subset.pairs=null: all training pairs")
     elif pairs < FEW_PAIRS:

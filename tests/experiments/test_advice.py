@@ -37,7 +37,13 @@ def test_without_baselines_none_is_better():
         ({}, 500, ["tower=encoder", "vectors=distilled", "similarity=cosine", "only 500"], ["subset.pairs"]),
         ({"vectors": "piece_vectors"}, 500, ["tower=encoder"], ["vectors=distilled"]),
         ({"tower": "encoder"}, 50_000, ["encoder=use_multilingual"], ["tower=encoder", "distilled", "more labeled"]),
-        ({"similarity": "cosine"}, 50_000, ["tower=encoder"], ["similarity=cosine", "more labeled"]),
+        (
+            {"similarity": "cosine"},
+            50_000,
+            ["tower=encoder", "similarity=hybrid"],
+            ["similarity=cosine", "more labeled"],
+        ),
+        ({"similarity": "hybrid"}, 50_000, ["tower=encoder"], ["similarity="]),
         ({"subset.pairs": 500}, 500, ["subset.pairs=null"], ["more labeled"]),
     ],
 )
