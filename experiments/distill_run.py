@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from experiments.cli import plain
 from siamese import tracking
-from siamese.data.dialects import Reading
+from siamese.data.dialects import Reading, find_encoding, opened_text
 from siamese.data.files import read_questions
 from siamese.data.texts import fingerprints
 from siamese.detector import Detector
@@ -107,11 +107,15 @@ def _student(tower: Any) -> tuple[Callable[[keras.layers.Layer], keras.Model], b
 
 def _read(cfg: DictConfig) -> tuple[list[str], list[str]]:
     """The distinct questions, and the distinct other texts."""
-    read = read_questions(cfg.questions, cfg.column, Reading(tell=lambda note: print(f"note: {note}", flush=True)))
+    reading = Reading(tell=lambda note: print(f"note: {note}", flush=True))
+    read = read_questions(cfg.questions, cfg.column, reading)
     if read.bad_rows:
         print(f"{len(read.bad_rows):,} bad rows left out, the first: {read.bad_rows[0]}", flush=True)
-    texts = Path(cfg.texts).expanduser().read_text(encoding="utf-8").splitlines() if cfg.texts else []
-    questions = list(dict.fromkeys(read.texts[0]))
+    questions, texts = list(dict.fromkeys(read.texts[0])), list[str]()
+    if cfg.texts:
+        file = Path(cfg.texts).expanduser()
+        with opened_text(file, find_encoding(file, cfg.texts, reading)) as lines:
+            texts = lines.read().splitlines()
     return questions, list(dict.fromkeys(filter(str.strip, texts)))
 
 

@@ -51,6 +51,8 @@ def run(cfg: "DictConfig") -> "Report":
     if cfg.predictions is not None:
         with atomic_file(cfg.predictions) as file:
             measured.predictions.to_csv(file, index=False)
+    for note in splits.notes:
+        print(f"note: {note}")
     duplicates = f"{pairs.duplicate.mean():.1%} duplicates"
     print(f"{found} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {duplicates}")
     print(f"threshold {detector.calibration.threshold:.4f} as chosen in training\n\n{summary({cfg.split: measured})}")

@@ -26,6 +26,7 @@ from siamese.training.loop import Epoch, best_epoch
 from siamese.training.pipeline import Built
 
 SAMPLE_VERDICTS = 6
+FEW_DEV_PAIRS = 50
 SHOWN = ("accuracy", "roc_auc", "intent_accuracy_top1")  # metrics of network and baselines, side by side
 
 
@@ -50,6 +51,11 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
             kind = "duplicates" if pairs.duplicate[0] else "labeled different"
             effect = "metrics of both kinds are undefined" if name == "test" else "only loss=ranking learns from them"
             print(f"note: all pairs of {name} are {kind}: {effect}")
+    if len(splits.dev) < FEW_DEV_PAIRS:
+        print(
+            f"note: dev has {len(splits.dev)} pairs: the epoch, threshold and probabilities that it chooses are uncertain; add "
+            "pairs or raise data.dev"
+        )
     for note in splits.notes:
         print(f"note: {note}")
     if splits.bad_rows:
