@@ -27,6 +27,7 @@ from siamese.pretrained import encoders
 from siamese.pretrained.encoders import Encoder
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text import vectorizer as words
+from siamese.text.inputs import Coverage, as_shares
 from siamese.text.vectorizer import Vectorizer
 
 if TYPE_CHECKING:
@@ -134,12 +135,25 @@ class Detector:
         Raises:
             ValueError: a pair is not two values, or one is not a question; its place is named.
         """
-        position: dict[str, int] = {}
-        index = np.array(
-            [[position.setdefault(text, len(position)) for text in pair] for pair in pair_list(pairs)], np.int64
-        )
-        left, right = index.reshape(-1, 2).T
-        return self.network.score(self.vectorizer.encode(list(position)), left, right)
+        index, texts = _distinct(pairs)
+        return self.network.score(self.vectorizer.encode(texts), *index.T)
+
+    def verdicts(self, pairs: Sequence[tuple[str, str]]) -> "Verdicts":
+        """All that is said about pairs, how much of their questions was read included; errors as in `similarity`.
+
+        >>> detector = Detector.load("tests/fixtures/detector_format_3")
+        >>> detector.verdicts([("How do I pay my bill?", "Wie zahle ich die Rechnung?")]).known_words
+        array([[1., 0.]])
+        """
+        index, texts = _distinct(pairs)
+        inputs, coverage = self.vectorizer.read(texts)
+        similarity = self.network.score(inputs, *index.T)
+        duplicate, probability = self.calibration.duplicate(similarity), self.probability(similarity)
+        return Verdicts(similarity, probability, duplicate, coverage.known_words[index], coverage.cut[index])
+
+    def coverage(self, questions: Sequence[str]) -> Coverage:
+        """How much of each question is read: the share of its words that the vocabulary knows, and whether it is cut."""
+        return self.vectorizer.coverage(questions)
 
     def score(self, pairs: QuestionPairs) -> np.ndarray:
         """Similarities `float32[pairs]` of a table of pairs."""
@@ -255,6 +269,47 @@ class Detector:
                 f"but the network {network.vocabulary}"
             )
         return cls(network, vectorizer, calibration, dev)
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a detector says about pairs.
+
+    Attributes:
+        similarity: `float32[pairs]` in [0, 1].
+        probability: `float64[pairs]` in [0, 1], that they ask the same.
+        duplicate: `bool[pairs]`, at the detector's threshold.
+        known_words: `float64[pairs, 2]` in [0, 1], the share of the words of each question that the vocabulary knows, see
+            `Vectorizer.read`; NaN where an encoder does not tell. Under half the verdict is a guess.
+        cut: `bool[pairs, 2]`, whether each question has more tokens than are read.
+    """
+
+    similarity: np.ndarray
+    probability: np.ndarray
+    duplicate: np.ndarray
+    known_words: np.ndarray
+    cut: np.ndarray
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The values by name, a list each, as all programs write them.
+
+        `cut` is the number of questions of the pair that were cut; what is not told is None.
+        """
+        return {
+            "similarity": self.similarity.tolist(),
+            "probability": self.probability.tolist(),
+            "duplicate": self.duplicate.tolist(),
+            "known_words1": as_shares(self.known_words[:, 0]),
+            "known_words2": as_shares(self.known_words[:, 1]),
+            "cut": self.cut.sum(axis=1).tolist(),
+        }
+
+
+def _distinct(pairs: Sequence[tuple[str, str]]) -> tuple[np.ndarray, list[str]]:
+    """The positions `int64[pairs, 2]` of the questions of pairs among their distinct texts, and these."""
+    position: dict[str, int] = {}
+    index = [[position.setdefault(text, len(position)) for text in pair] for pair in pair_list(pairs)]
+    return np.array(index, np.int64).reshape(-1, 2), list(position)
 
 
 def detector_folder(folder: Path) -> Path:

@@ -1,6 +1,7 @@
 """The server of the demo: its page, and JSON answers to its requests.
 
-    POST /compare   {"left", "right"}   -> similarity, probability, verdict, threshold, and the words that carry it
+    POST /compare   {"left", "right"}   -> similarity, probability, verdict, threshold, the words that carry it, and how much
+                                       was read: known_words (shares or null) and cut
     POST /search    {"question", "top"} -> the most similar questions of the collection
     GET  /about     the collection, the threshold and the model, which all answers name
 
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -28,6 +30,7 @@ from siamese.detector import Detector
 from siamese.explanation.heat_map import html
 from siamese.explanation.word_effects import why
 from siamese.retrieval.question_index import Collection, answers
+from siamese.text.inputs import as_shares
 
 PAGE = Path(__file__).parent / "page"
 MAX_BODY = 2**16  # bytes
@@ -70,11 +73,14 @@ def application(
     async def compare(request: Request) -> Response:
         asked = await _read(request)
         explanation = why(detector, _question(asked, "left"), _question(asked, "right"))
+        sides = explanation.left, explanation.right
         answer = {
             "similarity": float(explanation.similarity),
             "probability": float(explanation.probability),
             "duplicate": bool(explanation.duplicate),
             "threshold": detector.calibration.threshold,
+            "known_words": as_shares(np.array([side.known_words for side in sides])),
+            "cut": [side.cut for side in sides],
             "note": note,
             "model": detector.model,
             "html": html(explanation),
@@ -87,7 +93,8 @@ def application(
         if type(top) is not int or not 1 <= top <= MAX_TOP:
             raise HTTPException(400, f"'top' must be a whole number from 1 to {MAX_TOP}, got {json.dumps(top)[:40]}")
         rows = answers(detector, collection, _question(asked, "question"), top, candidates=candidates)
-        return JSONResponse({"rows": rows, "model": detector.model})
+        read = {"known_words": rows[0]["known_words"], "cut": rows[0]["cut"]} if rows else {}
+        return JSONResponse({"rows": rows, "model": detector.model, **read})
 
     async def about(request: Request) -> Response:
         return JSONResponse({"collection": name, "questions": len(collection), "note": note, "model": detector.model})

@@ -18,15 +18,25 @@ from tqdm import tqdm
 
 from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
-from siamese.commands.output import TABLES, TableWriter, destination, note, note_bad_rows, require_suffix, shortest
+from siamese.commands.output import (
+    TABLES,
+    TableWriter,
+    destination,
+    note,
+    note_bad_rows,
+    note_coverage,
+    require_suffix,
+    shortest,
+)
 from siamese.data.dialects import Reading
 from siamese.data.files import QuestionRows, read_questions
 from siamese.detector import Detector
 from siamese.retrieval.clusters import Cluster, ClusterBuilder
 from siamese.retrieval.mining import DistinctTexts, affordable_threshold, duplicates
 from siamese.retrieval.scored_pairs import ScoredPairs
+from siamese.text.inputs import as_shares
 
-COLUMNS = ("row1", "row2", "question1", "question2", "similarity", "probability")
+COLUMNS = ("row1", "row2", "question1", "question2", "similarity", "probability", "known_words1", "known_words2")
 PAIRS_AT_ONCE = 10_000  # that are Python objects at the same time
 
 
@@ -39,6 +49,9 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
     file = read_questions(settings["collection"], settings["column"], Reading(tell=note))
     note_bad_rows(settings["collection"], file.bad_rows)
     detector = chosen(settings)
+    coverage = detector.coverage(file.texts[0])
+    note_coverage(len(file.rows), int(coverage.unread.sum()), int(coverage.cut.sum()), f" of {settings['collection']}")
+    known = as_shares(coverage.known_words)
     texts = DistinctTexts.of(detector, file.texts[0])
     threshold = _threshold(detector, texts, settings["max_pairs"] if settings["threshold"] is None else None)
     clusters, pairs = ClusterBuilder(len(file.rows)), 0
@@ -48,7 +61,7 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
         table = TableWriter(out, form, COLUMNS)
         found = duplicates(detector.network, texts, threshold, settings["top_k"], settings["exact_max_questions"])
         for some in _with_progress(found, len(texts.first)):
-            for rows in _rows(some, file, detector):
+            for rows in _rows(some, file, known, detector):
                 table.write([row | more for row in rows])
             clusters.add(some.left, some.right, some.similarity)
             pairs += len(some.left)
@@ -80,7 +93,9 @@ def _with_progress(found: Iterator[ScoredPairs], texts: int) -> Iterator[ScoredP
             bar.update(some.share * comparisons)
 
 
-def _rows(pairs: ScoredPairs, file: QuestionRows, detector: Detector) -> Iterator[list[dict[str, Any]]]:
+def _rows(
+    pairs: ScoredPairs, file: QuestionRows, known: Sequence[float | None], detector: Detector
+) -> Iterator[list[dict[str, Any]]]:
     """Pairs as rows of the output, in blocks."""
     for start in range(0, len(pairs.left), PAIRS_AT_ONCE):
         part = slice(start, start + PAIRS_AT_ONCE)
@@ -88,7 +103,8 @@ def _rows(pairs: ScoredPairs, file: QuestionRows, detector: Detector) -> Iterato
         rows = file.rows[left].tolist(), file.rows[right].tolist()
         texts = file.texts[0].take(left), file.texts[0].take(right)
         probability = [round(value, 6) for value in detector.probability(similarity).tolist()]
-        columns = zip(*rows, *texts, shortest(similarity), probability, strict=True)
+        shares = [[known[row] for row in side.tolist()] for side in (left, right)]
+        columns = zip(*rows, *texts, shortest(similarity), probability, *shares, strict=True)
         yield [dict(zip(COLUMNS, row, strict=True)) for row in columns]
 
 

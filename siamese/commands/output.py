@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from siamese.data.folders import WHOLE_FILE, atomic_file
+from siamese.text.inputs import LEAST_KNOWN
 
 if TYPE_CHECKING:
     from siamese.data.pairs import BadRow
@@ -78,6 +79,33 @@ def note_bad_rows(path: str | Path, bad_rows: "Sequence[BadRow]") -> None:
     """Print how many rows of a file were left out, if any."""
     if bad_rows:
         note(f"{len(bad_rows):,} bad rows of {path} were left out; the first: {bad_rows[0]}")
+
+
+def is_unread(known_words: float | None) -> bool:
+    """Whether under half of the words of a question is known; not if that is not told."""
+    return known_words is not None and known_words < LEAST_KNOWN
+
+
+def read_sentence(known_words: Sequence[float | None], cut: int) -> str:
+    """How much of some questions was read, to follow their verdict; "" if all was, or it is not told.
+
+    >>> read_sentence([1.0, 0.333], 1), read_sentence([1.0, None], 0)
+    (', known words 100%, 33%, 1 cut', '')
+    """
+    partly = any(share is not None and share < 1 for share in known_words)
+    shares = ", ".join("not told" if share is None else f"{share:.0%}" for share in known_words)
+    return (f", known words {shares}" if partly else "") + (f", {cut} cut" if cut else "")
+
+
+def note_coverage(questions: int, unread: int, cut: int, place: str = "") -> None:
+    """Print how many questions a model hardly reads, and how many in part, if any; `place` follows the word questions."""
+    if unread:
+        note(
+            f"of {unread:,} of {questions:,} questions{place} the model knows under half of the words; what it says of them is "
+            "a guess"
+        )
+    if cut:
+        note(f"{cut:,} of {questions:,} questions{place} are longer than the model reads; their ends are not compared")
 
 
 def listen(host: str, port: int, backlog: int | None = None) -> socket.socket:

@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
-from siamese.commands.output import TABLES, TableWriter, destination, note, shortest
+from siamese.commands.output import (
+    TABLES,
+    TableWriter,
+    destination,
+    is_unread,
+    note,
+    note_coverage,
+    read_sentence,
+    shortest,
+)
 from siamese.data.columns import beside, pair_columns
 from siamese.data.questions import require_question
 from siamese.detector import Detector
@@ -35,7 +44,8 @@ STDIN = "-"
 READ_AT_ONCE = 2**20  # bytes
 FORMATS = {**TABLES, ".txt": "text"}
 ANSWERS = ("similarity", "probability", "duplicate", "error")
-RESERVED = (*ANSWERS, "model")
+READ = ("known_words1", "known_words2", "cut")  # how much of the questions was read
+RESERVED = (*ANSWERS, *READ, "model")
 
 Row = dict[str, Any]  # by column
 
@@ -44,8 +54,9 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
     """Score two questions, a file of pairs or lines of standard input, a block of rows at a time.
 
     A row has the columns of the input, then similarity and probability in [0, 1], duplicate (bool) and error: the
-    reason why it cannot be scored (the three are then None), otherwise "". Columns of the input with one of these names
-    are kept as input_similarity and so on. JSON has the model, too.
+    reason why it cannot be scored (all others are then None), otherwise ""; then known_words1 and known_words2, the share of
+    the words of each question that the model knows, and cut, how many of the two are longer than it reads. Columns of the
+    input with one of these names are kept as input_similarity and so on. JSON has the model, too.
     """
     if (settings["pairs"] is None) == (not questions) or len(questions) not in (0, 2):
         raise ValueError(
@@ -67,14 +78,19 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
 def answer(detector: Detector, records: Sequence[tuple[Row, str]], left: str, right: str) -> list[Row]:
     """Records (values, and the reason why they cannot be scored or "") with similarity, probability and verdict."""
     pairs = [(values[left].strip(), values[right].strip()) for values, error in records if not error]
-    similarity = detector.similarity(pairs)
-    duplicate = detector.calibration.duplicate(similarity).tolist()
-    scores = zip(shortest(similarity), shortest(detector.probability(similarity)), duplicate, strict=True)
+    verdicts = detector.verdicts(pairs)
+    columns = verdicts.columns() | {
+        "similarity": shortest(verdicts.similarity),
+        "probability": shortest(verdicts.probability),
+        "error": [""] * len(pairs),
+    }
+    names = (*ANSWERS, *READ)
+    scores = zip(*(columns[name] for name in names), strict=True)
     rows = []
     for values, error in records:
-        scored = (None, None, None) if error else next(scores)
         own = zip(beside(list(values), RESERVED), values.values(), strict=True)
-        rows.append(dict(own) | dict(zip(ANSWERS, (*scored, error), strict=True)))
+        scored = dict.fromkeys(names) | {"error": error} if error else dict(zip(names, next(scores), strict=True))
+        rows.append(dict(own) | scored)
     return rows
 
 
@@ -96,7 +112,7 @@ def write(blocks: Iterable[list[Row]], file: TextIO, form: str) -> Counter[str]:
     The columns of a CSV are those of the first row.
 
     Returns:
-        The numbers of pairs, duplicates and errors.
+        The numbers of pairs, duplicates and errors, and of questions that were hardly read, or in part.
     """
     count, table = Counter[str](), TableWriter(file, form)
     for rows in blocks:
@@ -108,6 +124,8 @@ def write(blocks: Iterable[list[Row]], file: TextIO, form: str) -> Counter[str]:
         count["pairs"] += len(rows)
         count["duplicates"] += sum(row["duplicate"] is True for row in rows)
         count["errors"] += sum(bool(row["error"]) for row in rows)
+        count["unread"] += sum(is_unread(row.get(name)) for row in rows for name in READ[:2])
+        count["cut"] += sum(row.get("cut") or 0 for row in rows)
     return count
 
 
@@ -115,7 +133,9 @@ def sentence(row: Row) -> str:
     """The answer in words."""
     if row["error"]:
         return f"error: {row['error']}"
-    return verdict_sentence(row["duplicate"], row["similarity"], row["probability"])
+    return verdict_sentence(row["duplicate"], row["similarity"], row["probability"]) + read_sentence(
+        [row.get(name) for name in READ[:2]], row.get("cut", 0)
+    )
 
 
 def main() -> None:
@@ -125,6 +145,7 @@ def main() -> None:
     blocks = run(settings, questions)
     with destination(settings["output"]) as file:
         count = write(blocks, file, form(settings))
+    note_coverage(2 * (count["pairs"] - count["errors"]), count["unread"], count["cut"])
     if settings["output"] is not None:
         failed = f", {count['errors']:,} could not be scored" if count["errors"] else ""
         print(f"{count['pairs']:,} pairs, {count['duplicates']:,} duplicates{failed}; wrote {settings['output']}")

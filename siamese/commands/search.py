@@ -10,6 +10,7 @@ The other columns of the file are kept. TensorFlow is not started; MLflow only f
 """
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -18,7 +19,17 @@ import pyarrow as pa
 
 from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
-from siamese.commands.output import TABLES, TableWriter, destination, note, note_bad_rows, require_suffix
+from siamese.commands.output import (
+    TABLES,
+    TableWriter,
+    destination,
+    is_unread,
+    note,
+    note_bad_rows,
+    note_coverage,
+    read_sentence,
+    require_suffix,
+)
 from siamese.data.dialects import Reading
 from siamese.data.files import read_question_table
 from siamese.data.folders import atomic_path
@@ -28,7 +39,7 @@ from siamese.evaluation.calibration import SENTENCE_WIDTH, verdict_sentence
 from siamese.retrieval.question_index import Collection, Row, answers
 
 FORMATS = ("text", "csv", "jsonl")
-ANSWER = ("asked", "similarity", "probability", "duplicate")
+ANSWER = ("asked", "similarity", "probability", "duplicate", "known_words", "cut")
 
 
 def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
@@ -40,7 +51,7 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
     if settings["delete"]:
         note(f"{collection.delete(settings['delete']):,} questions were taken out")
     if settings["append"] is not None:
-        collection.append(_read(settings["append"], settings["column"]))
+        collection.append(_read(settings["append"], settings["column"], detector))
     folder = Path(settings["save"]).expanduser() if settings["save"] is not None else kept
     if _changes(settings):
         collection.save(folder)
@@ -52,20 +63,37 @@ def read_collection(detector: Detector, index: Path, column: str | None, approxi
     """The collection of a folder, or one built from a file of questions."""
     if index.is_dir():
         return Collection.load(index, detector)
-    return Collection.build(detector, _read(index, column), approximate)
+    return Collection.build(detector, _read(index, column, detector), approximate)
 
 
 def write(found: Iterable[list[Row]], columns: Sequence[str], file: TextIO, form: str) -> None:
-    """Write the rows of `answers` to one question after another as text, as CSV under a header, or as JSON lines."""
+    """Write the rows of `answers` to one question after another as text, as CSV under a header, or as JSON lines.
+
+    A note says how many questions were hardly read, or in part.
+    """
+    count = Counter[str]()
     table = None if form == "text" else TableWriter(file, form, columns)
     between = ""
     for rows in found:
         if table is not None:
             table.write(rows)
         else:
-            file.write(between + ("".join(_sentence(row) + "\n" for row in rows) or "nothing to compare with\n"))
+            about = _about_question(rows[0]) if rows else ""
+            answered = "".join(_sentence(row) + "\n" for row in rows) or "nothing to compare with\n"
+            file.write(between + about + answered)
             file.flush()
             between = "\n"
+        if rows:
+            count["asked"] += 1
+            count["unread"] += is_unread(rows[0].get("known_words"))
+            count["cut"] += rows[0].get("cut", False)
+    note_coverage(count["asked"], count["unread"], count["cut"])
+
+
+def _about_question(row: Row) -> str:
+    """A line with the question and how much of it was read, if that is not all."""
+    read = read_sentence([row.get("known_words")], int(row.get("cut", False)))
+    return f"{row['asked']}{read}\n" if read else ""
 
 
 def _sentence(row: Row) -> str:
@@ -92,9 +120,11 @@ def _check(settings: dict[str, Any]) -> None:
     require_suffix("output", settings["output"], list(TABLES))
 
 
-def _read(path: str | Path, column: str | None) -> pa.Table:
+def _read(path: str | Path, column: str | None, detector: Detector) -> pa.Table:
     questions, bad_rows = read_question_table(path, column, Reading(tell=note))
     note_bad_rows(path, bad_rows)
+    coverage = detector.coverage(questions["question"].to_pylist())
+    note_coverage(len(questions), int(coverage.unread.sum()), int(coverage.cut.sum()), f" of {path}")
     return questions
 
 

@@ -15,11 +15,12 @@ import numpy as np
 
 from siamese.commands.arguments import program_arguments
 from siamese.commands.detector import chosen
-from siamese.commands.output import require_suffix
+from siamese.commands.output import note_coverage, read_sentence, require_suffix
 from siamese.data.folders import atomic_path
 from siamese.data.questions import require_question
 from siamese.explanation import heat_map
 from siamese.explanation.word_effects import Explanation, WordEffects, why
+from siamese.text.inputs import LEAST_KNOWN, as_shares
 
 HEAT_MAPS = (".png", ".html")
 
@@ -32,6 +33,8 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
         require_question(question, f"question {number}")
     require_suffix("output", settings["output"], HEAT_MAPS)
     explanation = why(chosen(settings), *questions)
+    sides = explanation.left, explanation.right
+    note_coverage(2, sum(side.known_words < LEAST_KNOWN for side in sides), sum(side.cut for side in sides))
     if settings["output"] is not None:
         with atomic_path(settings["output"]) as new:
             if new.suffix == ".html":
@@ -43,7 +46,8 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
 
 def lines(explanation: Explanation) -> Iterator[str]:
     """The explanation as text: the verdict, then a line for each word."""
-    yield explanation.verdict
+    known = as_shares(np.array([explanation.left.known_words, explanation.right.known_words]))
+    yield explanation.verdict + read_sentence(known, explanation.left.cut + explanation.right.cut)
     parts = explanation.contributions
     for axis, side in ((1, explanation.left), (0, explanation.right)):
         yield ""
@@ -56,7 +60,8 @@ def _table(side: WordEffects, of_cosine: np.ndarray | None, cosine: float | None
     yield f"{side.question:<{width}}  {'without it':>10}  {part_of}".rstrip()
     for number, (word, effect) in enumerate(zip(side.words, side.effect, strict=True)):
         part = "" if of_cosine is None else f"{of_cosine[number]:>+{len(part_of)}.4f}"
-        yield f"{word:<{width}}  {-effect:>+10.4f}  {part}".rstrip()
+        unread = "  not in the vocabulary" if side.unread[number] else ""
+        yield f"{word:<{width}}  {-effect:>+10.4f}  {part}{unread}".rstrip()
 
 
 def main() -> None:

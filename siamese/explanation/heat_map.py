@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # HTML needs no matplotlib, which takes a second to start
 
 SAME, DIFFERENT = (33, 113, 181), (217, 95, 14)  # red, green, blue
 DEEPEST = 0.75  # opacity behind the strongest word, so that its letters stay readable
+GRAY, UNREAD = "gray", "not in the vocabulary"  # of words that the model does not know
 CELL = 0.62  # inches of a figure for each word
 
 
@@ -28,6 +29,7 @@ def html(explanation: Explanation) -> str:
     sides = "\n".join(_question(side, largest) for side in (explanation.left, explanation.right))
     caption = (
         "Blue words speak for the same question, orange ones against it: how far the similarity falls without them."
+        + (f" Gray words are {UNREAD}." if explanation.left.unread.any() or explanation.right.unread.any() else "")
     )
     return (
         f'<figure class="why" role="group" aria-label="{escape(explanation.verdict)}">\n'
@@ -74,6 +76,8 @@ def figure(explanation: Explanation) -> "Figure":
         shade = [np.array(SAME if effect > 0 else DIFFERENT) / 255 for effect in side.effect]
         axes.barh(range(len(side.words)), side.effect, color=shade)
         axes.set_yticks(range(len(side.words)), side.words)
+        for label, unread in zip(axes.get_yticklabels(), side.unread, strict=True):
+            label.set_color(GRAY if unread else "black")
         axes.invert_yaxis()
         axes.axvline(0, color="gray", linewidth=0.8)
     lower.set_xlabel("similarity lost without the word")
@@ -84,11 +88,12 @@ def figure(explanation: Explanation) -> "Figure":
 def _question(side: WordEffects, largest: float) -> str:
     """The question with each word marked by its effect."""
     marked, end = [], 0
-    for (start, stop), effect in zip(side.spans.tolist(), side.effect, strict=True):
+    for (start, stop), effect, unread in zip(side.spans.tolist(), side.effect, side.unread, strict=True):
         word = escape(side.question[start:stop])
+        color, note = (GRAY, f"; {UNREAD}") if unread else ("inherit", "")
         marked.append(
-            f'{escape(side.question[end:start])}<mark style="{_colour(effect, largest)}; color: inherit" '
-            f'title="{effect:+.4f}">{word}</mark>'
+            f'{escape(side.question[end:start])}<mark style="{_colour(effect, largest)}; color: {color}" '
+            f'title="{effect:+.4f}{note}">{word}</mark>'
         )
         end = stop
     return f"<p>{''.join(marked)}{escape(side.question[end:])}</p>"

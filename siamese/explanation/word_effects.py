@@ -23,11 +23,17 @@ class WordEffects:
             out.
         effect: `float64[words]` in [-1, 1], the similarity minus the similarity without the word; a word with a
             positive effect speaks for "the same".
+        unread: `bool[words]`, whether the vocabulary does not know the word.
+        known_words: the share of words that it knows, in [0, 1]; NaN where an encoder does not tell.
+        cut: whether the question is longer than the detector reads.
     """
 
     question: str
     spans: np.ndarray
     effect: np.ndarray
+    unread: np.ndarray
+    known_words: float
+    cut: bool
 
     @property
     def words(self) -> list[str]:
@@ -87,9 +93,17 @@ def why(detector: Detector, left: str, right: str) -> Explanation:
         float(probability),
         bool(duplicate),
         detector.calibration.verdict(similarity[0]),
-        WordEffects(left, left_spans, effects[0]),
-        WordEffects(right, right_spans, effects[1]),
+        _side(detector, left, left_spans, effects[0]),
+        _side(detector, right, right_spans, effects[1]),
         _contributions(detector, sides),
+    )
+
+
+def _side(detector: Detector, question: str, spans: np.ndarray, effect: np.ndarray) -> WordEffects:
+    """The effects of the words at `spans`, `int64[words, 2]`, and which of them are read."""
+    coverage = detector.coverage([question, *(question[start:end] for start, end in spans)])
+    return WordEffects(
+        question, spans, effect, coverage.unread[1:], float(coverage.known_words[0]), bool(coverage.cut[0])
     )
 
 

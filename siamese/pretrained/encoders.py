@@ -18,6 +18,8 @@ READY = {"minilm": ("en",), "use_multilingual": ("en", "fr")}  # the shipped que
 class Encoder(Protocol):
     """The interface of a sentence encoder; it is never trained here.
 
+    It may also have `coverage(texts) -> siamese.text.inputs.Coverage`, which tells how much of each text it reads.
+
     Attributes:
         name: for the reader.
         digest: SHA-256 of weights, tokenizer and settings, 64 hexadecimal digits: encoders with one digest give the same

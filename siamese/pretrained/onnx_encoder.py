@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from siamese.inference.threads import cores
 from siamese.pretrained.encoders import cache_folder, digest_of, package_file, verify
+from siamese.text.inputs import Coverage
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -28,6 +29,7 @@ POOLINGS = ("mean", "max", "cls")
 EXTERNAL = re.compile(rb"\n\x08location\x12(.)", re.DOTALL)  # before the name of a file with weights, and its length
 LONGEST = 256  # tokens that are read where the model does not say
 EPSILON = 1e-12
+UNKNOWN_TOKENS = ("[UNK]", "<unk>")
 
 
 class OnnxEncoder:
@@ -125,6 +127,19 @@ class OnnxEncoder:
         for rows in _same_length(np.fromiter(map(len, ids), np.int64, len(ids))):
             vectors[rows] = self._embed([ids[row] for row in rows])
         return vectors
+
+    def coverage(self, texts: Sequence[str]) -> Coverage:
+        """How much of each text is read; a word is known if its pieces are, which tells other scripts, but no languages."""
+        unknown = {self._tokenizer.token_to_id(name) for name in UNKNOWN_TOKENS} - {None}
+        shares, cut = np.ones(len(texts)), np.zeros(len(texts), bool)
+        for row, (text, encoding) in enumerate(zip(texts, self._tokenizer.encode_batch(list(texts)), strict=True)):
+            known: dict[int, bool] = {}
+            for word, piece, (start, end) in zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True):
+                if word is not None and any(map(str.isalnum, text[start:end])):
+                    known[word] = known.get(word, True) and piece not in unknown
+            shares[row] = np.mean(list(known.values())) if known else 1.0
+            cut[row] = bool(encoding.overflowing)
+        return Coverage(shares, cut)
 
     def _embed(self, ids: list[list[int]]) -> np.ndarray:
         """Token ids, equally many of each text -> `float32[texts, dimension]`."""

@@ -13,7 +13,7 @@ from siamese.data.questions import visible
 from siamese.data.texts import Texts, factorize
 from siamese.pretrained import cache, encoders
 from siamese.pretrained.encoders import Encoder
-from siamese.text.inputs import QuestionVectors
+from siamese.text.inputs import Coverage, QuestionVectors
 from siamese.text.lexicon import Lexicon
 
 TIMED = 128  # questions
@@ -44,12 +44,21 @@ class EncoderVectorizer:
         named = self.encoder.describe()["install"].removeprefix("pip install").split()
         return tuple(named or [f"onnxruntime=={importlib.metadata.version('onnxruntime')}"])
 
+    def read(self, questions: Sequence[str]) -> tuple[QuestionVectors, Coverage]:
+        """The vectors of `encode`, and the coverage."""
+        return self.encode(questions), self.coverage(questions)
+
+    def coverage(self, questions: Sequence[str]) -> Coverage:
+        """How much of each question the encoder reads, where it has a method that tells: else all, with shares of NaN."""
+        if hasattr(self.encoder, "coverage"):
+            return self.encoder.coverage(list(map(_written, questions)))
+        return Coverage(np.full(len(questions), np.nan), np.zeros(len(questions), bool))
+
     def encode(self, questions: Sequence[str]) -> QuestionVectors:
         """The vectors of questions, each distinct text encoded once."""
         [number] = factorize(questions)
         _, first = np.unique(number, return_index=True)
-        texts = list(Texts.of(questions).take(first))
-        written = [visible(text.encode("utf-8", "replace").decode()) for text in texts]  # half an emoji is no character
+        written = list(map(_written, Texts.of(questions).take(first)))
         vectors = cache.vectors(self.encoder, written)
         if self.lexicon is not None:
             vectors = np.concatenate([vectors, self.lexicon.vectors(written)], axis=1)
@@ -86,3 +95,8 @@ class EncoderVectorizer:
         encoders.save(self.encoder, folder)
         if self.lexicon is not None:
             self.lexicon.save(folder)
+
+
+def _written(text: str) -> str:
+    """What an encoder is given of a text: no invisible character, and no half emoji, which is none."""
+    return visible(text.encode("utf-8", "replace").decode())

@@ -26,6 +26,7 @@ from siamese.detector import Detector
 from siamese.retrieval import embedding_space
 from siamese.retrieval.approximate_index import ApproximateIndex
 from siamese.retrieval.exact_search import exact_top
+from siamese.text.inputs import as_shares
 
 FORMAT_VERSION = 1
 HEAD, TABLE, EMBEDDINGS, INDEX = "collection.json", "questions.parquet", "embeddings.npy", "nearest.faiss"
@@ -189,16 +190,18 @@ def answers(
     """The questions of a collection most similar to one, best first, as rows to print; arguments as in `search`.
 
     Returns:
-        Rows of asked (the question), similarity and probability in [0, 1], duplicate (bool), number and all columns
-        of the collection.
+        Rows of asked (the question), similarity and probability in [0, 1], duplicate (bool), known_words (of the question: see
+        `Verdicts`) and cut (bool), number and all columns of the collection.
     """
+    coverage = detector.coverage([question])
+    read = {"known_words": as_shares(coverage.known_words)[0], "cut": bool(coverage.cut[0])}
     position, similarity = collection.search(question, top, where, candidates)
     probability, duplicate = detector.probability(similarity), detector.calibration.duplicate(similarity)
     rows, found = collection.table.take(_int64(position)).to_pylist(), []
     for row, similar, probable, verdict in zip(rows, similarity, probability, duplicate, strict=True):
         digits = float(str(similar))  # as few digits as a float32 needs
         scores = {"similarity": digits, "probability": round(float(probable), 6), "duplicate": bool(verdict)}
-        found.append({"asked": question, **scores, **row})
+        found.append({"asked": question, **scores, **read, **row})
     return found
 
 

@@ -22,10 +22,17 @@ from siamese.data.questions import text_problem
 from siamese.detector import Detector
 
 QUESTIONS = ("question1", "question2")
-ANSWERS = ("similarity", "probability", "duplicate")
+ANSWERS = {  # name -> type in MLflow's schema
+    "similarity": "double",
+    "probability": "double",
+    "duplicate": "boolean",
+    "known_words1": "double",
+    "known_words2": "double",
+    "cut": "long",
+}
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec("string", name) for name in QUESTIONS]),
-    outputs=Schema([ColSpec(kind, name) for kind, name in zip(("double", "double", "boolean"), ANSWERS, strict=True)]),
+    outputs=Schema([ColSpec(kind, name) for name, kind in ANSWERS.items()]),
 )
 ROUTE = "/invocations"  # MLflow's
 EXAMPLE = ("How do I reset my password?", "I forgot my password, what now?")
@@ -36,7 +43,7 @@ SHOWN = 500  # characters at either end of a message: some of MLflow's repeat th
 Kind = TypeVar("Kind")
 
 
-def answers(detector: Detector, pairs: pd.DataFrame) -> list[dict[str, float | bool]]:
+def answers(detector: Detector, pairs: pd.DataFrame) -> list[dict[str, float | bool | None]]:
     """The values of `ANSWERS` for each pair of the columns question1 and question2, in order.
 
     A list, because a DataFrame would cost a sixth of a request. A value that is empty or not a string raises
@@ -48,9 +55,8 @@ def answers(detector: Detector, pairs: pd.DataFrame) -> list[dict[str, float | b
             problem = text_problem(value)
             if problem:
                 raise MlflowException.invalid_parameter_value(f"{name} of pair {number} of {len(values)}: {problem}")
-    similarity = detector.similarity(list(zip(*columns, strict=True)))
-    scores = (similarity, detector.probability(similarity), detector.calibration.duplicate(similarity))
-    return [dict(zip(ANSWERS, row, strict=True)) for row in zip(*(each.tolist() for each in scores), strict=True)]
+    found = detector.verdicts(list(zip(*columns, strict=True))).columns()
+    return [dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True)]
 
 
 def curl(address: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from siamese.data.texts import Texts, factorize
 
 PADDING, UNKNOWN = 0, 1
+LEAST_KNOWN = 0.5  # of the words of a question, for a verdict that is no guess
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,34 @@ class QuestionVectors:
         """`int32[questions]`: questions with the same vector have the same number, counted from 0."""
         offsets = np.arange(len(self) + 1) * self.values.shape[1] * 4
         return factorize(Texts(np.ascontiguousarray(self.values).view(np.uint8).ravel(), offsets))[0]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of each question a model reads.
+
+    Attributes:
+        known_words: `float64[questions]` in [0, 1], the share of its words that the vocabulary knows; NaN where an encoder does
+            not tell.
+        cut: `bool[questions]`, whether it has more tokens than are read.
+    """
+
+    known_words: np.ndarray
+    cut: np.ndarray
+
+    @property
+    def unread(self) -> np.ndarray:
+        """`bool[questions]`: whether under half of its words is known, so that a verdict on it is a guess."""
+        return self.known_words < LEAST_KNOWN
+
+
+def as_shares(known_words: np.ndarray) -> list[float | None]:
+    """Shares of known words as outputs have them: 4 digits, None where an encoder does not tell.
+
+    >>> as_shares(np.array([1 / 3, np.nan]))
+    [0.3333, None]
+    """
+    return [None if share != share else round(share, 4) for share in known_words.tolist()]
 
 
 Inputs = TokenIds | QuestionVectors  # of a network

@@ -3,7 +3,8 @@
 import json
 import zlib
 from collections.abc import Sequence
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from siamese.data.texts import Texts
 from siamese.text import chunks
-from siamese.text.inputs import UNKNOWN, TokenIds
+from siamese.text.inputs import UNKNOWN, Coverage, TokenIds
 from siamese.text.vocabulary import drop_invisible, learn
 
 FORMAT_VERSION = 1
 FILE = "vectorizer.json"  # of a detector's folder
+KINDS_OF_WORDS = 3
+LONG = 4  # letters of a word
 
 
 class Vectorizer:
@@ -131,17 +134,40 @@ class Vectorizer:
 
     def encode(self, questions: Sequence[str]) -> TokenIds:
         """Token ids of `questions`; a question without any token becomes the unknown token."""
+        return self._read(questions, count_words=False)[0]
+
+    def read(self, questions: Sequence[str]) -> tuple[TokenIds, Coverage]:
+        """The token ids of `encode`, and how much of each question they hold.
+
+        A word is known if the vocabulary has it whole. The pieces of a table, and subwords, spell any word of their
+        alphabet: there it must be one piece, and only words of at least LONG letters count, as shorter ones are pieces in
+        every language. Numbers are known however they are spelled. Punctuation counts only where there is nothing else.
+
+        >>> vectorizer = Vectorizer.fit(["how do i pay my bill ?"], min_frequency=1)
+        >>> vectorizer.read(["How do I pay?", "comment payer ?", "pay pal"])[1].known_words
+        array([1. , 0. , 0.5])
+        """
+        return self._read(questions, count_words=True)
+
+    def coverage(self, questions: Sequence[str]) -> Coverage:
+        """How much of each question `encode` holds, as in `read`."""
+        return self.read(questions)[1]
+
+    def _read(self, questions: Sequence[str], count_words: bool) -> tuple[TokenIds, Coverage]:
         number = chunks.Numbering()
         chunk_ids, chunk_ends = np.empty(0, np.int32), np.zeros(1, np.int64)  # of the chunks in `number`, in its order
+        chunk_words = np.empty((0, 2 * KINDS_OF_WORDS), np.int32)  # as in `_count_words`
         values, lengths = bytearray(), bytearray()  # int32 and int64; they grow without a second copy
+        known_words, cut = [np.empty(0)], [np.empty(0, bool)]
         for block in Texts.of(questions).blocks(chunks.BLOCK):
             if len(number) > chunks.CHUNKS_KEPT:
                 number.clear()
-                chunk_ids, chunk_ends = chunk_ids[:0], chunk_ends[:1]
+                chunk_ids, chunk_ends, chunk_words = chunk_ids[:0], chunk_ends[:1], chunk_words[:0]
             distinct, which, question_ends = chunks.distinct_chunks(block, self._cut)
             known = len(number)
             which = np.fromiter(map(number.__getitem__, distinct), np.int64, len(distinct))[which]
-            new_ids, new_counts = self._tokenize(list(islice(number, known, None)))
+            new = list(islice(number, known, None))
+            new_ids, new_counts = self._tokenize(new)
             chunk_ids = np.concatenate([chunk_ids, new_ids])
             chunk_ends = np.concatenate([chunk_ends, chunk_ends[-1] + np.cumsum(new_counts)])
 
@@ -155,8 +181,39 @@ class Vectorizer:
             block_values[np.repeat(counts > 0, block_lengths)] = ids[kept]
             lengths += block_lengths.tobytes()
             values += block_values.tobytes()
+            cut.append(counts > self.max_length)
+            if count_words:
+                chunk_words = np.concatenate([chunk_words, self._count_words(new)])
+                ends_of_words = np.cumsum(np.vstack([chunk_words[:1] * 0, chunk_words[which]]), axis=0, dtype=np.int64)
+                known_words.append(_share(np.diff(ends_of_words[question_ends], axis=0)))
         offsets = np.concatenate([[0], np.cumsum(np.frombuffer(lengths, np.int64))])
-        return TokenIds(np.frombuffer(values, np.int32), offsets)
+        ids = TokenIds(np.frombuffer(values, np.int32), offsets)
+        return ids, Coverage(np.concatenate(known_words), np.concatenate(cut))
+
+    def _count_words(self, new: list[str]) -> np.ndarray:
+        """How many words of chunks count, and how many of these are known, for each kind of words: `int32[chunks, 2 * kinds]`.
+
+        The kinds, of which the first that a question has counts: words (of subwords those with at least LONG letters);
+        other words and numbers; all else.
+        """
+        found = np.zeros((len(new), KINDS_OF_WORDS, 2), np.int32)
+        if self._ids is not None:
+            words, counts = chunks.words_of(self._tokenizer, new)
+            for row, word in zip(np.repeat(np.arange(len(new)), counts).tolist(), words, strict=True):
+                kind = 0 if any(map(str.isalnum, word)) else 2
+                found[row, kind] += 1, word in self._ids
+        else:
+            for row, (chunk, encoding) in enumerate(zip(new, self._tokenizer.encode_batch(new), strict=True)):
+                spelled = zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True)
+                for _, word_pieces in groupby(spelled, key=itemgetter(0)):
+                    pieces = [(piece, chunk[start:end]) for _, piece, (start, end) in word_pieces]
+                    pieces = [each for each in pieces if any(map(str.isalnum, each[1]))] or pieces
+                    word = "".join(text for _, text in pieces)
+                    letters, is_number = sum(map(str.isalnum, word)), not any(map(str.isalpha, word))
+                    kind = 2 if not letters else 1 if is_number or letters < LONG else 0
+                    is_known = (len(pieces) == 1 or is_number) and all(piece != UNKNOWN for piece, _ in pieces)
+                    found[row, kind] += 1, is_known
+        return found.reshape(len(new), -1)
 
     def _tokenize(self, new: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """The token ids of chunks, one after another, `int32[tokens]`, and their number in each, `int64[chunks]`."""
@@ -191,3 +248,10 @@ class Vectorizer:
                 "use a newer version of the project"
             )
         return cls(Tokenizer.from_str(tokenizer[:-1]), state["oov_buckets"], state["max_length"])
+
+
+def _share(words: np.ndarray) -> np.ndarray:
+    """The share of known words, `float64[questions]`, of what `Vectorizer._count_words` counts of each question."""
+    counted, known = words[:, 0::2], words[:, 1::2]
+    row, kind = np.arange(len(words)), (counted > 0).argmax(axis=1)
+    return known[row, kind] / np.maximum(1, counted[row, kind])

@@ -68,6 +68,16 @@ def test_all_pairs_and_clusters(detector, folder):
     assert cluster["representative"]["row"] == max(sums, key=sums.__getitem__)
 
 
+def test_what_is_hardly_read_is_told(folder, capsys):
+    Path("faq.csv").write_text(
+        "question\nwie koche ich Reis\nWIE koche ich Reis\nhow do i cook rice\n", encoding="utf-8"
+    )
+    run("threshold=1", "output=pairs.csv")
+    assert "note: of 2 of 3 questions of faq.csv the model knows under half of the words" in capsys.readouterr().err
+    with Path("pairs.csv").open(newline="") as file:
+        assert [(row["known_words1"], row["known_words2"]) for row in csv.DictReader(file)] == [("0.0", "0.0")]
+
+
 def test_questions_that_look_alike_are_duplicates(folder):
     """With a byte order mark, a zero-width space, direction marks and a soft hyphen; a row of them alone is empty."""
     texts = [
@@ -100,7 +110,10 @@ def test_nothing_found(folder):
     found = run("threshold=1", "column=id", "output=pairs.csv", "clusters=clusters.json")
     assert (found["pairs"], found["clusters"]) == (0, 0)
     assert json.loads(Path("clusters.json").read_text()) == []
-    assert Path("pairs.csv").read_text() == "row1,row2,question1,question2,similarity,probability\n"
+    assert (
+        Path("pairs.csv").read_text()
+        == "row1,row2,question1,question2,similarity,probability,known_words1,known_words2\n"
+    )
 
 
 def test_a_threshold_with_too_many_pairs_is_raised_with_a_note(folder, capsys):

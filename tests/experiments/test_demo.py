@@ -104,6 +104,14 @@ def test_what_is_searched_and_by_which_threshold(client, detector):
     assert client.get("/health").json() == {"status": "ok"}
 
 
+def test_how_much_was_read(client):
+    answer = client.post("/compare", json={"left": "wie koche ich Reis", "right": "how do i cook rice " * 20}).json()
+    assert (answer["known_words"], answer["cut"]) == ([0, 1], [False, True])
+    found = client.post("/search", json={"question": "wie koche ich Reis"}).json()
+    assert (found["known_words"], found["cut"]) == (0, False)
+    assert {(row["known_words"], row["cut"]) for row in found["rows"]} == {(0, False)}
+
+
 def test_questions_are_never_markup(client):
     answer = client.post("/compare", json={"left": EVIL, "right": f'"{EVIL}'}).json()
     assert not re.search(r"<(script|img|b)\b", answer["html"])

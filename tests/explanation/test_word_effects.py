@@ -120,6 +120,19 @@ def test_what_is_no_question_is_not_explained(question):
         why(Detector.load(FIXTURE), question, "how do i cook rice")
 
 
+def test_words_that_are_not_known_are_gray():
+    found = why(Detector.load(FIXTURE), "I lost my Krankenkassenkarte", "my card is gone")
+    assert found.left.unread.tolist() == [False, False, False, True]
+    assert (found.left.known_words, found.right.known_words) == (0.75, 1)
+    assert not found.right.unread.any()
+    page = heat_map.html(found)
+    assert page.count("color: gray") == 1
+    assert page.count("; not in the vocabulary") == 1
+    assert "Gray words are not in the vocabulary." in page
+    labels = [label for axes in heat_map.figure(found).axes[:2] for label in axes.get_yticklabels()]
+    assert [label.get_color() == "gray" for label in labels] == [*found.left.unread, *found.right.unread]
+
+
 def test_words_behind_the_longest_length_have_no_effect_to_tell(pairs):
     vectorizer = Vectorizer.fit(pairs.questions, min_frequency=1, max_length=3)
     spans, word = vectorizer.words("how do i pay my bill")

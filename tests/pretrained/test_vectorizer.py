@@ -25,6 +25,17 @@ def test_invisible_characters_are_not_read(encoder_vectorizer):
     assert encoder_vectorizer.encode(["pay", "\ufeffp\u200bay"]).numbered().tolist() == [0, 0]
 
 
+def test_how_much_an_encoder_reads(encoder_vectorizer, monkeypatch):
+    long = "pay " * 300
+    coverage = encoder_vectorizer.read(["pay", "pay 水", long])[1]
+    assert coverage.known_words.tolist() == [1, 0.5, 1]
+    assert coverage.cut.tolist() == [False, False, True]
+    monkeypatch.delattr(type(encoder_vectorizer.encoder), "coverage")  # as in an encoder of one's own
+    untold = encoder_vectorizer.coverage(["pay"])
+    assert np.isnan(untold.known_words).all()
+    assert not untold.unread.any()
+
+
 @pytest.mark.parametrize(
     ("question", "words", "without"),
     [

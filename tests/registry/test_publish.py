@@ -16,6 +16,7 @@ from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.model.similarity import Cosine
 from siamese.registry import latest, locate, publish
+from siamese.serving.scoring_server import ANSWERS
 
 CONF = Path(__file__).parents[2] / "conf"
 EXAMPLE = [("how do i pay my bill", "where can i pay the bill ?")]
@@ -159,7 +160,7 @@ def test_mlflow_itself_loads_and_asks_the_model(model_run, detector, questions):
     np.testing.assert_array_equal(answer["similarity"].to_numpy(np.float32), similarity)
     assert answer["duplicate"].tolist() == (similarity >= 0.5).tolist()
     assert model.metadata.signature.inputs.input_names() == ["question1", "question2"]
-    assert model.metadata.signature.outputs.input_names() == ["similarity", "probability", "duplicate"]
+    assert model.metadata.signature.outputs.input_names() == list(ANSWERS)
     assert model.input_example.to_numpy().tolist() == [list(pair) for pair in questions]
 
 

@@ -174,9 +174,16 @@ def test_errors_of_the_framework_have_the_same_form(client, path, method, status
     assert set(answer.json()) == {"error_code", "message"}
 
 
+def test_how_much_was_read_is_in_the_answer(detector):
+    pairs = records([("how do i cook rice", "wie koche ich Reis"), ("card " * 65, "card " * 65)])
+    answer = TestClient(scoring_app(detector, LARGEST)).post(ROUTE, json={"dataframe_records": pairs}).json()
+    read = [(row["known_words1"], row["known_words2"], row["cut"]) for row in answer["predictions"]]
+    assert read == [(1, 0, 0), (1, 1, 2)]
+
+
 def test_an_error_of_the_model_is_reported_without_its_traceback(detector):
     class Failing(Detector):
-        def similarity(self, pairs):
+        def verdicts(self, pairs):
             raise RuntimeError("of the inside")
 
     failing = Failing(detector.network, detector.vectorizer, detector.calibration)

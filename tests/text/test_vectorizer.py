@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, models, trainers
 
 from siamese.data.intent_files import read_intent_file
 from siamese.data.sources import CORPORA
+from siamese.pretrained.piece_table import pieces
 from siamese.text.inputs import PADDING, UNKNOWN
 from siamese.text.vectorizer import Vectorizer
 
@@ -187,6 +188,60 @@ def test_the_rule_on_invisible_characters_is_not_written(fitted):
     again = Vectorizer.from_json(Vectorizer.from_json(fitted.to_json()).to_json())
     assert again.to_json() == fitted.to_json()
     assert again.encode(["pass\u200bword"]).values.tolist() == fitted.encode(["password"]).values.tolist()
+
+
+def test_the_share_of_known_words():
+    vectorizer = Vectorizer.fit(["how do i pay my bill ?"], min_frequency=1)
+    shares = {
+        "How do I pay?": 1,
+        "How do I pay it?": 4 / 5,  # punctuation does not count
+        "comment payer": 0,
+        "pay 😀": 1,
+        "?": 1,  # but where there is nothing else
+        "😀": 0,
+        "": 0,
+    }
+    ids, coverage = vectorizer.read(list(shares))
+    assert coverage.known_words.tolist() == pytest.approx(list(shares.values()))
+    assert coverage.unread.tolist() == [share < 0.5 for share in shares.values()]
+    assert ids.values.tolist() == vectorizer.encode(list(shares)).values.tolist()
+    assert vectorizer.read([])[1].known_words.shape == vectorizer.read([])[1].cut.shape == (0,)
+
+
+def test_a_word_that_subwords_only_spell_is_not_known():
+    """Each letter of it is a subword, and so are short words of any language."""
+    text = ["reset the password", "a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 4"] * 9
+    vectorizer = Vectorizer.fit(text, kind="bpe", vocabulary_size=120, min_frequency=1)
+    shares = {
+        "reset password?": 1,
+        "a kennwort": 0,
+        "a kennwort password": 0.5,
+        "the b": 1,
+        "2024 12": 1,
+        "reset 水": 1,
+    }
+    assert vectorizer.read(list(shares))[1].known_words.tolist() == list(shares.values())
+
+
+def test_questions_in_another_language_are_hardly_read():
+    """By the table of word pieces, which spells any word of its alphabet."""
+    read = pieces(["how do i reset my password"]).read
+    for question in ("How do I reset my password?", "I was charged twice, 12.50 euros"):
+        assert read([question])[1].known_words > 0.8
+    for question in (
+        "Comment réinitialiser mon mot de passe ?",
+        "Wo finde ich meine Rechnung?",
+        "如何重置我的密码",
+        "ฉันลืมรหัสผ่าน",
+    ):
+        assert read([question])[1].unread.all()
+
+
+def test_texts_that_are_cut_are_told_exactly(fitted):
+    texts = ["password", " ".join(["password"] * 200)]
+    assert fitted.read(texts)[1].cut.tolist() == [False, True]
+    words = Vectorizer.fit(["a b c"], min_frequency=1, max_length=3)
+    assert words.read(["a b c", "a b c d"])[1].cut.tolist() == [False, True]
 
 
 def test_json_gives_the_same_ids(fitted):

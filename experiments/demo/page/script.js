@@ -2,7 +2,8 @@
 // linked; whenever the address changes, the server is asked and its answer shown. Text is never taken for HTML.
 "use strict";
 
-const ANSWER = ["asked", "similarity", "probability", "duplicate", "number", "question"]; // the rest is of the collection
+// the rest is of the collection
+const ANSWER = ["asked", "similarity", "probability", "duplicate", "known_words", "cut", "number", "question"];
 const panels = { compare: document.getElementById("compare-panel"), search: document.getElementById("search-panel") };
 const tabs = { compare: document.getElementById("compare-tab"), search: document.getElementById("search-tab") };
 const show = { compare: showComparison, search: showFound };
@@ -71,10 +72,20 @@ function showComparison(panel, answer) {
   part("probability").textContent = percent(answer.probability);
   part("from").textContent = threshold;
   part("note").textContent = answer.note;
+  const sides = ["the first question", "the second question"];
+  part("unread").textContent = sides.map((name, at) => reading(name, answer.known_words[at], answer.cut[at])).join(" ");
   part("words").innerHTML = answer.html; // escaped by the server
 }
 
-function showFound(panel, { rows }) {
+// What of a question the model does not read: `known` is its share of known words, null if that is not told.
+function reading(name, known, cut) {
+  const guess = known !== null && known < 0.5;
+  const said = guess ? `The model knows ${percent(known)} of the words of ${name}: what it says of it is a guess.` : "";
+  return said + (cut ? ` The end of ${name} is not read: it is too long.` : "");
+}
+
+function showFound(panel, { rows, known_words = null, cut = false }) {
+  panel.querySelector(".unread").textContent = reading("the question", known_words, cut);
   const others = Object.keys(rows[0] ?? {}).filter((name) => !ANSWER.includes(name));
   const same = rows.filter((row) => row.duplicate).length;
   panel.querySelector(".found").textContent = `${rows.length} found, ${same} with the verdict “same”`;
