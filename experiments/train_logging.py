@@ -63,16 +63,15 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
         print(f"note: {len(splits.bad_rows):,} bad rows were left out; the run's bad_rows.json lists them")
 
 
-def show_coverage(vectorizer: Vectorizer | EncoderVectorizer, splits: PairSplits) -> None:
-    """Print how many questions of each part are cut, and how many are hardly read, where there are any."""
+def show_cut(vectorizer: Vectorizer | EncoderVectorizer, splits: PairSplits) -> None:
+    """Print how many questions of each part are longer than the model reads, where there are any."""
     for part, pairs in splits.parts().items():
-        coverage, every = vectorizer.coverage(pairs.questions), f"{len(pairs.questions):,} questions of {part}"
-        if cut := int(coverage.cut.sum()):
+        if cut := int(vectorizer.coverage(pairs.questions).cut.sum()):
             print(
-                f"note: {cut:,} of {every} are longer than the model reads; their ends do not count (text.max_length)"
+                f"note: {cut:,} of {len(pairs.questions):,} questions of {part} are longer than the model reads; their ends do "
+                "not count (text.max_length)",
+                flush=True,
             )
-        if unread := int(coverage.unread.sum()):
-            print(f"note: of {unread:,} of {every} the vocabulary knows under half of the words", flush=True)
 
 
 def track_chosen(chosen: Mapping[str, object]) -> None:

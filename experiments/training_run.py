@@ -106,7 +106,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         print(f"{name}: {parameters:,} parameters, {ids:,} token ids", flush=True)
         if built.note:
             print(built.note, flush=True)
-        train_logging.show_coverage(built.vectorizer, splits)
+        train_logging.show_cut(built.vectorizer, splits)
 
         trained = pipeline.train_built(
             built,
