@@ -29,6 +29,8 @@ USUAL_LABELS = (
     "match",
     "target",
     "quality",
+    "gold_label",
+    "is_dup",
     "doublon",
 )
 USUAL_QUESTIONS = ("question", TEXT, "questions", "texts", "utterance", "sentence", "query", "texte", "phrase")
@@ -90,7 +92,9 @@ def question_column(names: Sequence[str], column: str | None, file: str, tell: T
     """The column of the questions: `column`, or else one of a usual name, or the only one; found otherwise it is told."""
     if column is not None:
         return _told([column], [matching(column, names, file)], file, tell)[0]
-    found = _first(USUAL_QUESTIONS, names, file) or (names[0] if len(names) == 1 else None)
+    found = _first(USUAL_QUESTIONS, names, file)
+    if found is None and len(names) == 1 and names[0].isidentifier():  # otherwise it may be the first question
+        found = names[0]
     return found if found in USUAL_QUESTIONS[:2] else _told([USUAL_QUESTIONS[0]], [found], file, tell)[0]
 
 

@@ -16,6 +16,7 @@ from siamese.data.questions import UNDECODABLE
 
 DELIMITERS = (",", ";", "\t", "|")
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+NO_DELIMITER = "\x1f"  # of a file with one column, in whose texts any other may occur
 QUOTING = ("double", "none")
 BYTE_ORDER_MARKS = {  # the longer ones first: UTF-32 begins as UTF-16 does
     codecs.BOM_UTF32_LE: "utf-32",
@@ -136,7 +137,9 @@ def find_dialect(lines: TextIO, own: str, name: str, reading: Reading) -> Dialec
     given = SEPARATOR_LINE.fullmatch(first[0]) if first else None
     head = [*([] if given else first), *islice(lines, SAMPLE)]
     delimiter = given[1] if given else _delimiter(head, own)
-    if delimiter != own:
+    if delimiter == NO_DELIMITER and any(own in line and '"' not in line for line in head):
+        reading.tell(f"{name} has one column, so {NAMES[own]} are part of its texts")
+    elif delimiter not in (own, NO_DELIMITER):
         reading.tell(f"{name} has {NAMES.get(delimiter, repr(delimiter))} between its columns")
     skipped = 1 if given else 0
     if reading.quoting is not None:
@@ -151,7 +154,7 @@ def find_dialect(lines: TextIO, own: str, name: str, reading: Reading) -> Dialec
 
 
 def _delimiter(head: Sequence[str], own: str) -> str:
-    """The delimiter by which the most lines have as many fields as the header, if those are two or more."""
+    """The delimiter by which the most lines have as many fields as the header, or `NO_DELIMITER` if the header has one."""
 
     def width(line: str, delimiter: str) -> int:
         try:
@@ -162,12 +165,11 @@ def _delimiter(head: Sequence[str], own: str) -> str:
     def fit(delimiter: str) -> tuple[float, bool, int]:
         header, *rows = head
         columns = width(header, delimiter)
-        if columns < 2:
-            return -1, delimiter == own, columns
         fitting = [columns in (width(row, delimiter), row.count(delimiter) + 1) for row in rows if not row.isspace()]
         return sum(fitting) / max(len(fitting), 1), delimiter == own, columns
 
-    return max((own, *DELIMITERS), key=fit) if head else own
+    several = [each for each in (own, *DELIMITERS) if head and width(head[0], each) > 1]
+    return max(several, key=fit) if several else NO_DELIMITER
 
 
 def _first_plain_quote(head: Sequence[str], others: Iterator[str], delimiter: str) -> int:

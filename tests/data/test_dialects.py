@@ -253,11 +253,18 @@ def test_every_reader_of_tables_reads_them_alike(tmp_path):
     assert f"{path}: columns taken: 'Question' for text, 'Category' for intent" in told
 
 
-def test_the_only_column_has_the_questions(tmp_path):
+def test_the_only_column_has_the_questions_with_their_commas(tmp_path):
     told: list[str] = []
-    (tmp_path / "a.csv").write_text("Frage\nWo?\n")
-    assert list(read_questions(tmp_path / "a.csv", None, Reading(tell=told.append)).texts[0]) == ["Wo?"]
-    assert told == [f"{tmp_path / 'a.csv'}: columns taken: 'Frage' for question"]
+    path = tmp_path / "a.csv"
+    path.write_text('Frage\nWo, bitte?\n"Wann, und warum?"\n')
+    assert list(read_questions(path, None, Reading(tell=told.append)).texts[0]) == ["Wo, bitte?", "Wann, und warum?"]
+    assert told == [
+        f"{path} has one column, so commas are part of its texts",
+        f"{path}: columns taken: 'Frage' for question",
+    ]
+    path.write_text("Where is it?\nWhen?\n")
+    with pytest.raises(ValueError, match=r"has no column 'question'; its columns are 'Where is it\?'"):
+        read_questions(path, None)
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "a.CSV.GZ", "packed.csv"])
