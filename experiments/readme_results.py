@@ -86,7 +86,7 @@ def rebuild(file: Path) -> None:
         state = "from tracked runs" if key in new else "unchanged, its runs are not in the store"
         print(f"{file}: {section.splitlines()[0]} {state}")
     if not new:
-        print(f"{file}: the store has no finished run of the default or of an experiment file; nothing is changed")
+        print(f"{file}: the store has no finished run of the default or of an experiment file; their sections stay")
 
 
 def _rebuilt_study(marked: re.Match[str]) -> str:
@@ -99,7 +99,7 @@ def _rebuilt_study(marked: re.Match[str]) -> str:
 
 
 def study_table(study: str, metric: str, prefix: str) -> str:
-    """A row for each option of a study and for each baseline, a column for each data set; "" without runs.
+    """A row for each option of a study and each baseline that has the metric, a column for each data set; "" without runs.
 
     Args:
         study: name of the study; all of its finished runs count.
@@ -114,7 +114,8 @@ def study_table(study: str, metric: str, prefix: str) -> str:
             columns[group.data] = min(columns.get(group.data, np.inf), group.pairs("train"))
             for option in (*group.options, *group.baselines):
                 name = option.name if option.baseline else _without_data(option.name, study)
-                values.setdefault(name, {}).setdefault(group.data, []).extend(option.values(metric))
+                if not np.isnan(option.mean(metric)):
+                    values.setdefault(name, {}).setdefault(group.data, []).extend(option.values(metric))
     data = sorted(columns, key=lambda each: columns[each])
     means = {name: [np.mean(own.get(each, np.nan)) for each in data] for name, own in values.items()}
     ordered = sorted(means, key=lambda name: -np.nan_to_num(means[name][0]))

@@ -417,7 +417,8 @@ def test_the_table_of_a_study_has_options_as_rows_and_data_sets_as_columns(store
     table, encoder = ([study(option, draw, noise, "faq, 5") for draw in (0, 1)] for option, noise in OPTIONS)
     alone = study("encoder", 0, 1.0, "faq, 10")
     study("encoder", 0, 1.0, "others")
-    track("tfidf_cosine", 0, 5.0, kind="baseline", digests=DIGESTS | {"test": "faq, 5 0"})
+    for baseline, digests in (("tfidf_cosine", DIGESTS | {"test": "faq, 5 0"}), ("majority", DIGESTS)):
+        track(baseline, 0, 5.0, kind="baseline", digests=digests)
     file = tmp_path / "README.md"
     markers = "<!-- study knowledge: test/roc_auc of faq -->\n{}<!-- /study -->\n"
     other = "<!-- study towers: test/roc_auc of faq -->\nas it was\n<!-- /study -->\n"
