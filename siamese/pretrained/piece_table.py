@@ -23,7 +23,7 @@ from siamese.text import lexicon
 from siamese.text import vectorizer as words
 from siamese.text.inputs import UNKNOWN
 from siamese.text.vectorizer import Vectorizer
-from siamese.text.vocabulary import SPECIAL, bert_pieces, word_pieces
+from siamese.text.vocabulary import SPECIAL, bert_pieces, fold_case, word_pieces
 from siamese.text.word_vectors import WordVectors, random
 
 SHIPPED = Path(__file__).with_name("tables")
@@ -241,7 +241,9 @@ def pieces(questions: Sequence[str], table: str = "shipped", max_length: int = 9
         return Vectorizer.fit(questions, max_length=max_length)
     if max_length < 1:
         raise ValueError(f"text.max_length must be at least 1, got {max_length}")
-    return Vectorizer(Tokenizer.from_str(found.tokenizer.to_str()), found.buckets, max_length)
+    tokenizer = Tokenizer.from_str(found.tokenizer.to_str())
+    fold_case(tokenizer)
+    return Vectorizer(tokenizer, found.buckets, max_length)
 
 
 def piece_vectors(

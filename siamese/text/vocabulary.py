@@ -17,12 +17,18 @@ from siamese.text import chunks
 SPECIAL = ("[PAD]", "[UNK]")  # of the ids 0 and 1
 MOST_SIGNS = 200  # of a language, the most frequent; others are unknown to word pieces
 
+FOLDED = {"ß": "ss", "ς": "σ"}  # what Unicode's case folding changes of a lowercase text, but for rare scripts
+# Letters of scripts without spaces between words: each is a word, with its marks and signs of length.
+SPACELESS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+LETTER = rf"[\p{{L}}&&[^{SPACELESS}]]"
+IN_WORD = rf"[{LETTER}\p{{M}}]*"
 # A French elision (l', qu'), an English 's, a word with its inner apostrophes (don't, aujourd'hui),
 # a number with its separators, or any single other sign with its modifiers (emoji).
 WORD = (
     r"\b(?i:[cdjlmnst]|(?:jus|lors|puis|quoi|quel)?qu)'(?=\p{L})"
     r"|'[sS]\b"
-    r"|\p{L}[\p{L}\p{M}]*(?:'(?![sS]\b)\p{L}[\p{L}\p{M}]*)*"
+    rf"|[\p{{L}}&&[{SPACELESS}]][\p{{M}}\x{{30FC}}]*"
+    rf"|{LETTER}{IN_WORD}(?:'(?![sS]\b){LETTER}{IN_WORD})*"
     r"|\p{N}+(?:[.,]\p{N}+)*"
     r"|[^\s\p{L}\p{N}][\p{M}\x{200D}\x{FE0F}]*"
 )
@@ -97,11 +103,20 @@ def drop_invisible(tokenizer: Tokenizer) -> None:
         tokenizer.normalizer = normalizers.Sequence([first, own])
 
 
+def fold_case(tokenizer: Tokenizer) -> None:
+    """Let a tokenizer that drops case fold it: Straße is STRASSE, and a final sigma a sigma."""
+    normalized = tokenizer.normalizer.normalize_str
+    steps = [normalizers.Replace(letter, folded) for letter, folded in FOLDED.items() if normalized(letter) != folded]
+    if normalized("S") == "s" and steps:
+        tokenizer.normalizer = normalizers.Sequence([tokenizer.normalizer, *steps])
+
+
 def _tokenizer(model: models.Model, lowercase: bool) -> Tokenizer:
     """A tokenizer with normalization only."""
     tokenizer = Tokenizer(model)
     steps = [normalizers.NFKC(), normalizers.Replace(Regex("[\u2018\u2019\u02bc\uff07]"), "'")]
     tokenizer.normalizer = normalizers.Sequence(steps + ([normalizers.Lowercase()] if lowercase else []))
+    fold_case(tokenizer)
     drop_invisible(tokenizer)
     return tokenizer
 

@@ -56,7 +56,13 @@ def fitted(request) -> Vectorizer:
         ("ok 😀😀 👍", ["ok", "😀", "😀", "👍"]),
         ("I ❤\ufe0f it", ["i", "❤", "it"]),
         ("wi-fi/e_mail", ["wi", "-", "fi", "/", "e", "_", "mail"]),
-        ("日本 Москва", ["日本", "москва"]),
+        ("日本 Москва", ["日", "本", "москва"]),
+        ("我的PIN？", ["我", "的", "pin", "?"]),  # scripts without spaces: letter by letter
+        ("カード, デ", ["カー", "ド", ",", "デ"]),  # a sign of length stays with its letter
+        ("ลืมรหัส", ["ลื", "ม", "ร", "หั", "ส"]),
+        ("한국어 단어", ["한국어", "단어"]),  # Korean has spaces
+        ("Straße STRASSE", ["strasse", "strasse"]),
+        ("ΟΔΟΣ οδος οδός", ["οδοσ", "οδοσ", "οδόσ"]),
     ],
 )
 def test_words(question, tokens):
@@ -235,6 +241,13 @@ def test_questions_in_another_language_are_hardly_read():
         "ฉันลืมรหัสผ่าน",
     ):
         assert read([question])[1].unread.all()
+
+
+def test_a_table_of_pieces_folds_case():
+    ids = pieces(["how do i reset my password"]).encode(["Straße", "STRASSE", "strasse"])
+    assert ids.numbered().tolist() == [0, 0, 0]
+    vectorizer = Vectorizer.fit(["Straße STRASSE"], min_frequency=1, lowercase=False)
+    assert vectorizer.tokens("Straße STRASSE") == ["Straße", "STRASSE"]
 
 
 def test_texts_that_are_cut_are_told_exactly(fitted):
