@@ -59,6 +59,9 @@ def report(
     if pairs.graded:
         values |= metrics.graded_metrics(pairs.label, similarity)
     intervals = metrics.intervals(weighted, len(pairs), seed, bootstrap_repeats) if bootstrap_repeats else {}
+    for name, of in (("", probability), ("_uncalibrated", similarity)) if intervals else ():
+        limits = metrics.calibration_error_interval(pairs.duplicate, of, seed)
+        intervals[f"expected_calibration_error{name}"] = limits
     verdict = calibration.duplicate(similarity)
     columns = {"question1": pairs.left_texts(), "question2": pairs.right_texts(), "label": pairs.label}
     columns |= {"similarity": similarity, "probability": probability}

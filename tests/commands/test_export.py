@@ -120,7 +120,11 @@ def test_digests_sizes_and_figures_are_those_of_the_files(here, detector, pairs)
 def test_the_example_runs_alone_and_gives_the_answers_of_the_detector(here, detector, run_python):
     export.run(settings("formats=onnx", "threshold=recall@0.5", "prior=0.1"))
     own = detector[0].at("recall@0.5", 0.1)
-    for pair in [("How do I pay my BILL?", "cooking zyzzyvas"), ("i lost my card", "my card is lost"), ("", "rice")]:
+    for pair in [
+        ("How do I pay my BILL?", "cooking zyzzyvas"),
+        ("i lost my card", "my card is lost"),
+        ("zyzzyva", "rice"),
+    ]:
         similarity = own.similarity([pair])
         verdict = "duplicate" if own.is_duplicate([pair])[0] else "not duplicate"
         printed = run_python("-I", "out/example.py", *pair).stdout  # -I: the project is not on the path
