@@ -42,16 +42,20 @@ class Reading:
         encoding: one of Python's names; None to find it.
         quoting: "double" (a quoted field may hold delimiters, line breaks and doubled quotes), "none" (quotes are plain
             text, each line is a row), or None to find it.
+        html: whether texts are HTML, of which what a browser shows is read; "auto" for columns that look so.
         tell: called with each note, a sentence.
     """
 
     encoding: str | None = None
     quoting: str | None = None
+    html: str | bool = "auto"
     tell: Callable[[str], None] = lambda note: None
 
     def __post_init__(self) -> None:
         if self.quoting not in (None, *QUOTING):
             raise ValueError(f"data.quoting must be {', '.join(QUOTING)} or null, got {self.quoting!r}")
+        if self.html not in (True, False, "auto"):
+            raise ValueError(f"data.html must be true, false or auto, got {self.html!r}")
         try:
             codecs.lookup(self.encoding or "utf-8")
         except LookupError:

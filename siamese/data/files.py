@@ -75,6 +75,7 @@ def read_columns(
     bad_rows: list[BadRow] = []
     words: set[str] = set()
     for table in file.blocks([*texts, *([] if label is None else [label])]):
+        file.show_html(table, texts)
         for column, cleaned in clean.items():
             table.values[texts.index(column)] = list(map(cleaned, table.values[texts.index(column)]))
         good, block_grades, bad = _checked(table, texts[: len(texts) - optional], label, label_scale, words)
@@ -140,6 +141,7 @@ def read_question_table(
     names = ["question", *others]
     blocks, bad_rows = [], []
     for table in file.blocks([column, *others]):
+        file.show_html(table, [column])
         bad = bad_texts(table, [column])
         good = [index for index in range(len(table.rows)) if index not in bad]
         columns = [Texts.of(as_text(values[index]) for index in good).arrow() for values in table.values]

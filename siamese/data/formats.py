@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from siamese.data import markup
 from siamese.data.dialects import USUAL, Dialect, Reading, find_dialect, find_encoding, opened_text
 from siamese.data.gzipped import is_gzipped, opened
 from siamese.data.pairs import BadRow
@@ -79,6 +80,8 @@ class TableFile:
         self.name = str(path)
         self._file, self._suffix = _known_file(path)
         self.tell = reading.tell
+        self._html = reading.html
+        self._is_html: dict[str, bool] = {}  # by column; of "auto", as its first block looks
         if self._suffix == PARQUET:
             with self._parquet() as parquet:
                 self.columns = list(dict.fromkeys(parquet.schema_arrow.names))
@@ -101,6 +104,20 @@ class TableFile:
             yield table
         if not has_rows:
             raise ValueError(f"{self.name} has no rows")
+
+    def show_html(self, table: Table, columns: Sequence[str]) -> None:
+        """Replace HTML by what a browser shows of it in the first columns of a block, if `Reading.html` asks for it."""
+        for index, column in enumerate(columns):
+            values = table.values[index]
+            if column not in self._is_html:
+                self._is_html[column] = markup.is_html(values) if self._html == "auto" else bool(self._html)
+                if self._is_html[column] and self._html == "auto":
+                    self.tell(
+                        f"{self.name}: column {column!r} holds HTML and is read as a browser shows it, without tags and entities "
+                        "(for a training set data.html=false reads it as it is)"
+                    )
+            if self._is_html[column]:
+                table.values[index] = [markup.shown(each) if isinstance(each, str) else each for each in values]
 
     def count_rows(self) -> int:
         """The approximate number of rows: exact for Parquet, elsewhere the number of lines."""

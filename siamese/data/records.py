@@ -27,6 +27,7 @@ def read_file(file: TableFile, left: str, right: str) -> Iterator[list[Record]]:
     questions_first = [left, right, *(column for column in file.columns if column not in (left, right))]
     columns = list(dict.fromkeys([*file.columns, left, right]))
     for table in file.blocks(questions_first):
+        file.show_html(table, questions_first[:2])
         records = _records(table, columns, questions_first)
         for start in range(0, len(records), BLOCK):
             yield records[start : start + BLOCK]

@@ -79,6 +79,7 @@ def intent_file(
     on_bad_row: str = "error",
     encoding: str | None = None,
     quoting: str | None = None,
+    html: str | bool = "auto",
     seed: int = 0,
 ) -> PairSplits:
     """Pairs from a CSV, TSV, JSONL or Parquet file of questions with intents.
@@ -88,11 +89,11 @@ def intent_file(
         duplicates_per_intent: as in `pairs_from_intents`.
         text, intent, topic: names of its columns; topic may be None: then any two intents give hard negatives.
         on_bad_row: "error" or "skip".
-        encoding, quoting: as in `Reading`; None to find them.
+        encoding, quoting, html: as in `Reading`; None or "auto" to find them.
         (the others): as in `corpus`. Errors as in `read_intent_file`, `split_intents` and `pairs_from_intents`.
     """
     notes: list[str] = []
-    reading = Reading(encoding, quoting, notes.append)
+    reading = Reading(encoding, quoting, html, notes.append)
     *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row, reading)
     draw = partial(
         pairs_from_intents,
@@ -120,6 +121,7 @@ def few_shot(
     on_bad_row: str = "error",
     encoding: str | None = None,
     quoting: str | None = None,
+    html: str | bool = "auto",
     seed: int = 0,
 ) -> PairSplits:
     """Pairs from a few questions of each intent of a file; its other questions are test, the pairs of 2,000 of them at most.
@@ -134,7 +136,7 @@ def few_shot(
         (the others): as in `intent_file`. Errors as there and in `draw_few`.
     """
     notes: list[str] = []
-    reading = Reading(encoding, quoting, notes.append)
+    reading = Reading(encoding, quoting, html, notes.append)
     *columns, bad_rows = read_intent_file(path, text, intent, topic, on_bad_row, reading)
     drawn, others = draw_few(IntentQuestions.from_columns(*columns), per_intent, seed)
     paired = np.sort(np.random.default_rng(seed).permutation(len(others.question))[:TEST_QUESTIONS])
@@ -163,6 +165,7 @@ def pair_file(
     on_bad_row: str = "error",
     encoding: str | None = None,
     quoting: str | None = None,
+    html: str | bool = "auto",
     seed: int = 0,
     label_scale: float = 1.0,
 ) -> PairSplits:
@@ -175,7 +178,7 @@ def pair_file(
         split: how shares are held out: by "question" (whole connected components), or by "pair", where
             parts share questions, to measure how much that inflates metrics.
         on_bad_row: "error" or "skip".
-        encoding, quoting: as in `Reading`; None to find them.
+        encoding, quoting, html: as in `Reading`; None or "auto" to find them.
         seed: of the split.
         label_scale: what the labels are divided by; 5 for grades from 0 to 5.
 
@@ -186,7 +189,7 @@ def pair_file(
         raise ValueError(f"data.split must be question or pair, got {split!r}")
     bad_rows: list[BadRow] = []
     notes: list[str] = []
-    reading = Reading(encoding, quoting, notes.append)
+    reading = Reading(encoding, quoting, html, notes.append)
 
     def read(path: str) -> QuestionPairs:
         left_texts, right_texts, labels, bad = read_pair_file(
