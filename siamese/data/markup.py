@@ -23,9 +23,9 @@ def shown(text: str) -> str:
 
 
 def is_html(values: Iterable[object]) -> bool:
-    """Whether a share of ENOUGH of the texts among some values holds a tag or an entity of HTML."""
+    """Whether a share of ENOUGH of the texts among some values, and not one alone of many, holds a tag or an entity of HTML."""
     marked = [_has_markup(value) for value in values if isinstance(value, str)]
-    return any(marked) and sum(marked) >= ENOUGH * len(marked)
+    return any(marked) and sum(marked) >= max(ENOUGH * len(marked), min(2, len(marked) / 2))
 
 
 def _has_markup(text: str) -> bool:

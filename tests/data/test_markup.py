@@ -31,8 +31,10 @@ def test_what_a_browser_shows():
 @pytest.mark.parametrize(
     ("texts", "html"),
     [
-        (["a"] * 19 + ["a &amp; b"], True),
-        (["a"] * 20 + ["a &amp; b"], False),
+        (["a"] * 38 + ["a &amp; b"] * 2, True),
+        (["a"] * 39 + ["a &amp; b"] * 2, False),
+        (["a", "a &amp; b"], True),
+        (["a", "b", "c", "a &amp; b"], False),  # one that asks about HTML makes no column of it
         (["<p>a</p>", None, 5], True),
         (["a < b", "AT&T", "x &unheard; y", "List<String>", "<name>"], False),
         ([], False),
