@@ -13,7 +13,7 @@ from uvicorn import Config, Server
 
 from experiments.demo.server import application
 from siamese.commands.arguments import program_settings
-from siamese.commands.detector import chosen
+from siamese.commands.detector import chosen, in_collection
 from siamese.commands.errors import report_user_errors
 from siamese.commands.output import listen
 from siamese.commands.search import read_collection
@@ -36,6 +36,7 @@ def main() -> None:
         index = Path(settings["index"] or CORPORA / "en.tsv").expanduser()
         print(f"reading the questions of {index.name}", file=sys.stderr)
         collection = read_collection(detector, index, settings["column"])
+        collection.detector = in_collection(detector, settings, collection.embeddings)
         # a page of another site could otherwise ask under a name of its own that leads here (DNS rebinding)
         names = ["*"] if host == ANY else [*LOCAL, host]
         app = application(detector, collection, index.name, settings["candidates"], names)

@@ -63,7 +63,8 @@ def application(
     """The server as an ASGI application.
 
     Args:
-        detector, collection: what answers, and what is searched.
+        detector: compares two questions.
+        collection: is searched with a detector of its own: the same, but for the threshold that suits the collection.
         name: of the collection, for the reader.
         candidates: how many nearest embeddings the whole network scores in a search.
         hosts: names of this machine that are accepted; "*" for any.
@@ -92,9 +93,9 @@ def application(
         top = asked.get("top", 10)
         if type(top) is not int or not 1 <= top <= MAX_TOP:
             raise HTTPException(400, f"'top' must be a whole number from 1 to {MAX_TOP}, got {json.dumps(top)[:40]}")
-        rows = answers(detector, collection, _question(asked, "question"), top, candidates=candidates)
+        rows = answers(collection.detector, collection, _question(asked, "question"), top, candidates=candidates)
         read = {"known_words": rows[0]["known_words"], "cut": rows[0]["cut"]} if rows else {}
-        return JSONResponse({"rows": rows, "model": detector.model, **read})
+        return JSONResponse({"rows": rows, "model": collection.detector.model, **read})
 
     async def about(request: Request) -> Response:
         return JSONResponse({"collection": name, "questions": len(collection), "note": note, "model": detector.model})

@@ -137,6 +137,11 @@ def value_text(value: Any) -> str:
 
 def _value(key: str, text: str, default: Any) -> Any:
     """The value of `text`, of the type of the default."""
+    if isinstance(default, float):
+        try:
+            return float(text)
+        except ValueError:
+            raise ValueError(f"{key} must be a number, got {text!r}") from None
     if not isinstance(default, int):  # so is a bool
         return None if text in ("", "null") else text
     value = yaml.safe_load(text)

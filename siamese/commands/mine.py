@@ -1,7 +1,7 @@
 """Find all duplicates in a collection of questions, and the clusters that they form.
 
 python -m experiments.mine collection=questions.csv output=pairs.csv clusters=clusters.json
-python -m experiments.mine collection=questions.csv threshold=0.8 output=pairs.jsonl clusters=clusters.jsonl
+python -m experiments.mine collection=questions.csv min_probability=0.5 output=pairs.jsonl clusters=clusters.jsonl
 
 Pairs are written as they are found. First come repeats: rows with the text of an earlier row, paired with the first row
 of that text. Then come pairs of distinct texts, each represented by its first row. Rows are lines of the file (for
@@ -11,13 +11,15 @@ Parquet its rows, from 1). Output files appear whole or not at all.
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
 from siamese.commands.arguments import program_settings
-from siamese.commands.detector import chosen
+from siamese.commands.detector import chosen, in_collection
 from siamese.commands.output import (
     TABLES,
     TableWriter,
@@ -38,6 +40,7 @@ from siamese.text.inputs import as_shares
 
 COLUMNS = ("row1", "row2", "question1", "question2", "similarity", "probability", "known_words1", "known_words2")
 PAIRS_AT_ONCE = 10_000  # that are Python objects at the same time
+LARGE, LARGE_SHARE = 10, 0.1  # a cluster with more questions than both is no group of duplicates
 
 
 def run(settings: dict[str, Any]) -> dict[str, int]:
@@ -48,13 +51,16 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
     require_suffix("clusters", settings["clusters"], (".json", ".jsonl"))
     file = read_questions(settings["collection"], settings["column"], Reading(tell=note))
     note_bad_rows(settings["collection"], file.bad_rows)
-    detector = chosen(settings)
+    detector = chosen(settings, collection=True)
     coverage = detector.coverage(file.texts[0])
     note_coverage(len(file.rows), int(coverage.unread.sum()), int(coverage.cut.sum()), f" of {settings['collection']}")
     known = as_shares(coverage.known_words)
     texts = DistinctTexts.of(detector, file.texts[0])
-    threshold = _threshold(detector, texts, settings["max_pairs"] if settings["threshold"] is None else None)
-    clusters, pairs = ClusterBuilder(len(file.rows)), 0
+    detector = in_collection(detector, settings, texts.embeddings)
+    if settings["threshold"] is None:
+        detector = _affordable(detector, texts, settings["max_pairs"])
+    threshold = detector.calibration.threshold
+    clusters, pairs = ClusterBuilder(len(texts.first)), 0
     with destination(settings["output"]) as out:
         form = TABLES[Path(settings["output"] or "pairs.csv").suffix]
         more = {"model": detector.model} if form == "jsonl" else {}
@@ -63,25 +69,40 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
         for some in _with_progress(found, len(texts.first)):
             for rows in _rows(some, file, known, detector):
                 table.write([row | more for row in rows])
-            clusters.add(some.left, some.right, some.similarity)
+            clusters.add(texts.number[some.left], texts.number[some.right], some.similarity)
             pairs += len(some.left)
-    groups = clusters.clusters()
+    groups = clusters.clusters(texts.number, partial(detector.network.compare, texts.embeddings), threshold)
+    _note_large(groups, len(file.rows))
     if settings["clusters"] is not None:
         with destination(settings["clusters"]) as out:
             _write_clusters(out, settings["clusters"], groups, file)
     return {"questions": len(file.rows), "texts": len(texts.first), "pairs": pairs, "clusters": len(groups)}
 
 
-def _threshold(detector: Detector, texts: DistinctTexts, max_pairs: int | None) -> float:
-    """The threshold of the detector, raised if more than `max_pairs` pairs reach it."""
-    own = detector.calibration.threshold
-    threshold = own if max_pairs is None else affordable_threshold(detector.network, texts.embeddings, own, max_pairs)
-    if threshold > own:
+def _affordable(detector: Detector, texts: DistinctTexts, max_pairs: int) -> Detector:
+    """The detector, its threshold raised if more than `max_pairs` pairs reach it."""
+    before, own = detector.calibration, detector.calibration.threshold
+    threshold = affordable_threshold(detector.network, texts.embeddings, own, max_pairs)
+    if threshold == own:
+        return detector
+    calibration = replace(before, threshold=threshold, criterion=None, precision=None, recall=None)
+    note(
+        f"more than {max_pairs:,} pairs reach the threshold, {own:.4f}; {threshold:.4f} is used, which about {max_pairs:,} "
+        "reach; change it with threshold= or max_pairs="
+    )
+    model = detector.model.replace(before.rule(), calibration.rule())
+    return replace(detector, calibration=calibration, model=model)
+
+
+def _note_large(clusters: Sequence[Cluster], questions: int) -> None:
+    """Tell the user of clusters that are no groups of duplicates."""
+    large = [len(each.members) for each in clusters if len(each.members) > max(LARGE, LARGE_SHARE * questions)]
+    if large:
         note(
-            f"more than {max_pairs:,} pairs reach the detector's threshold, {own:.4f}, which was chosen for a larger share of "
-            f"duplicates; {threshold:.4f} is used, which about {max_pairs:,} reach; change it with threshold= or max_pairs="
+            f"{len(large)} of the clusters, the largest of {large[0]:,} questions, hold more than a tenth of the {questions:,} "
+            "each: hardly duplicates, rather a topic or a phrase that the model does not tell apart. Read some of their "
+            "pairs; a higher min_probability= (such as 0.99) or threshold= makes clusters smaller"
         )
-    return threshold
 
 
 def _with_progress(found: Iterator[ScoredPairs], texts: int) -> Iterator[ScoredPairs]:

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import pyarrow as pa
 
 from siamese.commands.arguments import program_arguments
-from siamese.commands.detector import chosen
+from siamese.commands.detector import chosen, in_collection
 from siamese.commands.output import (
     TABLES,
     TableWriter,
@@ -43,9 +43,9 @@ ANSWER = ("asked", "similarity", "probability", "duplicate", "known_words", "cut
 
 
 def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
-    """The detector, and the collection, built or loaded, changed and saved as the settings say."""
+    """The collection, built or loaded, changed and saved as the settings say, and its detector with a threshold for it."""
     _check(settings)
-    detector = chosen(settings, ranks=True)
+    detector = chosen(settings, ranks=True, collection=True)
     kept = Path(settings["index"]).expanduser()
     collection = read_collection(detector, kept, settings["column"], settings["approximate"])
     if settings["delete"]:
@@ -56,7 +56,8 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
     if _changes(settings):
         collection.save(folder)
         note(f"{folder} holds {len(collection):,} questions")
-    return detector, collection
+    collection.detector = in_collection(detector, settings, collection.embeddings)
+    return collection.detector, collection
 
 
 def read_collection(detector: Detector, index: Path, column: str | None, approximate: bool = False) -> Collection:

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from siamese.inference.runtime import Runtime
+
+SAMPLE = 1_000  # texts whose pairs stand for all pairs of a collection
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]  # int64[pairs] twice -> float32[pairs]
 
 
@@ -31,3 +34,11 @@ def scored(
     similarity = score(left, right)
     kept = similarity >= threshold
     return left[kept], right[kept], similarity[kept]
+
+
+def sampled_similarities(network: Runtime, embeddings: np.ndarray) -> np.ndarray:
+    """Similarities `float32[pairs]` of all pairs of at most 1,000 texts, always the same, of `float32[texts, dimension]`."""
+    texts = len(embeddings)
+    sample = np.sort(np.random.default_rng(0).choice(texts, min(SAMPLE, texts), replace=False))
+    left, right = np.triu_indices(len(sample), 1)
+    return network.compare(embeddings[sample], left, right)

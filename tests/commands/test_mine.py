@@ -2,14 +2,17 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from siamese.commands import mine
 from siamese.commands.arguments import command_line
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.thresholds import DevScores
 
 QUESTIONS = [
     "i lost my card",
@@ -61,10 +64,9 @@ def test_all_pairs_and_clusters(detector, folder):
     assert cluster["size"] == 5
     assert [member["row"] for member in cluster["members"]] == [2, 3, 5, 6, 7]
     assert cluster["members"][0]["question"] == "i lost my card"
-    sums = {
-        row: sum(s for s, pair in zip(similarity, rows("pairs.csv"), strict=True) if row in pair)
-        for row in (2, 3, 6, 7)
-    }
+    near = dict(zip(rows("pairs.csv"), similarity, strict=True))
+    near |= {(min(row, 5), max(row, 5)): near[2, row] for row in (3, 6, 7)}  # line 5 has the text of line 2
+    sums = {row: sum(value for pair, value in near.items() if row in pair) for row in (2, 3, 6, 7)}
     assert cluster["representative"]["row"] == max(sums, key=sums.__getitem__)
 
 
@@ -118,10 +120,53 @@ def test_nothing_found(folder):
 
 def test_a_threshold_with_too_many_pairs_is_raised_with_a_note(folder, capsys):
     assert run("max_pairs=2", "output=few.csv")["pairs"] == 3
-    assert "more than 2 pairs reach the detector's threshold, 0.0000" in capsys.readouterr().err
+    assert "more than 2 pairs reach the threshold, 0.0000" in capsys.readouterr().err
     assert run("max_pairs=2", "threshold=0", "output=all.csv")["pairs"] == 7
-    assert "threshold" not in capsys.readouterr().err
+    assert "reach the threshold" not in capsys.readouterr().err
     assert set(rows("few.csv")) < set(rows("all.csv"))
+
+
+def test_without_settings_the_pairs_have_the_probability_asked_for(detector, folder, capsys):
+    """At the share of duplicates of the collection, which is estimated, or given; a threshold that is given wins."""
+    dev = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
+    known = Calibration(0.0, 1.0, -1.0, "best_accuracy", prior=0.5)
+    replace(detector, calibration=known, dev=dev).save(folder / "known")
+
+    def mined(*words: str) -> tuple[dict[tuple[int, int], float], str]:
+        run("run=known", "output=pairs.csv", *words)
+        with Path("pairs.csv").open(newline="") as file:
+            found = {(int(row["row1"]), int(row["row2"])): float(row["probability"]) for row in csv.DictReader(file)}
+        return found, capsys.readouterr().err
+
+    every, notes = mined("threshold=0")
+    similarity = detector.similarity([(QUESTIONS[a - 2], QUESTIONS[b - 2]) for a, b in every])
+    share = known.estimated_prior(similarity[1:])  # of distinct texts
+    assert f"note: about {100 * share:.2g} % of the pairs of this collection are duplicates" in notes
+    np.testing.assert_allclose(list(every.values()), known.at(dev, prior=share).probability(similarity), atol=1e-4)
+    middle = float(np.sort(list(every.values()))[2:4].mean())
+    some, notes = mined(f"min_probability={middle}")
+    assert some == {pair: value for pair, value in every.items() if value >= middle}
+    assert f"(estimated; prior= sets it); duplicate from a probability of {middle:.1%} on" in notes
+    given, notes = mined("prior=0.01", "threshold=0")
+    assert "about 1 % of the pairs of this collection are duplicates, 0 of 6 (from prior=)" in notes
+    np.testing.assert_allclose(list(given.values()), known.at(dev, prior=0.01).probability(similarity), atol=1e-4)
+
+
+def test_a_model_that_knows_no_prior_keeps_its_threshold(folder, capsys):
+    run("output=pairs.csv")
+    notes = capsys.readouterr().err
+    assert "not known for which share of duplicates this model was calibrated, so its own threshold serves" in notes
+
+
+def test_a_large_cluster_is_told(folder, capsys):
+    """Of 12 questions all are in one cluster; of 5 none is told."""
+    run("output=pairs.csv")
+    assert "hold more than a tenth" not in capsys.readouterr().err
+    Path("faq.csv").write_text("question\n" + "".join(f"how do i cook {i}\n" for i in range(12)), encoding="utf-8")
+    run("output=pairs.csv")
+    notes = capsys.readouterr().err
+    assert "1 of the clusters, the largest of 12 questions, hold more than a tenth of the 12 each" in notes
+    assert "min_probability=" in notes
 
 
 def test_bad_rows_are_noted(folder, capsys):

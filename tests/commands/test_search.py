@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,14 @@ from siamese.commands import search
 from siamese.commands.arguments import command_line
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.thresholds import DevScores
 
 QUESTIONS = {"i lost my card": "cards", "how do i cook rice": "food", "cooking rice": "food", "card gone": ""}
-NAMED = "model: detector; duplicate from a probability of 50.0% on\n"
+NAMED = "model: detector\n"
+OWN = (
+    "note: it is not known for which share of duplicates this model was calibrated, so its own threshold serves any "
+    "collection, duplicate from a probability of 50.0% on; threshold= sets another\n"
+)
 ASKED = "rice , how ?"
 HEAVY = ("tensorflow", "keras", "mlflow", "hydra", "faiss", "scipy", "pandas")
 
@@ -75,7 +81,7 @@ def test_built_saved_changed_and_asked(capsys):
     Path("more.jsonl").write_text('{"question": "rice , how ?", "source": "mail"}\n')
     search.run(settings("index=kept", "append=more.jsonl", "delete.topic=cards"))
     notes = ["kept holds 4 questions", "1 questions were taken out", "kept holds 4 questions"]
-    told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("model: ")]
+    told = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("model: ", OWN[:20]))]
     assert told == [f"note: {note}" for note in notes]
     _, collection = search.run(settings("index=kept"))
     assert collection.table["number"].to_pylist() == [1, 2, 3, 4]
@@ -91,6 +97,21 @@ def test_another_threshold():
     given = settings("index=faq.csv", "threshold=1")
     verdicts = [row["duplicate"] for row in answered(given, "cooking rice")]
     assert verdicts == [True, False, False, False]
+
+
+def test_verdicts_follow_the_share_of_duplicates_in_the_collection(detector, folder, capsys):
+    """A model calibrated where half are duplicates calls all answers duplicates; where they are rare, only the same text."""
+    known = Calibration(0.0, temperature=1.0, offset=-3.0, criterion="best_accuracy", prior=0.5)
+    dev = DevScores(np.array([0.9, 0.2]), np.array([True, False]))
+    replace(detector, calibration=known, dev=dev).save(folder / "known")
+    rare = answered(settings("index=faq.csv", "run=known", "prior=0.001"), "cooking rice")
+    assert [row["duplicate"] for row in rare] == [row["probability"] >= 0.5 for row in rare]
+    assert rare[-1]["duplicate"] is False
+    assert "are duplicates, 0 of 6 (from prior=); duplicate from a probability of 50.0% on" in capsys.readouterr().err
+    careful = answered(settings("index=faq.csv", "run=known", "min_probability=0.999"), "cooking rice")
+    assert not careful[-1]["duplicate"]
+    assert "(estimated; prior= sets it); duplicate from a probability of 99.9% on" in capsys.readouterr().err
+    assert search.run(settings("index=faq.csv", "run=known"))[0].model.endswith("from a probability of 50.0% on")
 
 
 ROWS = [
@@ -136,7 +157,7 @@ def test_answers_in_every_form():
 
 def test_the_program_answers_its_words_and_starts_little(folder, program):
     lines, notes = program("index=faq.csv", "top=1", "cooking rice", "i lost my card")
-    assert notes == NAMED
+    assert notes == NAMED + OWN
     assert lines[1] == ""
     assert [line.rpartition("  (")[2] for line in (lines[0], lines[2])] == [
         "number 2, topic food)",
@@ -161,7 +182,7 @@ def test_the_program_writes_a_file(folder, program):
 def test_an_index_is_kept_without_a_question(program):
     assert program("index=faq.csv", "save=kept") == (
         ["imported:"],
-        NAMED + "note: kept holds 4 questions\n",
+        NAMED + "note: kept holds 4 questions\n" + OWN,
     )
 
 
@@ -189,6 +210,7 @@ def test_a_dialogue_remembers_only_if_it_may(folder, monkeypatch):
         (["index=faq.csv", "append=more.csv"], r"change an index that is kept; give save=FOLDER, or index=FOLDER"),
         (["index=faq.csv", "delete.topic=x"], r"change an index that is kept"),
         (["index=detector", "approximate=true"], "approximate=true is chosen when an index is built"),
+        (["index=faq.csv", "min_probability=half"], "min_probability must be a number, got 'half'"),
         (["index=faq.csv", "format=xml"], "format must be one of text, csv, jsonl; got xml"),
         (["index=faq.csv", "output=a.txt"], r"output must end in \.csv or \.jsonl, got a\.txt"),
         (["index=detector"], r"detector is no collection: it has no collection\.json"),

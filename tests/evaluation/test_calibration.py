@@ -112,6 +112,37 @@ def test_a_corrected_probability_is_honest_where_duplicates_are_rare():
     assert careful.recall == pytest.approx(verdict[rare].mean(), abs=0.06)
 
 
+@pytest.mark.parametrize("share", [0.003, 0.02, 0.5])
+def test_the_share_of_duplicates_is_estimated(share):
+    """Duplicates have logits around 2, others around -2, both with a deviation of 1: log-odds 4 logit, for equal shares."""
+    generator = np.random.default_rng(0)
+    label = generator.random(200_000) < share
+    similarity = sigmoid(np.where(label, 2, -2) + generator.normal(size=len(label)))
+    known = Calibration(0.5, temperature=0.25, offset=0.0, prior=0.5)
+    assert known.estimated_prior(similarity) == pytest.approx(label.mean(), rel=0.05)
+    elsewhere = known.at(DevScores(similarity, label), prior=0.1)
+    assert elsewhere.estimated_prior(similarity) == pytest.approx(label.mean(), rel=0.05)
+
+
+def test_the_share_of_duplicates_among_few_pairs():
+    known = Calibration(0.5, temperature=0.25, offset=0.0, prior=0.4)
+    assert known.estimated_prior(np.empty(0)) == 0.4
+    assert known.estimated_prior(np.zeros(3)) == pytest.approx(0.4 / 4)
+    assert known.estimated_prior(np.ones(3)) == pytest.approx(3.4 / 4)
+
+
+def test_a_threshold_from_a_probability():
+    known = Calibration(0.5, 0.7, 0.3, "best_f1", prior=0.5, precision=0.9, recall=0.9)
+    found = known.from_probability(0.9, prior=0.02)
+    assert found.probability(np.array([found.threshold])) == pytest.approx([0.9])
+    assert found.offset == pytest.approx(known.at(DEV, prior=0.02).offset)
+    assert (found.prior, found.criterion, found.precision, found.recall) == (0.02, None, None, None)
+    assert known.from_probability(0.9, prior=1e-12).threshold == 1
+    for least, prior, message in [(1, 0.1, "min_probability must be above 0"), (0.5, 0, "prior must be above 0")]:
+        with pytest.raises(ValueError, match=message):
+            known.from_probability(least, prior)
+
+
 def test_settings_not_given_are_kept():
     calibration = Calibration(0.85, 0.7, 0.3, "best_f1", prior=0.5)
     rare = calibration.at(DEV, prior=0.1)
