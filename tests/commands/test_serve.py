@@ -13,6 +13,7 @@ from itertools import cycle, islice
 from urllib.parse import urlsplit
 
 import mlflow
+import numpy as np
 import pytest
 
 from siamese import tracking
@@ -105,6 +106,7 @@ def store(tmp_path_factory, build_network, vectorizer):
         detector = Detector.from_network(network, vectorizer, Calibration(0.7, 1.5, 0.1))
         with tracking.tracked_run(f"seed {seed}", "model") as trained:
             publish.log_detector(detector, network, PAIRS[:2], "# a card\n", "some data")
+            tracking.log_metrics({"roc_auc": 0.9}, "dev")  # what is promoted has one
         detectors[trained] = detector
     champion, newest = detectors
     publish.promote(champion, "duplicate-questions", "champion")
@@ -137,9 +139,18 @@ def ask(connection: http.client.HTTPConnection, body: bytes, head=None) -> tuple
 
 def expected(detector: Detector, pairs) -> list[dict]:
     similarity = detector.similarity(pairs)
-    columns = (similarity, detector.probability(similarity), detector.calibration.duplicate(similarity))
-    names = ("similarity", "probability", "duplicate")
-    return [dict(zip(names, row, strict=True)) for row in zip(*(each.tolist() for each in columns), strict=True)]
+    known = np.array([detector.coverage(pair).known_words for pair in pairs])
+    columns = {
+        "similarity": similarity,
+        "probability": detector.probability(similarity),
+        "duplicate": detector.calibration.duplicate(similarity),
+        "known_words1": known[:, 0].round(4),
+        "known_words2": known[:, 1].round(4),
+        "cut": np.zeros(len(pairs), int),
+    }
+    return [
+        dict(zip(columns, row, strict=True)) for row in zip(*(each.tolist() for each in columns.values()), strict=True)
+    ]
 
 
 pytestmark = [needs_make, pytest.mark.process, pytest.mark.slow]

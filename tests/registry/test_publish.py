@@ -44,7 +44,7 @@ def runs(tmp_path_factory, build_network, vectorizer):
         ):
             with tracking.tracked_run(name, "model") as ids[name]:
                 mlflow.log_metrics(measured)
-                publish.log_detector(detector, network, EXAMPLE, "# a card\n")
+                publish.log_detector(detector, network, EXAMPLE, "# a card\n", "some data")
         with tracking.tracked_run("trial 0", "trial") as ids["trial"]:
             pass
         with tracking.tracked_run("empty", "model") as ids["without model"]:

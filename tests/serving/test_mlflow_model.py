@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
@@ -20,7 +21,7 @@ from siamese import tracking
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.registry import publish
-from siamese.serving.scoring_server import SIGNATURE
+from siamese.serving.scoring_server import ANSWERS, SIGNATURE
 
 PAIRS = [("how do i pay my bill", "where can i pay the bill ?"), ("i lost my card", "how do i cook rice")]
 URI = "models:/served@champion"
@@ -38,6 +39,7 @@ def kept(tmp_path_factory, build_network, vectorizer):
     detector = Detector.from_network(network, vectorizer, Calibration(0.7, 1.5, 0.1))
     with tracking.tracked_run("served", "model") as run:
         publish.log_detector(detector, network, PAIRS, "# a card\n", "some data")
+        tracking.log_metrics({"roc_auc": 0.9}, "dev")  # what is promoted has one
     publish.promote(run, "served", "champion")
     yield uri, detector
     mlflow.set_tracking_uri(before)
@@ -55,18 +57,22 @@ def table(pairs) -> pd.DataFrame:
 
 def expected(detector: Detector) -> pd.DataFrame:
     similarity = detector.similarity(PAIRS)
+    known = np.array([detector.coverage(pair).known_words for pair in PAIRS]).round(4)
     return pd.DataFrame(
         {
             "similarity": similarity.astype(float),
             "probability": detector.probability(similarity),
             "duplicate": detector.calibration.duplicate(similarity),
+            "known_words1": known[:, 0],
+            "known_words2": known[:, 1],
+            "cut": 0,
         }
     )
 
 
 def test_it_answers_a_table_with_a_table(kept, model):
     pd.testing.assert_frame_equal(model.predict(table(PAIRS)), expected(kept[1]), check_exact=True)
-    assert list(model.predict(table([])).columns) == ["similarity", "probability", "duplicate"]
+    assert list(model.predict(table([])).columns) == list(ANSWERS)
 
 
 def test_its_signature_is_the_one_that_is_served(model):
