@@ -133,6 +133,7 @@ def test_the_champion_comes_before_the_newest_and_runs_of_a_study_or_a_multirun_
         ]:
             if name != "study":
                 publish.log_detector(detector, network, questions, "# a card\n", "some data")
+                tracking.log_metrics({"roc_auc": 0.9}, "dev")  # what is promoted has one
     assert locate(None, uri, "tests").run_id == newest_model_run() == runs["second"]
     publish.promote(runs["first"], "duplicate-questions", "champion")
     found = locate(None, uri, "tests")
@@ -152,6 +153,7 @@ def test_a_moved_store_finds_its_runs_and_its_champion_or_names_what_is_gone(
     uri = own_store
     with tracking.tracked_run("first", "model") as run:
         publish.log_detector(detector, network, questions, "# a card\n", "some data")
+        tracking.log_metrics({"roc_auc": 0.9}, "dev")  # what is promoted has one
     publish.promote(run, "duplicate-questions", "champion")
     old = Path(uri.removeprefix("sqlite:///")).parent
     moved = tmp_path / "moved"
