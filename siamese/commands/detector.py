@@ -46,8 +46,8 @@ def in_collection(detector: Detector, settings: dict[str, Any], embeddings: np.n
     """A chosen detector with probabilities and threshold for the pairs of a collection, which a note states.
 
     The share of duplicates is the setting `prior`, or is estimated from a sample. The setting `threshold` is a number, or
-    is chosen for that share; without it "duplicate" starts at the setting `min_probability`. A detector that does not know
-    for which share its probabilities hold stays as it is.
+    is chosen for that share; without it "duplicate" starts at the setting `min_probability`. A detector without the scores
+    of dev pairs of both kinds stays as it is.
 
     Args:
         detector: from `chosen`.
@@ -55,22 +55,22 @@ def in_collection(detector: Detector, settings: dict[str, Any], embeddings: np.n
         embeddings: of the collection, `float32[texts, dimension]`.
     """
     threshold, prior = criterion(settings)
-    calibration = detector.calibration
-    if calibration.prior is None or (threshold is not None and detector.dev is None):
+    calibration, dev = detector.calibration, detector.dev
+    if calibration.prior is None or dev is None or not 0 < dev.share < 1:
         if threshold is None and not math.isnan(calibration.threshold):
             note(
-                "it is not known for which share of duplicates this model was calibrated, so its own threshold serves "
-                f"any collection, {calibration.rule()}; threshold= sets another"
+                "this model was saved without dev scores, from which a threshold for the collection could be worked out; its "
+                f"own serves, {calibration.rule()}; threshold= sets another"
             )
         return detector
     how = "from prior="
     if prior is None:
-        prior = calibration.estimated_prior(sampled_similarities(detector.network, embeddings))
+        prior = calibration.estimated_prior(dev, sampled_similarities(detector.network, embeddings))
         how = "estimated; prior= sets it"
     if threshold is None:
         calibration = calibration.from_probability(settings["min_probability"], prior)
     else:
-        calibration = calibration.at(detector.dev, threshold, prior)
+        calibration = calibration.at(dev, threshold, prior)
     pairs = len(embeddings) * (len(embeddings) - 1) // 2
     note(
         f"about {100 * prior:.2g} % of the pairs of this collection are duplicates, {round(prior * pairs):,} of {pairs:,} "

@@ -140,7 +140,7 @@ def test_without_settings_the_pairs_have_the_probability_asked_for(detector, fol
 
     every, notes = mined("threshold=0")
     similarity = detector.similarity([(QUESTIONS[a - 2], QUESTIONS[b - 2]) for a, b in every])
-    share = known.estimated_prior(similarity[1:])  # of distinct texts
+    share = known.estimated_prior(dev, similarity[1:])  # of distinct texts
     assert f"note: about {100 * share:.2g} % of the pairs of this collection are duplicates" in notes
     np.testing.assert_allclose(list(every.values()), known.at(dev, prior=share).probability(similarity), atol=1e-4)
     middle = float(np.sort(list(every.values()))[2:4].mean())
@@ -152,10 +152,13 @@ def test_without_settings_the_pairs_have_the_probability_asked_for(detector, fol
     np.testing.assert_allclose(list(given.values()), known.at(dev, prior=0.01).probability(similarity), atol=1e-4)
 
 
-def test_a_model_that_knows_no_prior_keeps_its_threshold(folder, capsys):
+def test_a_model_without_dev_scores_keeps_its_threshold(folder, capsys):
     run("output=pairs.csv")
     notes = capsys.readouterr().err
-    assert "not known for which share of duplicates this model was calibrated, so its own threshold serves" in notes
+    assert (
+        "saved without dev scores, from which a threshold for the collection could be worked out; its own serves"
+        in notes
+    )
 
 
 def test_a_large_cluster_is_told(folder, capsys):

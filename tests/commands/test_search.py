@@ -18,8 +18,8 @@ from siamese.evaluation.thresholds import DevScores
 QUESTIONS = {"i lost my card": "cards", "how do i cook rice": "food", "cooking rice": "food", "card gone": ""}
 NAMED = "model: detector\n"
 OWN = (
-    "note: it is not known for which share of duplicates this model was calibrated, so its own threshold serves any "
-    "collection, duplicate from a probability of 50.0% on; threshold= sets another\n"
+    "note: this model was saved without dev scores, from which a threshold for the collection could be worked out; its "
+    "own serves, duplicate from a probability of 50.0% on; threshold= sets another\n"
 )
 ASKED = "rice , how ?"
 HEAVY = ("tensorflow", "keras", "mlflow", "hydra", "faiss", "scipy", "pandas")

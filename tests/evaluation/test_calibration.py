@@ -112,23 +112,30 @@ def test_a_corrected_probability_is_honest_where_duplicates_are_rare():
     assert careful.recall == pytest.approx(verdict[rare].mean(), abs=0.06)
 
 
+@pytest.mark.parametrize("easy", [0.0, 6.0])
 @pytest.mark.parametrize("share", [0.003, 0.02, 0.5])
-def test_the_share_of_duplicates_is_estimated(share):
-    """Duplicates have logits around 2, others around -2, both with a deviation of 1: log-odds 4 logit, for equal shares."""
+def test_the_share_of_duplicates_is_estimated(share, easy):
+    """Duplicates have logits around 2, others around -2, or farther away than those of dev; all with a deviation of 1."""
     generator = np.random.default_rng(0)
-    label = generator.random(200_000) < share
-    similarity = sigmoid(np.where(label, 2, -2) + generator.normal(size=len(label)))
+
+    def drawn(pairs: int, share: float, others: float) -> tuple[np.ndarray, np.ndarray]:
+        label = generator.random(pairs) < share
+        return sigmoid(np.where(label, 2, others) + generator.normal(size=pairs)), label
+
+    dev = DevScores(*drawn(2_000, 0.5, -2))
+    similarity, label = drawn(200_000, share, -2 - easy)
     known = Calibration(0.5, temperature=0.25, offset=0.0, prior=0.5)
-    assert known.estimated_prior(similarity) == pytest.approx(label.mean(), rel=0.05)
-    elsewhere = known.at(DevScores(similarity, label), prior=0.1)
-    assert elsewhere.estimated_prior(similarity) == pytest.approx(label.mean(), rel=0.05)
+    found = known.estimated_prior(dev, similarity)
+    assert found == pytest.approx(label.mean(), rel=0.2)
+    assert known.at(dev, prior=0.1).estimated_prior(dev, similarity) == pytest.approx(found, abs=1e-5)
 
 
 def test_the_share_of_duplicates_among_few_pairs():
+    """With DEV's duplicates, 0.9 and 0.4: as many as reach 0.4, at most, and one more pair that is none or one."""
     known = Calibration(0.5, temperature=0.25, offset=0.0, prior=0.4)
-    assert known.estimated_prior(np.empty(0)) == 0.4
-    assert known.estimated_prior(np.zeros(3)) == pytest.approx(0.4 / 4)
-    assert known.estimated_prior(np.ones(3)) == pytest.approx(3.4 / 4)
+    assert known.estimated_prior(DEV, np.empty(0)) == pytest.approx(0.4)
+    assert known.estimated_prior(DEV, np.zeros(3)) == pytest.approx(0.4 / 4)
+    assert known.estimated_prior(DEV, np.ones(3)) == pytest.approx(3.4 / 4)
 
 
 def test_a_threshold_from_a_probability():
