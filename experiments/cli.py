@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from experiments.config_tree import ConfigTree, read_tree
 from experiments.hydra_words import USER, as_overrides
+from experiments.stages import doing, telling
 from siamese.commands.arguments import FOOT, HELP, entry, nearest, no_setting, setting_text
 from siamese.commands.config_files import CONF, Setting
 from siamese.commands.errors import report_user_errors
@@ -41,7 +42,7 @@ def hydra_program(primary: str, about: str, task: str) -> None:
         if any(word in HELP for word in words):
             print(hydra_help(about, tree))
             return
-        with hints(tree), hydra_over(folder, Path(sys.argv[0]).stem) as hydra:
+        with telling("starting"), hints(tree), hydra_over(folder, Path(sys.argv[0]).stem) as hydra:
             _run(hydra, primary, words, tree, partial(run_job, task, tree))
 
 
@@ -49,7 +50,9 @@ def run_job(task: str, tree: ConfigTree, cfg: "DictConfig") -> object:
     """Run one job of a program, in a process of the launcher."""
     with report_user_errors(), hints(tree):
         refuse_misspelt_nodes(cfg, tree)
-        return resolve_name(task)(cfg)
+        function = resolve_name(task)  # TensorFlow takes seconds to import
+        doing(None)
+        return function(cfg)
 
 
 def split_config_dir(words: Sequence[str]) -> tuple[Path | None, list[str]]:

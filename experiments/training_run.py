@@ -3,6 +3,7 @@
 import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
 import json
 import shlex
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
@@ -20,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from experiments import advice, train_logging
 from experiments.cli import plain
 from experiments.hydra_words import as_words
+from experiments.stages import doing
 from experiments.start import identified, resolved
 from siamese import tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
@@ -77,6 +79,8 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     """
     config = identified(plain(cfg))
     build = partial(instantiate, _convert_="all")
+    tell = doing if job.parent is None else _quiet  # studies and sweeps show their own progress
+    tell("reading the data")
     keras.utils.clear_session()  # frees the memory of earlier runs of this process
     strategy = build(cfg.devices)  # several hosts must connect before TensorFlow's first operation
     if is_chief(strategy):
@@ -95,7 +99,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         splits = build(cfg.subset)(source, cfg.seed)
         train_logging.track_data(splits, source.train)
         # before the training, so that a failure here costs nothing
+        tell("measuring the baselines")
         baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg)
+        tell("building the network")
         built = build_network(resolved(cfg), splits.train.questions, strategy)
         parameters, ids = built.network.count_params(), built.vectorizer.size
         size = {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}
@@ -108,6 +114,11 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             print(built.note, flush=True)
         train_logging.show_cut(built.vectorizer, splits)
 
+        def after(epoch: Epoch) -> None:
+            train_logging.track_epoch(after_epoch, epoch)
+            tell(None if sys.stderr.isatty() else f"after epoch {epoch.number}")  # a terminal has a progress bar
+
+        tell("compiling the training")
         trained = pipeline.train_built(
             built,
             replace(splits, test=None) if job.trial else splits,
@@ -116,7 +127,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             weighting=build(cfg.weighting),
             optimizer=partial(build(cfg.optimizer), build(cfg.schedule)),
             evaluate=partial(build(cfg.evaluation), nearest=partial(_nearest, built)),
-            on_epoch=partial(train_logging.track_epoch, after_epoch),
+            on_epoch=after,
             **training,
         )
         if training.get("discriminant") == auto.BY_DEV:
@@ -130,6 +141,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             return Trained(run_id, reports)
         detector = Detector(trained.network, trained.vectorizer, trained.calibration, reports["dev"].scores())
         print(detector.threshold_note(), flush=True)
+        tell("measuring cost and layers, keeping the model")
         dev_ids = detector.vectorizer.encode(splits.dev.questions)
         train_logging.track_identity(detector.network.score(dev_ids, splits.dev.left, splits.dev.left), reports["dev"])
         train_logging.track_levels(built, dev_ids, splits.dev)
@@ -146,11 +158,16 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     if job.parent is None and MULTIRUN not in job.tags:
         publish.note_newest(run_id)
 
+    tell(None)
     train_logging.show(reports, baselines, cfg.seed)
     if below:
         print("\n" + advice.advise(below, training["monitor"], settings, len(splits.train)))
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
     return Trained(run_id, reports)
+
+
+def _quiet(stage: str | None) -> None:
+    """Tell no stage."""
 
 
 def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = None) -> Built:
