@@ -81,6 +81,19 @@ class WordEmbedding(keras.layers.Embedding):
         rows = tf.gather(self.embeddings.value, words)
         return rows * _positive(tf.gather(self.token_weight.value, words)) if self.weighted else rows
 
+    def save_own_variables(self, store):
+        """All of them: Keras' embedding saves its table alone."""
+        for number, variable in enumerate([*self.trainable_variables, *self.non_trainable_variables]):
+            store[str(number)] = variable
+
+    def load_own_variables(self, store):
+        """What was saved, or raise ValueError."""
+        variables = [*self.trainable_variables, *self.non_trainable_variables]
+        if len(store.keys()) != len(variables):
+            raise ValueError(f"{self.name}: expected {len(variables)} variables, the file has {len(store.keys())}")
+        for number, variable in enumerate(variables):
+            variable.assign(store[str(number)])
+
     @property
     def rows(self):
         """What a call reads from, `float32[ids, width]`."""

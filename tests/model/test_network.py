@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from siamese.inference.from_keras import numpy_network, save_keras
+from siamese.inference.keras_network import load_keras
 from siamese.model import towers
 from siamese.model.losses import BinaryCrossentropy
 from siamese.model.network import siamese_network, word_embedding
@@ -121,6 +122,21 @@ def test_rows_with_a_pull_stay_nearer_to_their_start(pairs, token_ids, train):
         train(network, epochs=10, evaluate=lambda better=better: {"roc_auc": next(better)})
         moved.append(np.abs(words.embeddings - matrix).sum())
     assert 0 < moved[1] < moved[0]
+
+
+@pytest.mark.parametrize(("trainable", "pull"), [(False, 0.0), (True, 0.5)])
+def test_weights_and_start_of_an_embedding_are_saved(trainable, pull, tmp_path):
+    words = word_embedding(np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32), trainable, True, pull)
+    words.token_weight.assign(np.arange(5.0)[:, None] / 10)
+    words.embeddings.assign(words.embeddings + float(trainable))
+    network = siamese_network(towers.averaging(words), Cosine())
+    save_keras(network, tmp_path)
+    loaded = load_keras(tmp_path)
+    assert [each.path.rpartition("/")[2] for each in loaded.weights] == [
+        each.path.rpartition("/")[2] for each in network.weights
+    ]
+    for one, other in zip(loaded.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_pull_below_0_is_refused():
