@@ -82,7 +82,8 @@ def difference(
         first_resampled, second_resampled: `float64[seeds, resamples]`; each column is one resample of the pairs.
     """
     over_pairs = first_resampled.mean(axis=0) - second_resampled.mean(axis=0)
-    return _estimate(float(np.mean(first) - np.mean(second)), [first, second], float(np.var(over_pairs, ddof=1)))
+    variance = float(np.nanvar(over_pairs, ddof=1))  # a metric is undefined for a resample of one kind
+    return _estimate(float(np.mean(first) - np.mean(second)), [first, second], variance)
 
 
 def mcnemar(first_correct: np.ndarray, second_correct: np.ndarray) -> McNemar:
