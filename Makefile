@@ -29,10 +29,10 @@ quick: .venv/installed ## Run the tests that take no more than a second each, in
 ui: .venv/installed ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000; ARGS="port=5001" changes it
 	@$(RUN) -m experiments.ui $(ARGS)
 
-serve: .venv/installed ## Answer programs over HTTP on 127.0.0.1:5002 with the promoted model; ARGS="run=ID" serves another
+serve: .venv/installed ## Answer programs over HTTP on 127.0.0.1:5002 with the champion or the last training; ARGS="run=ID" serves another
 	@$(RUN) -m experiments.serve $(ARGS)
 
-demo: .venv/installed ## Open a page to try the newest detector on http://127.0.0.1:5003; ARGS="index=faq.csv" searches your own questions
+demo: .venv/installed ## Open a page to try the champion or the last training on http://127.0.0.1:5003; ARGS="index=faq.csv" searches your own questions
 	@$(RUN) -m experiments.demo $(ARGS)
 
 server: .venv/installed ## Serve runs of several machines; needs STORE=postgresql://user@host/database ARTIFACTS=folder

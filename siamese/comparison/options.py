@@ -60,7 +60,8 @@ class Option:
 
     def best_run(self, metric: str) -> TrackedRun:
         """The run with the best value on dev."""
-        return self.runs[int(np.argmax(self.values(f"dev/{metric}")))]
+        values = self.values(f"dev/{metric}")
+        return self.runs[int(np.argmax(np.where(np.isnan(values), -np.inf, values)))]  # undefined is not best
 
     @property
     def training_pairs(self) -> int:
