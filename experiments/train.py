@@ -7,7 +7,25 @@ python -m experiments.train --multirun seed=0,1,2 hydra/launcher=workers
 python -m experiments.train --config-dir=FOLDER tower=mine
 """
 
-from experiments.cli import hydra_program
+from typing import TYPE_CHECKING
+
+from experiments import data_source
+from experiments.cli import hydra_program, plain
+from experiments.stages import doing
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+def run(cfg: "DictConfig") -> None:
+    """Read the data, where most mistakes are, before TensorFlow starts, which takes seconds; then train."""
+    doing("reading the data")
+    data_source.read(plain(cfg)["data"])
+    doing("starting TensorFlow")
+    from experiments.training_run import train
+
+    train(cfg)
+
 
 if __name__ == "__main__":
-    hydra_program("config", __doc__, "experiments.training_run:train")
+    hydra_program("config", __doc__, "experiments.train:run")

@@ -1,14 +1,13 @@
 """A training run: from a config to a trained, evaluated and tracked detector."""
 
 import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
-import json
 import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import keras
@@ -18,14 +17,13 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import advice, train_logging
+from experiments import advice, data_source, train_logging
 from experiments.cli import plain
 from experiments.hydra_words import as_words
 from experiments.stages import doing
 from experiments.start import identified, resolved
 from siamese import tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
-from siamese.data.splits import require_both_kinds
 from siamese.detector import Detector
 from siamese.evaluation.baselines import TfidfCosine
 from siamese.evaluation.report import Report
@@ -89,13 +87,13 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         job, folder = Job(job.words, trial=True), tempfile.TemporaryDirectory()
         with chdir(folder.name):  # where a fresh store keeps its artifacts
             tracking.connect(f"sqlite:///{folder.name}/mlflow.db", "helping")
+    source = data_source.read(config["data"])  # before the run is opened: a mistake in the data leaves none
     kind = "trial" if job.trial else "model"
     name = job.name or _name(config)
     with tracking.tracked_run(name, kind, _how_to_repeat(job), job.parent, job.tags) as run_id:
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
         tracking.log_environment(cfg.seed)
 
-        source = _source(json.dumps(config["data"], sort_keys=True))
         splits = build(cfg.subset)(source, cfg.seed)
         train_logging.track_data(splits, source.train)
         # before the training, so that a failure here costs nothing
@@ -175,14 +173,6 @@ def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = Non
     parts = {part: instantiate(cfg[part], _convert_="all") for part in ("text", "vectors", "tower", "similarity")}
     encoder = instantiate(cfg.encoder, _convert_="all") or None
     return pipeline.build(questions, cfg.seed, strategy, start=cfg.start, **parts, encoder=encoder)
-
-
-@lru_cache(maxsize=1)
-def _source(data: str) -> PairSplits:
-    """The pairs of a data config (JSON), cached for consecutive runs of a study."""
-    splits = instantiate(OmegaConf.create(json.loads(data)), _convert_="all")()
-    require_both_kinds(splits)
-    return splits
 
 
 def _name(config: dict) -> str:

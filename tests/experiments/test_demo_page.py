@@ -182,7 +182,9 @@ def test_an_answer_leads_to_its_comparison_and_back(page, detector):
 def test_what_is_hardly_read_is_told(page):
     compare(page, "wie koche ich Reis", "opening hours")
     told = page.get_by_role("tabpanel", name="Compare").get_by_role("note")
-    expect(told).to_have_text("The model knows 0.0 % of the words of the first question: what it says of it is a guess.")
+    expect(told).to_have_text(
+        "The model knows 0.0 % of the words of the first question: what it says of it is a guess."
+    )
     compare(page, *SAME)
     expect(told).to_have_text("")
 

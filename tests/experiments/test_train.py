@@ -223,14 +223,22 @@ def test_a_mistake_is_explained_without_a_traceback(program, arguments, message,
     assert "Traceback" not in done.stderr
 
 
-def test_a_failing_run_is_marked_failed_and_keeps_its_parameters(tmp_path, run_program):
+def test_a_mistake_in_the_data_is_told_before_tensorflow_starts_and_leaves_no_run(tmp_path, run_program):
     (tmp_path / "bad.csv").write_text("question1,question2,is_duplicate\na,b,7\n")
-    done = run_program("train", "data=pairs_file", "data.train=bad.csv", folder=tmp_path)
+    heavy = ("tensorflow", "keras", "mlflow", "matplotlib")
+    done = run_program("train", "data=pairs_file", "data.train=bad.csv", folder=tmp_path, watched=heavy)
     assert done.returncode == 1
     assert "bad.csv, row 2, column is_duplicate" in done.stderr
-    (failed,) = runs(tmp_path)
+    assert done.stdout.splitlines()[-1] == "imported:"
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_failing_run_is_marked_failed_and_keeps_its_parameters(tmp_path, run_program):
+    done = run_program("train", "similarity=learned", "loss=ranking", "baselines=none", *SMALL, folder=tmp_path)
+    assert done.returncode == 1
+    (failed,) = runs(tmp_path, "tags.kind = 'model'")
     assert failed.info.status == "FAILED"
-    assert failed.data.params["data.train"] == "bad.csv"
+    assert failed.data.params["similarity.dropout"] == "0.2"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -257,7 +257,7 @@ def test_arrays_that_do_not_fit_are_refused(folder, changes, message):
     [
         (
             lambda network: network["tower"][1].update(layer="Lambda"),
-            "is a layer of the unknown kind Lambda, expected one of Add, BidirectionalLSTM, Concat",
+            "is a layer of the unknown kind Lambda, expected one of Add, BidirectionalLSTM, Col",
         ),
         (
             lambda network: network["similarity"].update(layer="os.system"),

@@ -106,7 +106,7 @@ def test_words_with_spaces_and_accents(tmp_path):
         ("green 1 two", "expected a word and 2 numbers, got 'green 1 two"),
         ("2024 1", "expected a word and 2 numbers, got '2024 1"),
         ("green 1 2 3", "expected a word and 2 numbers, got 'green 1 2 3"),
-        ("", "expected a word and 2 numbers"),
+        ("", "is blank, but more follow"),
         ("green 1 nan", "a number of 'green' is NaN or infinite"),
         ("mauve inf 2", "a number of 'mauve' is NaN or infinite"),
     ],
