@@ -25,7 +25,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 NEED_TENSORFLOW = ("train", "study", "sweep", "evaluate", "distill")
 PATIENCE = 180  # seconds; MLflow's server takes 6 on an idle machine
-STAGE = re.compile(r"[a-z0-9, ]+ \([\d.]+ s\)")  # a line of experiments/stages.py, which come on a slow machine
+STAGE = re.compile(r"[A-Za-z0-9, ]+ \([\d.]+ s\)")  # a line of experiments/stages.py, which come on a slow machine
 LIMIT = 600  # seconds that a program may take; twenty times what the longest takes on an idle machine
 # settings of a training that takes a moment
 TINY = [
