@@ -1,4 +1,4 @@
-"""Stages: what a program is doing, told on stderr where it would be silent for seconds."""
+"""Stages: what a program is doing, printed on stderr where it would be silent for seconds."""
 
 import os
 import sys
@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import UnsupportedOperation
 from typing import TextIO
 
-FIRST = 1.0  # seconds until a stage is told
-EVERY = 2.5  # between its lines, up to STEADY; then each takes twice as long to come
+FIRST = 1.0  # seconds from the start of a stage to its first line
+EVERY = 2.5  # seconds between its lines until STEADY; then the time doubles with each line
 STEADY = 30.0
 
 
 class _Teller:
-    """The stage under way, and the thread that tells it; `stage` is None where something else shows progress."""
+    """Prints the stage under way from a thread; the stage is None where something else shows progress."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -54,7 +54,7 @@ _teller: _Teller | None = None
 
 @contextmanager
 def telling(stage: str) -> Iterator[None]:
-    """Tell a stage, and those that `doing` names, while the block runs."""
+    """Print a stage, and those that `doing` names, while the block runs."""
     global _teller
     with _stderr() as file:
         _teller = teller = _Teller(file)

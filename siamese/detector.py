@@ -293,7 +293,7 @@ class Verdicts:
     def columns(self) -> dict[str, list[Any]]:
         """The values by name, a list each, as all programs write them.
 
-        `cut` is the number of questions of the pair that were cut; what is not told is None.
+        `cut` is the number of questions of the pair that were cut; what is unknown is None.
         """
         return {
             "similarity": self.similarity.tolist(),

@@ -82,12 +82,12 @@ def note_bad_rows(path: str | Path, bad_rows: "Sequence[BadRow]") -> None:
 
 
 def is_unread(known_words: float | None) -> bool:
-    """Whether under half of the words of a question is known; not if that is not told."""
+    """Whether under half of the words of a question are known; False if the share is unknown."""
     return known_words is not None and known_words < LEAST_KNOWN
 
 
 def read_sentence(known_words: Sequence[float | None], cut: int) -> str:
-    """How much of some questions was read, to follow their verdict; "" if all was, or it is not told.
+    """How much of some questions was read, to follow their verdict; "" if all was, or the share is unknown.
 
     >>> read_sentence([1.0, 0.333], 1), read_sentence([1.0, None], 0)
     (', known words 100%, 33%, 1 cut', '')

@@ -60,7 +60,7 @@ def matching(wanted: str, names: Sequence[str], file: str) -> str | None:
 def pair_columns(names: Sequence[str], left: str, right: str, label: str | None, file: str, tell: Tell) -> list[str]:
     """The columns of two questions and, unless it is None, of their label.
 
-    A column of another name is taken, and told, if it is a usual name of what has its default name. What is not found
+    A column with a usual name is taken, with a note, in place of one that has its default name. What is not found
     keeps the name under which it was sought.
 
     >>> pair_columns(["qid1", "Text1", "Text2", "label"], "question1", "question2", "is_duplicate", "a.csv", print)
@@ -78,7 +78,7 @@ def pair_columns(names: Sequence[str], left: str, right: str, label: str | None,
 
 
 def intent_columns(names: Sequence[str], text: str, intent: str, topic: str | None, file: str, tell: Tell) -> list[str]:
-    """The columns of a question, its intent and, unless it is None, the topic; found and told as in `pair_columns`."""
+    """The columns of a question, its intent and, unless it is None, the topic; found as in `pair_columns`."""
     found = [_first(USUAL_TEXTS if text == TEXT else (text,), names, file)]
     found.append(_first(USUAL_INTENTS if intent == INTENT else (intent,), names, file))
     wanted = [text, intent]
@@ -89,7 +89,7 @@ def intent_columns(names: Sequence[str], text: str, intent: str, topic: str | No
 
 
 def question_column(names: Sequence[str], column: str | None, file: str, tell: Tell) -> str:
-    """The column of the questions: `column`, or else one of a usual name, or the only one; found otherwise it is told."""
+    """The column of the questions: `column`, one of a usual name, or the only one; a note says which was taken."""
     if column is not None:
         return _told([column], [matching(column, names, file)], file, tell)[0]
     found = _first(USUAL_QUESTIONS, names, file)

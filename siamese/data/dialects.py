@@ -36,7 +36,7 @@ OPEN = re.compile('"(?:[^"]|"")*')  # a quote opens, and none closes
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are to be read, and who is told what was found.
+    """How files are to be read, and where notes on what was found go.
 
     Attributes:
         encoding: one of Python's names; None to find it.
@@ -106,7 +106,7 @@ def opened_text(file: Path, encoding: str, newline: str = "") -> Iterator[TextIO
 
 
 def find_encoding(file: Path, name: str, reading: Reading) -> str:
-    """The encoding of a text file; one that is not UTF-8 is told."""
+    """The encoding of a text file; a note says if it is not UTF-8."""
     if reading.encoding is not None:
         given = codecs.lookup(reading.encoding).name
         return "utf-8-sig" if given == "utf-8" else given
@@ -129,13 +129,13 @@ def find_encoding(file: Path, name: str, reading: Reading) -> str:
 
 
 def find_dialect(lines: TextIO, own: str, name: str, reading: Reading) -> Dialect:
-    """The dialect of a delimited file, all of whose lines are read; what is not usual is told.
+    """The dialect of a delimited file, all of whose lines are read; a note says what is unusual.
 
     Args:
         lines: the file, from its start.
         own: the delimiter that the name of the file stands for: it is taken unless another fits better.
         name: of the file, for notes.
-        reading: what is given, and who is told.
+        reading: what is given, and where notes go.
     """
     first = list(islice(lines, 1))
     given = SEPARATOR_LINE.fullmatch(first[0]) if first else None

@@ -54,7 +54,7 @@ def read_columns(
     be read. Undecodable bytes in other columns are ignored.
 
     Args:
-        file: the file; its `tell` is told which words were read as labels.
+        file: the file; its `tell` gets a note on the words that were read as labels.
         texts: names of the text columns.
         label: name of the label column, or None.
         on_bad_row: "error" to raise at the first bad row, "skip" to leave bad rows out.

@@ -100,7 +100,7 @@ def with_both_kinds(
     test: float,
     seed: int,
 ) -> dict[str, QuestionPairs]:
-    """A split by another function, drawn again, which is told, until every part has duplicates and others.
+    """A split by another function, drawn again, with a note, until every part has duplicates and others.
 
     The first split is kept if there are none of one kind, or no draw gives both to every part.
     """
