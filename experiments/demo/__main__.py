@@ -15,7 +15,7 @@ from experiments.demo.server import application
 from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen, in_collection
 from siamese.commands.errors import report_user_errors
-from siamese.commands.output import listen
+from siamese.commands.output import listen, reading
 from siamese.commands.search import read_collection
 from siamese.data.sources import CORPORA
 
@@ -35,7 +35,7 @@ def main() -> None:
         detector = chosen(settings)
         index = Path(settings["index"] or CORPORA / "en.tsv").expanduser()
         print(f"reading the questions of {index.name}", file=sys.stderr)
-        collection = read_collection(detector, index, settings["column"])
+        collection = read_collection(detector, index, settings["column"], reading(settings))
         collection.detector = in_collection(detector, settings, collection.embeddings)
         # a page of another site could otherwise ask under a name of its own that leads here (DNS rebinding)
         names = ["*"] if host == ANY else [*LOCAL, host]

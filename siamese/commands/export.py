@@ -22,9 +22,8 @@ import yaml
 from siamese.commands.arguments import program_settings
 from siamese.commands.config_files import CONF
 from siamese.commands.detector import chosen, criterion, load
-from siamese.commands.output import note
+from siamese.commands.output import reading
 from siamese.data import sources
-from siamese.data.dialects import Reading
 from siamese.data.files import read_pair_file
 from siamese.data.folders import atomic_folder
 from siamese.data.pairs import QuestionPairs
@@ -94,7 +93,7 @@ def labelled_pairs(settings: dict[str, Any], run_id: str | None) -> tuple[str, Q
     """Name and pairs to measure on: those of a file, the dev pairs of the run, or shipped ones."""
     if settings["pairs"] not in (None, SHIPPED):
         columns = settings["left"], settings["right"], settings["label"]
-        left, right, label, _ = read_pair_file(settings["pairs"], *columns, "error", reading=Reading(tell=note))
+        left, right, label, _ = read_pair_file(settings["pairs"], *columns, "error", reading=reading(settings))
         return Path(settings["pairs"]).name, QuestionPairs.from_texts(left, right, label)
     if run_id is not None and settings["pairs"] is None:
         from siamese import tracking

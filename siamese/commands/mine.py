@@ -1,11 +1,16 @@
-"""Find all duplicates in a collection of questions, and the clusters that they form.
+"""Find all duplicates in a collection of questions, and the clusters that they form; or pairs whose labels help most.
 
 python -m experiments.mine collection=questions.csv output=pairs.csv clusters=clusters.json
 python -m experiments.mine collection=questions.csv min_probability=0.5 output=pairs.jsonl clusters=clusters.jsonl
+python -m experiments.mine collection=questions.csv label=pairs.csv
 
 Pairs are written as they are found. First come repeats: rows with the text of an earlier row, paired with the first row
 of that text. Then come pairs of distinct texts, each represented by its first row. Rows are lines of the file (for
 Parquet its rows, from 1). Output files appear whole or not at all.
+
+With label= the pairs of which the model is least certain are written instead, the least certain first, for a person to
+fill the column is_duplicate with 1 and 0 and for training to read (data=pairs_file). Pairs that the file has already,
+labeled or not, are not written again; new ones follow them.
 """
 
 import json
@@ -16,10 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 from tqdm import tqdm
 
 from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen, in_collection
+from siamese.commands.label import LabelFile
 from siamese.commands.output import (
     TABLES,
     TableWriter,
@@ -27,29 +34,40 @@ from siamese.commands.output import (
     note,
     note_bad_rows,
     note_coverage,
+    reading,
     require_suffix,
     shortest,
 )
-from siamese.data.dialects import Reading
 from siamese.data.files import QuestionRows, read_questions
+from siamese.data.texts import Texts
 from siamese.detector import Detector
 from siamese.retrieval.clusters import Cluster, ClusterBuilder
 from siamese.retrieval.mining import DistinctTexts, affordable_threshold, duplicates
 from siamese.retrieval.scored_pairs import ScoredPairs
+from siamese.retrieval.uncertain_pairs import most_uncertain
 from siamese.text.inputs import as_shares
 
 COLUMNS = ("row1", "row2", "question1", "question2", "similarity", "probability", "known_words1", "known_words2")
 PAIRS_AT_ONCE = 10_000  # that are Python objects at the same time
+UNCERTAIN_FROM = 0.01  # probability of the least similar pair that may be written to be labeled
 LARGE, LARGE_SHARE = 10, 0.1  # a cluster with more questions than both is no group of duplicates
 
 
 def run(settings: dict[str, Any]) -> dict[str, int]:
-    """Mine a file and write pairs and clusters; returns the numbers of questions, distinct texts, pairs, clusters."""
+    """Mine a file and write pairs and clusters, or pairs to label.
+
+    Returns:
+        The numbers of questions and texts, and of pairs and clusters, or of pairs in the file, labeled ones and new ones.
+    """
     if settings["collection"] is None:
         raise ValueError("give a file of questions: collection=FILE")
+    if settings["label"] is not None and (settings["output"], settings["clusters"]) != (None, None):
+        raise ValueError("label= writes pairs without a verdict; leave out output= and clusters=, or label=")
+    how = reading(settings)
+    to_label = LabelFile(settings["label"], how) if settings["label"] is not None else None
     require_suffix("output", settings["output"], list(TABLES))
     require_suffix("clusters", settings["clusters"], (".json", ".jsonl"))
-    file = read_questions(settings["collection"], settings["column"], Reading(tell=note))
+    file = read_questions(settings["collection"], settings["column"], how)
     note_bad_rows(settings["collection"], file.bad_rows)
     detector = chosen(settings, collection=True)
     coverage = detector.coverage(file.texts[0])
@@ -57,6 +75,8 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
     known = as_shares(coverage.known_words)
     texts = DistinctTexts.of(detector, file.texts[0])
     detector = in_collection(detector, settings, texts.embeddings)
+    if to_label is not None:
+        return _write_to_label(to_label, detector, texts, file.texts[0], settings)
     if settings["threshold"] is None:
         detector = _affordable(detector, texts, settings["max_pairs"])
     threshold = detector.calibration.threshold
@@ -77,6 +97,32 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
         with destination(settings["clusters"]) as out:
             _write_clusters(out, settings["clusters"], groups, file)
     return {"questions": len(file.rows), "texts": len(texts.first), "pairs": pairs, "clusters": len(groups)}
+
+
+def _write_to_label(
+    file: LabelFile, detector: Detector, texts: DistinctTexts, questions: Texts, settings: dict[str, Any]
+) -> dict[str, int]:
+    """Add the most uncertain pairs of a collection to a file of labels."""
+    if settings["label_pairs"] < 1:
+        raise ValueError(f"label_pairs must be at least 1, got {settings['label_pairs']}")
+    least = detector.calibration.similarity(UNCERTAIN_FROM)
+    least = affordable_threshold(detector.network, texts.embeddings, least, settings["max_pairs"])
+
+    def text(row: int) -> str:
+        return questions.take(np.array([row]))[0]
+
+    found = duplicates(detector.network, texts, least, settings["top_k"], settings["exact_max_questions"])
+    pairs = most_uncertain(
+        _with_progress(found, len(texts.first)),
+        detector.probability,
+        settings["label_pairs"],
+        lambda left, right: texts.number[left] == texts.number[right] or (text(left), text(right)) in file,
+        len(file),
+    )
+    before = {"questions": len(questions), "texts": len(texts.first), "known": len(file), "labeled": file.labeled}
+    if pairs:
+        file.append((text(left), text(right)) for left, right in pairs)
+    return before | {"new": len(pairs)}
 
 
 def _affordable(detector: Detector, texts: DistinctTexts, max_pairs: int) -> Detector:
@@ -143,5 +189,13 @@ def _write_clusters(out: TextIO, path: str, clusters: Sequence[Cluster], file: Q
 
 def main() -> None:
     """Mine, and print the numbers on stderr."""
+    settings = program_settings("mine", __doc__)
     form = "{questions:,} questions, {texts:,} different: {pairs:,} pairs of duplicates in {clusters:,} clusters"
-    print(form.format(**run(program_settings("mine", __doc__))), file=sys.stderr)
+    if settings["label"] is not None:
+        form = (
+            "{questions:,} questions, {texts:,} different: {new:,} pairs to label in {label}, after {known:,} that it held, "
+            "{labeled:,} of them labeled\n"
+            "fill the column of the label with 1 for duplicates and 0 for others, as many rows as you like from the top, and "
+            "train with: data=pairs_file data.train={label} data.on_bad_row=skip"
+        )
+    print(form.format(**run(settings), label=settings["label"]), file=sys.stderr)

@@ -15,6 +15,7 @@ from siamese.data.folders import WHOLE_FILE, atomic_file
 from siamese.text.inputs import LEAST_KNOWN
 
 if TYPE_CHECKING:
+    from siamese.data.dialects import Reading
     from siamese.data.pairs import BadRow
 
 TABLES = {".csv": "csv", ".jsonl": "jsonl"}  # format of a table, by the ending of its file
@@ -73,6 +74,18 @@ def shortest(values: np.ndarray) -> list[float]:
 def note(text: str) -> None:
     """Print a note on stderr."""
     print(f"note: {text}", file=sys.stderr)
+
+
+def reading(settings: Mapping[str, Any]) -> "Reading":
+    """How a program reads its files: its settings encoding, quoting and html; notes go to stderr.
+
+    Raises:
+        ValueError: a setting has none of its values.
+    """
+    from siamese.data.dialects import Reading  # not needed for two questions
+
+    html = {"true": True, "false": False}.get(settings["html"], settings["html"])
+    return Reading(settings["encoding"], settings["quoting"], html, note, prefix="")
 
 
 def note_bad_rows(path: str | Path, bad_rows: "Sequence[BadRow]") -> None:

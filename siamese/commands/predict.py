@@ -30,6 +30,7 @@ from siamese.commands.output import (
     note,
     note_coverage,
     read_sentence,
+    reading,
     shortest,
 )
 from siamese.data.columns import beside, pair_columns
@@ -65,7 +66,7 @@ def run(settings: dict[str, Any], questions: Sequence[str]) -> Iterator[list[Row
     form(settings)
     for number, question in enumerate(questions, start=1):
         require_question(question, f"question {number}")
-    file = _file(settings["pairs"])
+    file = _file(settings)
     left, right = settings["left"], settings["right"]
     if file is not None:
         left, right = pair_columns(file.columns, left, right, None, file.name, note)
@@ -151,14 +152,14 @@ def main() -> None:
         print(f"{count['pairs']:,} pairs, {count['duplicates']:,} duplicates{failed}; wrote {settings['output']}")
 
 
-def _file(pairs: str | None) -> "TableFile | None":
+def _file(settings: dict[str, Any]) -> "TableFile | None":
     """The file of pairs, if one was named."""
+    pairs = settings["pairs"]
     if pairs in (None, STDIN):
         return None
-    from siamese.data.dialects import Reading  # not needed for two questions
-    from siamese.data.formats import TableFile
+    from siamese.data.formats import TableFile  # not needed for two questions
 
-    return TableFile(str(pairs), Reading(tell=note))
+    return TableFile(str(pairs), reading(settings))
 
 
 def _records(

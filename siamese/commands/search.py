@@ -28,6 +28,7 @@ from siamese.commands.output import (
     note_bad_rows,
     note_coverage,
     read_sentence,
+    reading,
     require_suffix,
 )
 from siamese.data.dialects import Reading
@@ -47,11 +48,12 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
     _check(settings)
     detector = chosen(settings, ranks=True, collection=True)
     kept = Path(settings["index"]).expanduser()
-    collection = read_collection(detector, kept, settings["column"], settings["approximate"])
+    how = reading(settings)
+    collection = read_collection(detector, kept, settings["column"], how, settings["approximate"])
     if settings["delete"]:
         note(f"{collection.delete(settings['delete']):,} questions were taken out")
     if settings["append"] is not None:
-        collection.append(_read(settings["append"], settings["column"], detector))
+        collection.append(_read(settings["append"], settings["column"], how, detector))
     folder = Path(settings["save"]).expanduser() if settings["save"] is not None else kept
     if _changes(settings):
         collection.save(folder)
@@ -60,11 +62,13 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
     return collection.detector, collection
 
 
-def read_collection(detector: Detector, index: Path, column: str | None, approximate: bool = False) -> Collection:
+def read_collection(
+    detector: Detector, index: Path, column: str | None, how: Reading, approximate: bool = False
+) -> Collection:
     """The collection of a folder, or one built from a file of questions."""
     if index.is_dir():
         return Collection.load(index, detector)
-    return Collection.build(detector, _read(index, column, detector), approximate)
+    return Collection.build(detector, _read(index, column, how, detector), approximate)
 
 
 def write(found: Iterable[list[Row]], columns: Sequence[str], file: TextIO, form: str) -> None:
@@ -121,8 +125,8 @@ def _check(settings: dict[str, Any]) -> None:
     require_suffix("output", settings["output"], list(TABLES))
 
 
-def _read(path: str | Path, column: str | None, detector: Detector) -> pa.Table:
-    questions, bad_rows = read_question_table(path, column, Reading(tell=note))
+def _read(path: str | Path, column: str | None, how: Reading, detector: Detector) -> pa.Table:
+    questions, bad_rows = read_question_table(path, column, how)
     note_bad_rows(path, bad_rows)
     coverage = detector.coverage(questions["question"].to_pylist())
     note_coverage(len(questions), int(coverage.unread.sum()), int(coverage.cut.sum()), f" of {path}")

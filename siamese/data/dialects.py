@@ -44,23 +44,25 @@ class Reading:
             text, each line is a row), or None to find it.
         html: whether texts are HTML, of which what a browser shows is read; "auto" for columns that look so.
         tell: called with each note, a sentence.
+        prefix: of the settings that give these, in messages.
     """
 
     encoding: str | None = None
     quoting: str | None = None
     html: str | bool = "auto"
     tell: Callable[[str], None] = lambda note: None
+    prefix: str = "data."
 
     def __post_init__(self) -> None:
         if self.quoting not in (None, *QUOTING):
-            raise ValueError(f"data.quoting must be {', '.join(QUOTING)} or null, got {self.quoting!r}")
+            raise ValueError(f"{self.prefix}quoting must be {', '.join(QUOTING)} or null, got {self.quoting!r}")
         if self.html not in (True, False, "auto"):
-            raise ValueError(f"data.html must be true, false or auto, got {self.html!r}")
+            raise ValueError(f"{self.prefix}html must be true, false or auto, got {self.html!r}")
         try:
             codecs.lookup(self.encoding or "utf-8")
         except LookupError:
             raise ValueError(
-                f"data.encoding must be a name that Python knows, such as utf-8, cp1252 or utf-16; got {self.encoding!r}"
+                f"{self.prefix}encoding must be a name that Python knows, such as utf-8, cp1252 or utf-16; got {self.encoding!r}"
             ) from None
 
 
@@ -88,8 +90,10 @@ class Dialect:
 
 
 @contextmanager
-def opened_text(file: Path, encoding: str, newline: str = "") -> Iterator[TextIO]:
+def opened_text(file: Path, encoding: str, newline: str = "", prefix: str = "data.") -> Iterator[TextIO]:
     """The lines of a file, gzipped or not, each with its end: \\n, \\r\\n or \\r, or `newline` alone.
+
+    `prefix` as in `Reading`.
 
     Raises:
         ValueError: the file is not of this encoding; but bytes that are not UTF-8 become `UNDECODABLE`.
@@ -102,7 +106,7 @@ def opened_text(file: Path, encoding: str, newline: str = "") -> Iterator[TextIO
         try:
             yield text
         except UnicodeError as problem:
-            raise ValueError(f"{file} is not {encoding}: {problem}; name its encoding with data.encoding=") from None
+            raise ValueError(f"{file} is not {encoding}: {problem}; name its encoding with {prefix}encoding=") from None
 
 
 def find_encoding(file: Path, name: str, reading: Reading) -> str:
@@ -122,8 +126,8 @@ def find_encoding(file: Path, name: str, reading: Reading) -> str:
             found = _single_byte(stream)
     if found != "utf-8-sig":
         reading.tell(
-            f"{name} is not UTF-8 and was read as {found}; if letters look wrong, save it as UTF-8, or for a training name "
-            "its encoding with data.encoding="
+            f"{name} is not UTF-8 and was read as {found}; if letters look wrong, save it as UTF-8, or name its encoding with "
+            f"{reading.prefix}encoding="
         )
     return found
 
@@ -152,7 +156,7 @@ def find_dialect(lines: TextIO, own: str, name: str, reading: Reading) -> Dialec
     if plain:
         reading.tell(
             f"{name} has quotes that enclose no field, first in line {plain + skipped}: all were read as plain text, each line "
-            "as a row; data.quoting=double reads them otherwise"
+            f"as a row; {reading.prefix}quoting=double reads them otherwise"
         )
     return Dialect(delimiter, not plain, skipped)
 

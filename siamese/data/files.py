@@ -86,7 +86,7 @@ def read_columns(
         bad_rows += bad
     good_rows = np.concatenate(rows)
     if bad_rows and on_bad_row == "error":
-        raise ValueError(_refusal(bad_rows, len(good_rows)))
+        raise ValueError(_refusal(bad_rows, len(good_rows), label))
     if not len(good_rows):
         raise ValueError(f"{file.name} has no good row; its first: {bad_rows[0]}")
     if words:
@@ -95,11 +95,13 @@ def read_columns(
     return QuestionRows([column.texts() for column in columns], np.concatenate(grades), good_rows, tuple(bad_rows))
 
 
-def _refusal(bad_rows: Sequence[BadRow], good: int) -> str:
+def _refusal(bad_rows: Sequence[BadRow], good: int, label: str | None) -> str:
     """Why a file with bad rows is refused, and how to mend it: bad rows can be skipped only where they are few."""
     others = f"; {len(bad_rows) - 1} more rows are bad" if len(bad_rows) > 1 else ""
     if any(NOT_UTF8 in row.problem for row in bad_rows):
         remedy = "save the file as UTF-8, or name its encoding with data.encoding="
+    elif all(row.column == label and not row.found for row in bad_rows):
+        remedy = "fill in the label, or leave out what has none with data.on_bad_row=skip"
     elif len(bad_rows) > good:
         remedy = "mend the file"
     else:

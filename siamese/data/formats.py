@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import islice
@@ -80,7 +80,7 @@ class TableFile:
         self.name = str(path)
         self._file, self._suffix = _known_file(path)
         self.tell = reading.tell
-        self._html = reading.html
+        self._reading = reading
         self._is_html: dict[str, bool] = {}  # by column; of "auto", as its first block looks
         if self._suffix == PARQUET:
             with self._parquet() as parquet:
@@ -90,9 +90,9 @@ class TableFile:
         if self._suffix in JSONL:
             self.columns = self._first_keys()
             return
-        with opened_text(self._file, self._encoding) as lines:
+        with self._lines() as lines:
             self._dialect = find_dialect(lines, DELIMITERS[self._suffix], self.name, reading)
-        with opened_text(self._file, self._encoding) as lines:
+        with self._lines() as lines:
             self.columns = list(dict.fromkeys(self._header(lines)[0]))
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Table]:
@@ -110,11 +110,12 @@ class TableFile:
         for index, column in enumerate(columns):
             values = table.values[index]
             if column not in self._is_html:
-                self._is_html[column] = markup.is_html(values) if self._html == "auto" else bool(self._html)
-                if self._is_html[column] and self._html == "auto":
+                wanted = self._reading.html
+                self._is_html[column] = markup.is_html(values) if wanted == "auto" else bool(wanted)
+                if self._is_html[column] and wanted == "auto":
                     self.tell(
                         f"{self.name}: column {column!r} holds HTML and is read as a browser shows it, without tags and entities "
-                        "(for a training set data.html=false reads it as it is)"
+                        f"({self._reading.prefix}html=false reads it as it is)"
                     )
             if self._is_html[column]:
                 table.values[index] = [markup.shown(each) if isinstance(each, str) else each for each in values]
@@ -126,6 +127,9 @@ class TableFile:
                 return parquet.metadata.num_rows
         with opened(self._file) as data:
             return sum(block.count(b"\n") for block in iter(lambda: data.read(2**20), b""))
+
+    def _lines(self) -> AbstractContextManager[TextIO]:
+        return opened_text(self._file, self._encoding, prefix=self._reading.prefix)
 
     def _header(self, lines: TextIO) -> tuple[list[str], int]:
         """The fields of the header, and the number of lines up to its end."""
@@ -141,7 +145,7 @@ class TableFile:
 
     def _delimited_blocks(self, columns: Sequence[str]) -> Iterator[Table]:
         spanning: list[tuple[int, int]] = []
-        with opened_text(self._file, self._encoding) as stream:
+        with self._lines() as stream:
             header, before = self._header(stream)  # lines of the file before the first of `lines`
             _require(columns, header, self.name)
             lines: list[str] = []
@@ -159,12 +163,11 @@ class TableFile:
             first, last = spanning[0]
             self.tell(
                 f"{self.name} has {len(spanning):,} rows of several lines, the first in lines {first} to {last}, where a "
-                "quote opens; if quotes are plain text in this file, save it without any, or for a training set "
-                "data.quoting=none"
+                f"quote opens; if quotes are plain text in this file, set {self._reading.prefix}quoting=none"
             )
 
     def _first_keys(self) -> list[str]:
-        with opened_text(self._file, self._encoding) as lines:
+        with self._lines() as lines:
             for line in lines:
                 with suppress(ValueError):
                     return list(json_object(line))
@@ -173,7 +176,7 @@ class TableFile:
     def _jsonl_blocks(self, columns: Sequence[str]) -> Iterator[Table]:
         known: dict[str, None] = {}
         any_record = False
-        with opened_text(self._file, self._encoding) as stream:
+        with self._lines() as stream:
             numbered_lines = enumerate(stream, start=1)
             while block := list(islice(numbered_lines, BLOCK)):
                 table = Table(self.name, [[] for _ in columns])

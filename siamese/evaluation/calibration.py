@@ -151,9 +151,12 @@ class Calibration:
             if not 0 < value < 1:
                 raise ValueError(f"{name} must be above 0 and below 1, got {value}")
         moved = self._moved(prior)
-        threshold = float(_sigmoid(np.array(moved.offset + moved.temperature * _log_odds(least))))
-        threshold = 1.0 if threshold > 1 - LOGIT_CLIP else threshold
-        return replace(moved, threshold=threshold, criterion=None, precision=None, recall=None)
+        return replace(moved, threshold=moved.similarity(least), criterion=None, precision=None, recall=None)
+
+    def similarity(self, probability: float) -> float:
+        """The similarity that has a probability inside (0, 1); 1 if none but equal embeddings have it."""
+        similarity = float(_sigmoid(np.array(self.offset + self.temperature * _log_odds(probability))))
+        return 1.0 if similarity > 1 - LOGIT_CLIP else similarity
 
 
 def verdict_sentence(duplicate: bool, similarity: float, probability: float) -> str:

@@ -215,3 +215,16 @@ def test_the_program(folder, run_program):
     assert done.stdout.splitlines()[1].startswith("2,5,i lost my card,I lost  my card,1.0,")
     assert done.stdout.splitlines()[2:] == ["imported:"]
     assert done.stderr.splitlines()[-1:] == ["5 questions, 4 different: 1 pairs of duplicates in 1 clusters"]
+
+
+def test_how_a_file_is_read_can_be_given(folder):
+    """Latin-2 looks like cp1252, and one open quote is not enough to say that quotes are text."""
+    question = '"kde je m\u016fj \u010dl\u00e1nek'
+    Path("faq.csv").write_bytes(f"question\n{question}\n{question}\n".encode("iso-8859-2"))
+    run("threshold=1", "encoding=iso-8859-2", "quoting=none", "clusters=clusters.json")
+    [cluster] = json.loads(Path("clusters.json").read_text(encoding="utf-8"))
+    assert [member["question"] for member in cluster["members"]] == [question, question]
+    with pytest.raises(ValueError, match=r"^encoding must be a name that Python knows"):
+        run("encoding=klingon")
+    with pytest.raises(ValueError, match=r"^quoting must be double, none or null, got 'both'"):
+        run("quoting=both")
