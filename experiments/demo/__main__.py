@@ -1,6 +1,6 @@
 """Open a page on which two questions are compared and a collection is searched.
 
-python -m experiments.demo                                  # the champion or the last training, the shipped English questions
+python -m experiments.demo                                  # the champion or the last training, shipped questions
 python -m experiments.demo run=models:/duplicate-questions@champion index=faq.csv threshold=precision@0.9
 
 Neither TensorFlow nor, unless a run id or a registry URI is given, MLflow is started.
@@ -9,6 +9,7 @@ Neither TensorFlow nor, unless a run id or a registry URI is given, MLflow is st
 import sys
 from pathlib import Path
 
+import numpy as np
 from uvicorn import Config, Server
 
 from experiments.demo.server import application
@@ -17,10 +18,23 @@ from siamese.commands.detector import chosen, in_collection
 from siamese.commands.errors import report_user_errors
 from siamese.commands.output import listen, reading
 from siamese.commands.search import read_collection
+from siamese.data.files import read_questions
 from siamese.data.sources import CORPORA
+from siamese.detector import Detector
 
 ANY = "0.0.0.0"  # every address of this machine
+EACH = 20  # of the shipped questions one, to find out which language a detector reads
 LOCAL = ("127.0.0.1", "localhost")
+
+
+def shipped_questions(detector: Detector) -> Path:
+    """The shipped questions in the language whose words the detector knows best, or which it was trained on."""
+    known = {}
+    for path in sorted(CORPORA.glob("*.tsv")):
+        questions = read_questions(path, None).texts[0]
+        coverage = detector.coverage(questions.take(np.arange(0, len(questions), EACH)))
+        known[path] = float(np.nan_to_num(coverage.known_words).mean()), f"corpus {path.stem} " in detector.model
+    return max(known, key=known.__getitem__)
 
 
 def main() -> None:
@@ -33,7 +47,7 @@ def main() -> None:
     host = settings["host"]
     with listen(host, settings["port"]) as listener:
         detector = chosen(settings)
-        index = Path(settings["index"] or CORPORA / "en.tsv").expanduser()
+        index = Path(settings["index"] or shipped_questions(detector)).expanduser()
         print(f"reading the questions of {index.name}", file=sys.stderr)
         collection = read_collection(detector, index, settings["column"], reading(settings))
         collection.detector = in_collection(detector, settings, collection.embeddings)

@@ -1,4 +1,4 @@
-"""Find all duplicates in a collection of questions, and the clusters that they form; or pairs whose labels help most.
+"""Find all duplicates in a collection of questions, their clusters, and the pairs worth a label.
 
 python -m experiments.mine collection=questions.csv output=pairs.csv clusters=clusters.json
 python -m experiments.mine collection=questions.csv min_probability=0.5 output=pairs.jsonl clusters=clusters.jsonl

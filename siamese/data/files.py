@@ -100,10 +100,8 @@ def _refusal(bad_rows: Sequence[BadRow], good: int, label: str | None) -> str:
     others = f"; {len(bad_rows) - 1} more rows are bad" if len(bad_rows) > 1 else ""
     if any(NOT_UTF8 in row.problem for row in bad_rows):
         remedy = "save the file as UTF-8, or name its encoding with data.encoding="
-    elif all(row.column == label and not row.found for row in bad_rows):
-        remedy = "fill in the label, or leave out what has none with data.on_bad_row=skip"
-    elif len(bad_rows) > good:
-        remedy = "mend the file"
+    elif len(bad_rows) > good and not all(row.column == label and not row.found for row in bad_rows):
+        remedy = "mend the file"  # unless the rest only waits for a label
     else:
         remedy = "mend the row or set data.on_bad_row=skip"
     return f"{bad_rows[0]}{others}; {remedy}"

@@ -16,11 +16,12 @@ if TYPE_CHECKING:  # HTML needs no matplotlib, which takes a second to start
 SAME, DIFFERENT = (33, 113, 181), (217, 95, 14)  # red, green, blue
 DEEPEST = 0.75  # opacity behind the strongest word, so that its letters stay readable
 GRAY, UNREAD = "gray", "not in the vocabulary"  # of words that the model does not know
+STRONGEST = 10  # pairs of words in a table
 CELL = 0.62  # inches of a figure for each word
 
 
 def html(explanation: Explanation) -> str:
-    """A fragment of HTML: both questions with colored words and, if there is one, the table of contributions.
+    """A fragment of HTML: both questions with colored words and, if there are any, the strongest contributions.
 
     Texts are escaped. Colors are inline styles under the text color of the page, so they suit light and dark pages.
     There is no script.
@@ -100,23 +101,19 @@ def _question(side: WordEffects, largest: float) -> str:
 
 
 def _table(explanation: Explanation) -> str:
-    """A table of the contribution of each pair of words to the cosine."""
+    """A table of the pairs of words that contribute most to the cosine, the strongest first."""
     parts = explanation.contributions
     if parts is None:
         return ""
     largest = float(np.abs(parts).max())
-    head = "".join(f'<th scope="col">{escape(word)}</th>' for word in explanation.right.words)
+    strongest = np.argsort(-np.abs(parts), axis=None, kind="stable")[:STRONGEST]
     rows = "\n".join(
-        f'<tr><th scope="row">{escape(word)}</th>'
-        + "".join(f'<td style="{_colour(value, largest)}">{_two_digits(value)}</td>' for value in row)
-        + "</tr>"
-        for word, row in zip(explanation.left.words, parts, strict=True)
+        f'<tr><th scope="row">{escape(explanation.left.words[left])}</th><td>{escape(explanation.right.words[right])}</td>'
+        f'<td style="{_colour(parts[left, right], largest)}">{_two_digits(parts[left, right])}</td></tr>'
+        for left, right in zip(*np.unravel_index(strongest, parts.shape), strict=True)
     )
-    title = f"What each pair of words adds to the cosine of {explanation.cosine:.3f}"
-    return (
-        f'<div style="overflow-x: auto"><table>\n<caption>{title}</caption>\n<tr><td></td>{head}</tr>\n{rows}\n'
-        "</table></div>\n"
-    )
+    title = f"The pairs of words that weigh most in the cosine of {explanation.cosine:.3f}"
+    return f"<table>\n<caption>{title}</caption>\n{rows}\n</table>\n"
 
 
 def _two_digits(value: float) -> str:

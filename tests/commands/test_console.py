@@ -36,7 +36,10 @@ def test_all_commands_are_listed_with_a_line_each(start, words):
     assert exited == 0
     lines = dict(line.split(maxsplit=1) for line in printed.splitlines() if line.startswith("  "))
     assert tuple(lines) == COMMANDS
-    assert lines["mine"] == "Find all duplicates in a collection of questions, and the clusters that they form."
+    assert (
+        lines["mine"]
+        == "Find all duplicates in a collection of questions, their clusters, and the pairs worth a label."
+    )
 
 
 def test_the_version(start):

@@ -67,7 +67,7 @@ def test_what_a_person_filled_is_read_by_training_and_stays(detector):
     assert second["question2"] == "riz"
     assert new
     assert all(row["is_duplicate"] == row["remarque"] == "" for row in new)
-    with pytest.raises(ValueError, match=r"row 3, column is_duplicate: .*; fill in the label, or .*on_bad_row=skip"):
+    with pytest.raises(ValueError, match=r"row 3, column is_duplicate: .*; mend the row or set data\.on_bad_row=skip"):
         read_pair_file("pairs.csv", "question1", "question2", "is_duplicate", "error")
     left, right, label, bad = read_pair_file("pairs.csv", "question1", "question2", "is_duplicate", "skip")
     assert (left[0], right[0], label.tolist()) == ("où est ma carte ?", "carte perdue", [1.0])

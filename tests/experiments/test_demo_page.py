@@ -10,7 +10,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from experiments.demo.server import WHICH
+from siamese.data.questions import NOT_UTF8, text_problem
 from siamese.detector import Detector
+from siamese.explanation.heat_map import UNREAD, html
 from siamese.explanation.word_effects import why
 from tests.experiments.demo_questions import DETECTOR, DIFFERENT, EVIL, QUESTIONS, SAME
 from tests.programs import ROOT, needs_make, serving
@@ -130,6 +133,61 @@ def test_the_example_is_compared_by_the_button(page, complaints):
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 27)"
     keep(page, "compare_dark")
+
+
+def test_examples_are_a_click_away(page):
+    page.get_by_role("link", name="Where is my parcel?").click()
+    expect(page.get_by_label("First question")).to_have_value("Where is my parcel?")
+    expect(verdict(page)).to_have_text(re.compile("They ask"))
+    page.get_by_role("tab", name="Search").click()
+    page.get_by_role("link", name="My card was stolen").click()
+    expect(page.locator(".found")).to_have_text(re.compile("^6 found"))
+
+
+def test_a_french_browser_gets_a_french_page(browser, address):
+    """Also what the server says, except for its model; a third language gets English."""
+    with browser[0].context.browser.new_context(locale="fr-CA") as context:
+        page = context.new_page()
+        page.goto(address)
+        assert page.title() == "Deux questions demandent-elles la même chose ?"
+        expect(page.locator("html")).to_have_attribute("lang", "fr")
+        page.get_by_role("link", name="Où est mon colis ?").click()
+        expect(verdict(page)).to_have_text(re.compile("^Elles demandent"))
+        expect(page.get_by_role("note")).to_contain_text("Le modèle connaît")
+        expect(page.locator("figcaption")).to_have_text(re.compile("^Les mots bleus .* Les mots gris "))
+        expect(page.get_by_label("Première question")).to_have_value("Où est mon colis ?")
+        page.get_by_label("Seconde question").fill(" ")
+        page.get_by_role("button", name="Comparer").click()
+        expect(page.get_by_role("alert")).to_have_text("La seconde question: le texte est vide")
+        page.get_by_role("tab", name="Chercher").click()
+        expect(page.get_by_role("tabpanel", name="Chercher")).to_contain_text("6 questions de faq.csv")
+        page.get_by_role("link", name="On m’a volé ma carte").click()
+        expect(page.locator(".found")).to_have_text(re.compile("^6 trouvées"))
+        expect(page.locator("footer")).to_contain_text("Les réponses viennent de ce modèle")
+        keep(page, "search_french")
+        page.get_by_role("tab", name="Comparer").click()
+        keep(page, "compare_french")
+    with browser[0].context.browser.new_context(locale="de-DE") as context:
+        page = context.new_page()
+        page.goto(address)
+        assert page.title() == TITLE
+
+
+def test_both_languages_have_the_same_texts(page):
+    names = page.evaluate("Object.values(TEXTS).map(Object.keys)")
+    assert names[0] == names[1]
+    said = page.evaluate("Object.keys(TEXTS.fr.server)")
+    known = [*WHICH.values(), text_problem(""), NOT_UTF8, UNREAD]
+    assert set(known) <= set(said)
+    shown = html(why(Detector.load(DETECTOR), "wie koche ich Reis", SAME[0])) + "in the cosine of"
+    assert all(any(part in shown for part in (each, each.partition(".")[0])) or each in known for each in said)
+
+
+def test_a_long_word_breaks(page):
+    page.set_viewport_size({"width": 360, "height": 700})
+    compare(page, "supercalifragilistic" * 8, SAME[0])
+    expect(page.locator(".why")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 def test_one_question_twice_has_the_highest_similarity(page):

@@ -23,10 +23,10 @@ async function ask(path, body) {
     const sent = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
     response = await fetch(path, sent);
   } catch {
-    throw new Error("the server does not answer; is it still running?");
+    throw new Error(texts.silent);
   }
-  const answer = await response.json().catch(() => ({ error: `the server failed (status ${response.status})` }));
-  if (!response.ok) throw new Error(answer.error);
+  const answer = await response.json().catch(() => ({ error: texts.failed(response.status) }));
+  if (!response.ok) throw new Error(translated(answer.error));
   return answer;
 }
 
@@ -61,10 +61,10 @@ function showComparison(panel, answer) {
   const part = (name) => panel.querySelector(`.${name}`);
   const similarity = answer.similarity.toFixed(4);
   const threshold = answer.threshold.toFixed(4);
-  part("verdict").textContent = verdict(answer.duplicate);
+  part("verdict").textContent = answer.duplicate ? texts.same : texts.different;
   part("verdict").classList.toggle("same", answer.duplicate);
   part("bar").setAttribute("aria-valuenow", similarity);
-  part("bar").setAttribute("aria-valuetext", `${similarity}; the same from ${threshold}`);
+  part("bar").setAttribute("aria-valuetext", texts.threshold(similarity, threshold));
   part("fill").style.width = `${100 * answer.similarity}%`;
   part("fill").classList.toggle("same", answer.duplicate);
   part("threshold").style.left = `${100 * answer.threshold}%`;
@@ -72,37 +72,40 @@ function showComparison(panel, answer) {
   part("probability").textContent = percent(answer.probability);
   part("from").textContent = threshold;
   part("note").textContent = answer.note;
-  const sides = ["the first question", "the second question"];
-  part("unread").textContent = sides.map((name, at) => reading(name, answer.known_words[at], answer.cut[at])).join(" ");
+  const read = answer.known_words.map((known, side) => reading(side, known, answer.cut[side]));
+  part("unread").textContent = read.join(" ");
   part("words").innerHTML = answer.html; // escaped by the server
+  for (const said of part("words").querySelectorAll("caption, figcaption")) said.textContent = translated(said.textContent);
+  for (const word of part("words").querySelectorAll("[title]")) word.title = translated(word.title);
 }
 
-// What of a question the model does not read: `known` is its share of known words, null if that is not told.
-function reading(name, known, cut) {
+// What of a question (0, 1: of a pair; 2: the one to look for) the model does not read: `known` is its share of known
+// words, null if that is not told.
+function reading(side, known, cut) {
   const guess = known !== null && known < 0.5;
-  const said = guess ? `The model knows ${percent(known)} of the words of ${name}: what it says of it is a guess.` : "";
-  return said + (cut ? ` The end of ${name} is not read: it is too long.` : "");
+  const said = guess ? texts.unread(percent(known), texts.sides[side]) : "";
+  return said + (cut ? ` ${texts.cut(texts.sides[side])}` : "");
 }
 
 function showFound(panel, { rows, known_words = null, cut = false }) {
-  panel.querySelector(".unread").textContent = reading("the question", known_words, cut);
+  panel.querySelector(".unread").textContent = reading(2, known_words, cut);
   const others = Object.keys(rows[0] ?? {}).filter((name) => !ANSWER.includes(name));
   const same = rows.filter((row) => row.duplicate).length;
-  panel.querySelector(".found").textContent = `${rows.length} found, ${same} with the verdict “same”`;
-  const head = ["question", "similarity", "verdict", ...others].map((name) => element("th", { scope: "col" }, name));
+  panel.querySelector(".found").textContent = texts.found(rows.length, same);
+  const head = [...texts.columns, ...others].map((name) => element("th", { scope: "col" }, name));
   panel.querySelector("thead tr").replaceChildren(...head);
   panel.querySelector("tbody").replaceChildren(...rows.map((row) => tableRow(row, others)));
 }
 
 function tableRow(row, others) {
   const pair = new URLSearchParams({ left: row.asked, right: row.question });
-  const link = element("a", { href: `#compare?${pair}`, title: "Compare it with what you asked" }, row.question);
+  const link = element("a", { href: `#compare?${pair}`, title: texts.compareIt }, row.question);
   return element(
     "tr",
     { class: row.duplicate ? "same" : "" },
     element("td", {}, link),
     element("td", { class: "number" }, row.similarity.toFixed(4)),
-    element("td", {}, row.duplicate ? "same" : "different"),
+    element("td", {}, texts.verdict(row.duplicate)),
     ...others.map((name) => element("td", { "data-column": name }, row[name])),
   );
 }
@@ -114,7 +117,14 @@ function element(tag, attributes, ...children) {
   return made;
 }
 
-const verdict = (duplicate) => (duplicate ? "They ask the same" : "They ask different things");
+// Links that ask, each with the fields of a form.
+function showExamples(name, examples) {
+  const links = examples.map((asked) => {
+    return element("a", { href: `#${name}?${new URLSearchParams(asked)}` }, Object.values(asked).join(" · "));
+  });
+  panels[name].querySelector(".examples").replaceChildren(texts.examples, ...links);
+}
+
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
@@ -145,13 +155,19 @@ document.querySelector("[role=tablist]").addEventListener("keydown", (event) => 
   location.hash = name;
 });
 
+document.documentElement.lang = language;
+for (const each of document.querySelectorAll("[data-text]")) each.textContent = texts[each.dataset.text];
+for (const each of document.querySelectorAll("[data-label]")) each.setAttribute("aria-label", texts[each.dataset.label]);
+[document.getElementById("left").value, document.getElementById("right").value] = texts.pairs[0];
+showExamples("compare", texts.pairs.map(([left, right]) => ({ left, right })));
+showExamples("search", texts.asked.map((question) => ({ question })));
 window.addEventListener("hashchange", followAddress);
 followAddress();
 
 ask("about")
   .then(({ collection, questions, note, model }) => {
-    document.querySelector("footer").textContent = `Answers come from ${model}.`;
-    document.querySelector(".collection").textContent = `${questions.toLocaleString("en")} questions in ${collection}`;
+    document.querySelector("footer").textContent = texts.answers(model);
+    document.querySelector(".collection").textContent = texts.collection(questions.toLocaleString(language), collection);
     panels.search.querySelector(".note").textContent = note;
   })
   .catch(() => {}); // whoever asks something will be told
