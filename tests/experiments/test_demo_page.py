@@ -158,7 +158,7 @@ def test_a_french_browser_gets_a_french_page(browser, address):
         expect(page.get_by_label("Première question")).to_have_value("Où est mon colis ?")
         page.get_by_label("Seconde question").fill(" ")
         page.get_by_role("button", name="Comparer").click()
-        expect(page.get_by_role("alert")).to_have_text("La seconde question: le texte est vide")
+        expect(page.get_by_role("alert")).to_have_text("La seconde question : le texte est vide")
         page.get_by_role("tab", name="Chercher").click()
         expect(page.get_by_role("tabpanel", name="Chercher")).to_contain_text("6 questions de faq.csv")
         page.get_by_role("link", name="On m’a volé ma carte").click()
@@ -177,7 +177,7 @@ def test_both_languages_have_the_same_texts(page):
     names = page.evaluate("Object.values(TEXTS).map(Object.keys)")
     assert names[0] == names[1]
     said = page.evaluate("Object.keys(TEXTS.fr.server)")
-    known = [*WHICH.values(), text_problem(""), NOT_UTF8, UNREAD]
+    known = [*(f"{each}: " for each in WHICH.values()), text_problem(""), NOT_UTF8, UNREAD]
     assert set(known) <= set(said)
     shown = html(why(Detector.load(DETECTOR), "wie koche ich Reis", SAME[0])) + "in the cosine of"
     assert all(any(part in shown for part in (each, each.partition(".")[0])) or each in known for each in said)

@@ -77,9 +77,9 @@ const TEXTS = {
     server: {
       "the text is empty": "le texte est vide",
       "the text is not UTF-8": "le texte n’est pas en UTF-8",
-      "the first question": "la première question",
-      "the second question": "la seconde question",
-      "the question": "la question",
+      "the first question: ": "la première question : ",
+      "the second question: ": "la seconde question : ",
+      "the question: ": "la question : ",
       "Blue words speak for the same question, orange ones against it: how far the similarity falls without them.":
         "Les mots bleus parlent pour la même question, les orange contre : de combien la similarité baisse sans eux.",
       "Gray words are not in the vocabulary.": "Les mots gris ne sont pas dans le vocabulaire.",
