@@ -169,6 +169,8 @@ def _explanation(text: str, tree: ConfigTree) -> str:
             folder = group.removeprefix(f"{parent}/")  # of options, such as experiment=knowledge/table
             option, options = f"{folder}/{option}", [f"{folder}/{each}" for each in tree.options(group)]
             group = parent
+        if option in tree.options("study"):
+            return f"there is no {group}={option}, but a study: python -m experiments.study name={option}"
         near = nearest(option, options)
         meant = f"did you mean {group}={near}? The" if near else "the"
         return f"there is no {group}={option}; {meant} options are {', '.join(options)}"

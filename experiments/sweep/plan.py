@@ -48,7 +48,8 @@ class Plan:
     overrides: list[str]  # of conf/config.yaml, shared by all trials
     identity: dict[str, str]  # values that must stay the same when the sweep is continued, by name
     direction: Literal["minimize", "maximize"]
-    start: dict[str, Any]  # parameters of the first trial, those of the default; empty if the space does not have them
+    default: dict[str, Any]  # parameters that the config has by itself; empty if the space does not have them
+    is_grid: bool  # whether the trials are those of a grid, which comes to the default by itself
 
     def config(self, overrides: Sequence[str] = ()) -> DictConfig:
         """The config of one training."""
@@ -82,9 +83,8 @@ def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> 
     space = spaces.parse(notation)
     shared = plain_overrides("sweep", overrides, without="sweep")
     spaces.check(space, shared)
-    # the last trial's sampler refuses what it cannot sample; a grid comes to the default by itself
+    # the last trial's sampler refuses what it cannot sample
     last = settings.sampler(space=space, seed=settings.seed, ordinal=settings.trials - 1)
-    is_grid = isinstance(last, PartialFixedSampler)
     identity: dict[str, Any] = {
         "objective": settings.objective,
         "seed": settings.seed,
@@ -100,7 +100,8 @@ def make_plan(cfg: DictConfig, settings: Settings, overrides: Sequence[str]) -> 
         shared,
         {name: str(value) for name, value in identity.items()},
         "minimize" if metric in SMALLER_IS_BETTER else "maximize",
-        {} if is_grid else spaces.default(space, shared),
+        spaces.default(space, shared),
+        isinstance(last, PartialFixedSampler),
     )
 
 

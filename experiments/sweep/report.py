@@ -57,7 +57,7 @@ def page(
     Args:
         study, plan: of the sweep.
         importance: from `fanova`.
-        retrained: from `winner.retrain`; empty if nothing was trained again.
+        retrained: from `winner.retrain`.
         repeat: overrides that continue the sweep.
     """
     over = trial_store.finished(study)
@@ -75,6 +75,8 @@ def page(
             f"## The best one, trial {best.user_attrs['ordinal']}\n\n"
             f"    {_command('train', [*plan.overrides, *as_overrides(best.params)])}"
         )
+    if best is not None and best.params == plan.default:
+        parts.append("**No trial beats the default, which is the best of them: keep it.**")
     if retrained:
         parts.append(_verdict(plan, retrained))
     if importance:

@@ -125,4 +125,4 @@ def _known_parameters(attempts: Sequence[FrozenTrial], ordinal: int, plan: Plan)
     for attempt in reversed(attempts):
         if attempt.user_attrs.get("ordinal") == ordinal and attempt.params.keys() == plan.space.keys():
             return attempt.params
-    return plan.start if ordinal == 0 else {}
+    return plan.default if ordinal == 0 and not plan.is_grid else {}

@@ -24,11 +24,16 @@ class Retrained:
 
 
 def retrain(plan: Plan, parent: str, winner: FrozenTrial, train: Train) -> dict[str, Retrained]:
-    """Train the best trial and the default with each of the sweep's seeds; what an earlier process finished is kept."""
+    """Train the best trial and the default with each of the sweep's seeds; what an earlier process finished is kept.
+
+    Where the best trial is the default there is nothing to compare: the result is empty.
+    """
     ordinal = str(winner.user_attrs["ordinal"])
     for child in child_runs.children(parent, {"option": "winner"}):
         if child.tags["trial"] != ordinal:  # it won until the sweep was given more trials
             child_runs.retag(child.id, "option", "former winner")
+    if winner.params == plan.default:
+        return {}
     contestants = {"winner": as_overrides(winner.params), "default": []}
     return {option: _retrain(plan, parent, option, own, ordinal, train) for option, own in contestants.items()}
 

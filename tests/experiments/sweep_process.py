@@ -36,7 +36,7 @@ def plan(trials: int = 6, **changes) -> Plan:
         "pruner": MedianPruner(n_startup_trials=2, n_warmup_steps=0),
     } | changes
     made = Settings(**settings)
-    return Plan(made, "roc_auc", space.parse(made.space), [], {"seed": str(made.seed)}, "maximize", {})
+    return Plan(made, "roc_auc", space.parse(made.space), [], {"seed": str(made.seed)}, "maximize", {}, is_grid=False)
 
 
 def value_of(overrides: list[str]) -> float:

@@ -105,6 +105,7 @@ def test_words_of_overrides_give_the_same_overrides():
         (["tower=dens"], "there is no tower=dens; did you mean tower=dense? The options are averaging, bilstm, conv1d"),
         (["tower.filters=[3]"], "there is no setting tower.filters with tower=averaging; tower=conv1d has it"),
         (["xyz=3"], "there is no setting xyz; --help lists the settings"),
+        (["experiment=towers"], "there is no experiment=towers, but a study: python -m experiments.study name=towers"),
         (["dense"], "give settings as key=value; got 'dense'"),
         (["trainig.epochs"], "give settings as key=value; got 'trainig.epochs'; did you mean training.epochs=…?"),
     ],

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -166,17 +167,17 @@ def test_what_the_command_line_sets_is_left_out_of_the_space(conf):
 @pytest.mark.slow
 def test_the_first_trial_is_the_default_where_the_space_has_it(conf, folder):
     plan = planned()
-    assert plan.start["tower.units"] == "[300]"
-    assert plan.start["tower.skip"] == "True"
-    assert plan.start["optimizer.learning_rate"] == 0.002
-    assert plan.config(space.as_overrides(plan.start)) == plan.config()
+    assert plan.default["tower.units"] == "[300]"
+    assert plan.default["tower.skip"] == "True"
+    assert plan.default["optimizer.learning_rate"] == 0.002
+    assert plan.config(space.as_overrides(plan.default)) == plan.config()
     own = trial_store.open_study(plan)
-    assert trial_store.claim(own, plan).params == plan.start
-    assert trial_store.claim(own, plan).params != plan.start
-    assert planned("optimizer.learning_rate=0.1").start == {
-        name: value for name, value in plan.start.items() if name != "optimizer.learning_rate"
+    assert trial_store.claim(own, plan).params == plan.default
+    assert trial_store.claim(own, plan).params != plan.default
+    assert planned("optimizer.learning_rate=0.1").default == {
+        name: value for name, value in plan.default.items() if name != "optimizer.learning_rate"
     }
-    assert planned("+sweep.space={tower.dropout: 'interval(0.1, 0.2)'}").start == {}
+    assert planned("+sweep.space={tower.dropout: 'interval(0.1, 0.2)'}").default == {}
 
 
 @pytest.mark.slow
@@ -224,7 +225,7 @@ def test_every_space_fits_its_tower_and_budgets_are_equal(conf, name):
     own |= {"loss=binary_crossentropy_and_ranking", "optimizer=adam", "training=default"}
     assert set(plan.overrides) == own
     assert (plan.settings.trials, plan.config().training.epochs) == (40, 4)
-    assert plan.start, "the default must be in the space"
+    assert plan.default, "the default must be in the space"
     assert isinstance(plan.space["optimizer.learning_rate"], FloatDistribution)
     assert plan.space["optimizer.learning_rate"].log
     for ordinal in range(5):
@@ -486,6 +487,12 @@ def test_the_winner_and_the_default_are_trained_again_and_what_was_finished_is_k
     assert ["winner - default, seed by seed", "+0.1000 ± 0.0000", "+0.0000 ± 0.0000"] in cells(page)
     assert f"python -m experiments.promote run={retrained['winner'].run_ids[1]}" in page
     assert "python -m experiments.sweep sweep=made_up\n" in page
+
+    of_itself = replace(plan, default=winner.params)
+    assert retrain(of_itself, parent, winner, train) == {}
+    assert len(called) == 5
+    page = report.page(own, of_itself, {}, {}, ["sweep=made_up"])
+    assert "No trial beats the default, which is the best of them: keep it." in page
 
     other = trial_store.finished(own)[1 - winner.user_attrs["ordinal"]]
     retrain(plan, parent, other, train)  # as after more trials
