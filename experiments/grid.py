@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from experiments.cli import plain, refuse_misspelt_nodes
 from experiments.compare_runs import compare_study
+from experiments.config_checks import check
 from experiments.config_tree import ConfigTree
 from experiments.hydra_words import as_overrides, as_words
 from experiments.start import identified
@@ -117,6 +118,7 @@ def _cells(master: DictConfig, axes: dict[str, list[str]], tree: ConfigTree) -> 
             config = _choices(composed)
         except (HydraException, OmegaConfBaseException) as problem:
             raise ValueError(f"the cell {' '.join(mix[1:])} is no config: {problem}") from None
+        check(config)
         cells.append(Cell(mix, (tracking.config_digest(config), str(config["seed"]))))
     return cells
 

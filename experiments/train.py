@@ -9,18 +9,22 @@ python -m experiments.train --config-dir=FOLDER tower=mine
 
 from typing import TYPE_CHECKING
 
-from experiments import data_source
+from experiments import config_checks, data_source
 from experiments.cli import hydra_program, plain
 from experiments.stages import doing
+from experiments.start import identified
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
 def run(cfg: "DictConfig") -> None:
-    """Read the data, where most mistakes are, before TensorFlow starts, which takes seconds; then train."""
+    """Check the settings and read the data before TensorFlow starts, which takes seconds; then train."""
+    config = plain(cfg)
+    config_checks.check(config)
+    identified(config)
     doing("reading the data")
-    data_source.read(plain(cfg)["data"])
+    data_source.read(config["data"])
     doing("starting TensorFlow")
     from experiments.training_run import train
 

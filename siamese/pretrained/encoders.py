@@ -12,6 +12,7 @@ import numpy as np
 
 FILE = "encoder.json"  # of a detector's folder
 UNTRAINED = Path(__file__).with_name("untrained")
+ENCODER_AND_TOWER = "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and no other tower does"
 READY = {"minilm": ("en",), "use_multilingual": ("en", "fr")}  # the shipped questions that each was calibrated on
 
 

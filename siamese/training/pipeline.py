@@ -32,7 +32,7 @@ from siamese.model.losses import BinaryCrossentropy, Loss, Ranking, WeightedSum
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine, Hybrid
 from siamese.pretrained import encoders, piece_table
-from siamese.pretrained.encoders import Encoder
+from siamese.pretrained.encoders import ENCODER_AND_TOWER, Encoder
 from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text.lexicon import Lexicon
@@ -125,9 +125,7 @@ def build(
     """
     keras.utils.set_random_seed(seed)
     if (getattr(tower, "func", tower) is towers.encoder) != (encoder is not None):
-        raise ValueError(
-            "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and no other tower does"
-        )
+        raise ValueError(ENCODER_AND_TOWER)
     hybrid: Hybrid | None = similarity() if getattr(similarity, "func", similarity) is Hybrid else None
     vectorizer: Vectorizer | EncoderVectorizer
     scope = (strategy or single()).scope

@@ -1,0 +1,85 @@
+"""Mistakes in a config that show before TensorFlow starts, which takes seconds.
+
+Whatever reads a setting checks it again, for those who call it from Python.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from siamese.commands.arguments import nearest
+from siamese.commands.config_files import dotted
+from siamese.evaluation.metrics import pair_metrics
+from siamese.evaluation.thresholds import parse_criterion
+from siamese.pretrained.encoders import ENCODER_AND_TOWER
+
+LIMITS = {  # settings, as patterns of their whole names -> where their numbers lie
+    r"seed|data\.seed": "[0, inf)",
+    r"training\.epochs": "[0, inf)",
+    r"training\.(batch_size|patience)": "[1, inf)",
+    r"training\.word_dropout|tower\.dropout|similarity\.dropout|schedule\.warmup_share": "[0, 1)",
+    r"optimizer\.learning_rate|loss\.(.+\.)?(margin|temperature)|similarity\.scale": "(0, inf)",
+    r"optimizer\.momentum|loss\.(.+\.)?label_smoothing": "[0, 1)",
+    r"loss\.second_weight": "[0, 1]",
+    r"vectors\.width|tower\.(width|units|filters|kernel_sizes)|similarity\.(width|units)": "[1, inf)",
+    r"vectors\.pull|text\.oov_buckets|evaluation\.bootstrap_repeats": "[0, inf)",
+    r"text\.(max_length|min_frequency|vocabulary_size)|subset\.pairs": "[1, inf)",
+}
+WORDS = {r"tower\.pooling": ("mean", "max"), r"tower\.normalization": ("none", "layer")}
+FILES = {r"vectors\.(path|words)": ("file", Path.is_file), r"encoder\.folder": ("folder", Path.is_dir)}
+
+
+def check(config: dict[str, Any]) -> None:
+    """Refuse what no training can use.
+
+    Args:
+        config: composed from conf/config.yaml, resolved. A value "auto" or null is left to what reads it.
+
+    Raises:
+        ValueError: a number is out of its range, a word is not known, a file is missing, or tower and encoder do not fit.
+    """
+    for name, value in dotted(config).items():
+        values = [each for each in (value if isinstance(value, list) else [value]) if each not in (None, "auto")]
+        _check_numbers(name, values)
+        for words in _of(WORDS, name):
+            if not set(values) <= set(words):
+                raise ValueError(f"{name} must be of {', '.join(words)}; got {value}")
+        for kind, exists in _of(FILES, name):
+            if not all(exists(Path(each).expanduser()) for each in values):
+                raise ValueError(f"{name}: there is no {kind} {value}")
+    parse_criterion(config["evaluation"]["threshold"])
+    monitor, known = config["training"]["monitor"], pair_metrics(np.ones(1), np.ones(1), np.ones(1), 0.5)
+    if monitor not in known and (near := nearest(monitor, known)):
+        raise ValueError(f"training.monitor={monitor} is no metric; did you mean {near}?")
+    reads_an_encoder = config["tower"]["_target_"].rpartition(".")[2] == "encoder"
+    if reads_an_encoder != bool(config["encoder"]):
+        raise ValueError(ENCODER_AND_TOWER)
+
+
+def _check_numbers(name: str, values: Sequence[Any]) -> None:
+    """Refuse what lies outside the limits of a setting."""
+    for limits in _of(LIMITS, name):
+        for each in values:
+            if not isinstance(each, int | float):
+                raise ValueError(f"{name} must be a number in {limits}, got {each!r}")
+            if not _inside(float(each), limits):
+                raise ValueError(f"{name} must lie in {limits}, got {each}")
+
+
+def _of(table: Mapping[str, Any], name: str) -> list[Any]:
+    """What a table by patterns has for a name."""
+    return [each for pattern, each in table.items() if re.fullmatch(pattern, name)]
+
+
+def _inside(number: float, limits: str) -> bool:
+    """Whether a number lies in an interval.
+
+    >>> _inside(0.0, "[0, 1)"), _inside(1.0, "[0, 1)"), _inside(float("nan"), "[0, inf)")
+    (True, False, False)
+    """
+    low, high = map(float, limits[1:-1].split(", "))
+    above = number >= low if limits[0] == "[" else number > low
+    return above and (number <= high if limits[-1] == "]" else number < high)

@@ -1,0 +1,75 @@
+"""Config checks: what ships passes; a number out of its range, and parts that do not fit, are refused at once."""
+
+import copy
+import re
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+from experiments.cli import plain
+from experiments.config_checks import LIMITS, check
+from siamese.commands.config_files import CONF, dotted
+
+
+@pytest.fixture(scope="module")
+def default() -> dict:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return plain(compose("config"))
+
+
+def changed(config: dict, **values: object) -> dict:
+    config = copy.deepcopy(config)
+    for name, value in values.items():
+        *groups, last = name.split("__")
+        node = config
+        for group in groups:
+            node = node[group]
+        node[last] = value
+    return config
+
+
+def test_every_option_that_ships_passes(default):
+    names = set(dotted(default))
+    for path in sorted(CONF.glob("*/*.yaml")):
+        group, option = path.parent.name, yaml.safe_load(path.read_text(encoding="utf-8").replace("${seed}", "0"))
+        if group in default and group != "encoder" and "_target_" in str(option):
+            found = default | {
+                group: option,
+                "encoder": {"name": "minilm"} if (group, path.stem) == ("tower", "encoder") else {},
+            }
+            found = changed(found, vectors__path=__file__) if path.stem == "file" else found
+            check(found)
+            names |= set(dotted(found))
+    for pattern in LIMITS:
+        assert any(re.fullmatch(pattern, name) for name in names), pattern
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"seed": -1}, "seed must lie in [0, inf), got -1"),
+        ({"training__epochs": -1}, "training.epochs must lie in [0, inf), got -1"),
+        ({"training__epochs": "two"}, "training.epochs must be a number in [0, inf), got 'two'"),
+        ({"training__batch_size": 0}, "training.batch_size must lie in [1, inf), got 0"),
+        ({"training__word_dropout": 1}, "training.word_dropout must lie in [0, 1), got 1"),
+        ({"tower__units": [300, 0]}, "tower.units must lie in [1, inf), got 0"),
+        ({"optimizer__learning_rate": 0}, "optimizer.learning_rate must lie in (0, inf), got 0"),
+        ({"optimizer__learning_rate": float("nan")}, "optimizer.learning_rate must lie in (0, inf), got nan"),
+        ({"loss__second__temperature": -0.1}, "loss.second.temperature must lie in (0, inf), got -0.1"),
+        ({"loss__second_weight": 2}, "loss.second_weight must lie in [0, 1], got 2"),
+        ({"tower__pooling": ["mean", "sum"]}, "tower.pooling must be of mean, max; got ['mean', 'sum']"),
+        ({"vectors__path": "nowhere.vec"}, "vectors.path: there is no file nowhere.vec"),
+        ({"encoder__folder": "nowhere"}, "encoder.folder: there is no folder nowhere"),
+        ({"evaluation__threshold": "best_f9"}, "threshold must be best_accuracy, best_f1"),
+        ({"training__monitor": "rocauc"}, "training.monitor=rocauc is no metric; did you mean roc_auc?"),
+        ({"encoder": {"name": "minilm"}}, "tower=encoder reads the vectors of an encoder, such as encoder=minilm"),
+    ],
+)
+def test_a_mistake_is_named(default, values, problem):
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        check(changed(default, **values))
+
+
+def test_what_is_chosen_later_passes(default):
+    check(changed(default, training__epochs="auto", vectors__width=None, tower__units=[]))
