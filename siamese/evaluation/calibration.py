@@ -180,6 +180,10 @@ def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float)
 
     If no threshold reaches the wanted precision, as in an early epoch or for a baseline, the one with the highest
     precision is taken; see `precision` of the result. Labels and similarities are `float[pairs]` in [0, 1].
+
+    Where a similarity tells duplicates and others apart without a mistake, as it may with few pairs, no finite temperature is
+    the best and every probability would be 0 or 1. Then the fit aims at (n + 1) / (n + 2) for the n duplicates and at
+    1 / (n + 2) for the n others (Platt 1999, section 2.2).
     """
     from scipy.optimize import minimize  # takes half a second, and using a calibration does not need it
 
@@ -188,18 +192,32 @@ def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float)
     except PrecisionNotReachedError as missed:
         point = missed.best
     logit, label = _logit(similarity), label.astype(np.float64)
+    aim = _smoothed(label) if _is_separated(label, logit) else label
 
     def log_loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         temperature, offset = np.exp(parameters[0]), parameters[1]
         z = (logit - offset) / temperature
-        error = _sigmoid(z) - label
-        loss = np.mean(np.logaddexp(0, z) - label * z)
+        error = _sigmoid(z) - aim
+        loss = np.mean(np.logaddexp(0, z) - aim * z)
         return float(loss), np.array([np.mean(error * -z), np.mean(error) * -1 / temperature])
 
     start = np.array([0.0, float(np.median(logit))])
     limits = [tuple(np.log(TEMPERATURE_RANGE)), (-20.0, 20.0)]
     best = minimize(log_loss, start, jac=True, method="L-BFGS-B", bounds=limits)
     return Calibration(temperature=float(np.exp(best.x[0])), offset=float(best.x[1]), **asdict(point))
+
+
+def _is_separated(label: np.ndarray, logit: np.ndarray) -> bool:
+    """Whether labels are 0 and 1, and all duplicates more similar than all others."""
+    duplicate = label == 1
+    binary = bool(np.all(duplicate | (label == 0)))
+    return binary and logit[duplicate].min(initial=np.inf) > logit[~duplicate].max(initial=-np.inf)
+
+
+def _smoothed(label: np.ndarray) -> np.ndarray:
+    """What probabilities aim at in place of labels 0 and 1."""
+    duplicates, others = label.sum(), (1 - label).sum()
+    return np.where(label == 1, (duplicates + 1) / (duplicates + 2), 1 / (others + 2))
 
 
 def _logit(similarity: np.ndarray) -> np.ndarray:

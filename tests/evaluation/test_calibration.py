@@ -59,6 +59,15 @@ def test_one_class_still_calibrates(label):
 DEV = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
 
 
+def test_a_few_pairs_without_a_mistake_make_nothing_certain():
+    """Platt's aims, 5/6 and 1/6 for four and four, are reached where the similarities of each kind are alike."""
+    label = np.repeat([1.0, 0.0], 4)
+    found = calibrate(label, np.repeat([0.8, 0.4], 4), "best_accuracy")
+    assert found.probability(np.array([0.8, 0.4])) == pytest.approx([5 / 6, 1 / 6], abs=1e-3)
+    many = calibrate(np.repeat([1.0, 0.0], 400), np.repeat([0.8, 0.4], 400), "best_accuracy")
+    assert many.probability(np.array([0.8])) == pytest.approx(401 / 402, abs=1e-3)
+
+
 def test_the_note_has_the_chosen_threshold_and_its_metrics():
     """T F T F from the top: f1 is best for the first three, with a precision of 2/3 and all duplicates found."""
     found = calibrate(DEV.duplicate.astype(np.float32), DEV.similarity, "best_f1")
