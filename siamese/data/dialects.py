@@ -76,7 +76,7 @@ class Dialect:
     Attributes:
         delimiter: one character between two fields.
         quoted: whether quotes enclose fields; otherwise they are plain text.
-        skipped: lines before the header.
+        skipped: lines before the header, which are blank or name the delimiter.
     """
 
     delimiter: str
@@ -141,7 +141,9 @@ def find_dialect(lines: TextIO, own: str, name: str, reading: Reading) -> Dialec
         name: of the file, for notes.
         reading: what is given, and where notes go.
     """
-    first = list(islice(lines, 1))
+    blank, first = 0, list(islice(lines, 1))
+    while first and first[0].isspace():
+        blank, first = blank + 1, list(islice(lines, 1))
     given = SEPARATOR_LINE.fullmatch(first[0]) if first else None
     head = [*([] if given else first), *islice(lines, SAMPLE)]
     delimiter = given[1] if given else _delimiter(head, own)
@@ -149,7 +151,7 @@ def find_dialect(lines: TextIO, own: str, name: str, reading: Reading) -> Dialec
         reading.tell(f"{name} has one column, so {NAMES[own]} are part of its texts")
     elif delimiter not in (own, NO_DELIMITER):
         reading.tell(f"{name} has {NAMES.get(delimiter, repr(delimiter))} between its columns")
-    skipped = 1 if given else 0
+    skipped = blank + bool(given)
     if reading.quoting is not None:
         return Dialect(delimiter, reading.quoting == "double", skipped)
     plain = _first_plain_quote(head, lines, delimiter)

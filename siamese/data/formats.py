@@ -309,4 +309,8 @@ def _python_values(column: "pa.Array") -> list[Any]:
 def _require(columns: Sequence[str], present: Sequence[str], file: str) -> None:
     for column in columns:
         if column not in present:
-            raise ValueError(f"{file} has no column {column!r}; its columns are {', '.join(map(repr, present))}")
+            names = any(each.isidentifier() for each in present)
+            first_line = "" if names else "; the first line must hold the names of the columns"
+            raise ValueError(
+                f"{file} has no column {column!r}; its columns are {', '.join(map(repr, present))}{first_line}"
+            )

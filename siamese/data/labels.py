@@ -4,12 +4,14 @@ from typing import Any
 
 DUPLICATE = (
     "true", "t", "yes", "y", "oui", "o", "vrai", "wahr", "ja", "verdadero", "si", "sí", "vero", "sì", "duplicate", "duplicates",
-    "is duplicate", "dup", "same", "paraphrase", "equivalent", "match", "doublon",
+    "is duplicate", "dup", "same", "paraphrase", "equivalent", "match", "similar", "identical", "doublon", "doublons",
+    "identique", "identiques", "même", "similaire",
 )  # fmt: skip
 DIFFERENT = (
     "false", "f", "no", "n", "non", "faux", "falsch", "nein", "falso", "not duplicate", "not a duplicate", "no duplicate",
     "non duplicate", "nonduplicate", "not dup", "different", "distinct", "unique", "not same", "not paraphrase",
     "not equivalent", "no match", "pas doublon", "non doublon", "différent",
+    "différents", "différente", "différentes", "autre", "dissimilar", "mismatch", "non paraphrase", "non equivalent", "non match",
 )  # fmt: skip
 WORDS = dict.fromkeys(DUPLICATE, True) | dict.fromkeys(DIFFERENT, False)
 

@@ -66,6 +66,16 @@ def test_the_first_line_of_excel_names_the_delimiter(tmp_path, line):
         read(path, line + table(";", rows=[("a", "b", "1"), ("c", "", "1")]))
 
 
+@pytest.mark.parametrize("before", ["\n", "\r\n  \r\n", "\nsep=;\n"])
+def test_blank_lines_before_the_header_are_left_out(tmp_path, before):
+    delimiter = ";" if "sep" in before else ","
+    path = tmp_path / "a.csv"
+    assert read(path, before + table(delimiter))[0] == EXPECTED
+    lines = before.count("\n")
+    with pytest.raises(ValueError, match=f"row {lines + 3}, column question2: the text is empty"):
+        read(path, before + table(delimiter, rows=[("a", "b", "1"), ("c", "", "1")]))
+
+
 def test_other_delimiters_in_the_texts_change_nothing(tmp_path):
     rows = [("a; b; c", "d; e", "1"), ("f; g; h", "i | j", "0")]
     assert read(tmp_path / "a.csv", table(",", rows=rows)) == ([(a, b, float(c)) for a, b, c in rows], [])
@@ -263,7 +273,9 @@ def test_the_only_column_has_the_questions_with_their_commas(tmp_path):
         f"{path}: columns taken: 'Frage' for question",
     ]
     path.write_text("Where is it?\nWhen?\n")
-    with pytest.raises(ValueError, match=r"has no column 'question'; its columns are 'Where is it\?'"):
+    with pytest.raises(
+        ValueError, match=r"no column 'question'; its columns are 'Where is it\?'; the first line must hold"
+    ):
         read_questions(path, None)
 
 
