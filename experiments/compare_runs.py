@@ -86,7 +86,11 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
     with output or tempfile.TemporaryDirectory() as folder:
         shown = settings["metric"], settings["against"], settings["max_options"]
         page = write_page(groups, *shown, command, Path(folder))
-        log_to_run(page_run, Path(folder), "comparison", page.summary)
+        best = groups[0].options[0] if len(groups) == 1 else None  # figures of different data cannot be compared
+        names = [f"{split}/{settings['metric']}" for split in ("dev", "test")]
+        log_to_run(
+            page_run, Path(folder), "comparison", page.summary, {name: best.mean(name) for name in names if best}
+        )
     print(page.summary)
     if len(finished) < len(chosen):
         print(f"note: only finished runs are compared ({states})")

@@ -163,15 +163,21 @@ def track_cost(detector: Detector, token_ids: Inputs, questions: Sequence[str]) 
     return cost
 
 
+def result_table(reports: dict[str, Report], baselines: dict[str, dict[str, float]]) -> list[list[str]]:
+    """The cells of a table, its head first: the network, and the baselines beside it."""
+    own = all_metrics(reports)
+    columns = [f"{split}/{metric}" for split in reports for metric in SHOWN if f"{split}/{metric}" in own]
+    rows = [["", *columns]]
+    for name, values in {"this network": own, **baselines}.items():
+        rows.append([name, *(f"{values[column]:.4f}" if column in values else "" for column in columns)])
+    return rows
+
+
 def show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], seed: int) -> None:
     """Print metrics, also those of the baselines, and sample verdicts."""
     print(f"\n{summary(reports)}")
     if baselines:
-        own = all_metrics(reports)
-        columns = [f"{split}/{metric}" for split in reports for metric in SHOWN if f"{split}/{metric}" in own]
-        rows = [["", *columns]]
-        for name, values in {"this network": own, **baselines}.items():
-            rows.append([name, *(f"{values[column]:.4f}" if column in values else "" for column in columns)])
+        rows = result_table(reports, baselines)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         print()
         for row in rows:

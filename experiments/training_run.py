@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass, field, replace
 from functools import partial
+from textwrap import shorten
 from typing import Any
 
 import keras
@@ -27,6 +28,7 @@ from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
 from siamese.evaluation.baselines import TfidfCosine
 from siamese.evaluation.report import Report
+from siamese.evaluation.tables import markdown
 from siamese.registry import publish
 from siamese.registry.model_card import Training, model_card
 from siamese.retrieval.nearest_intents import Compare, compared_by, measure_intents
@@ -39,6 +41,7 @@ from siamese.training.loop import Epoch
 from siamese.training.pipeline import Built
 
 NEIGHBOURS = 100  # of each question, that retrieval is measured on
+NAME_WIDTH = 60  # characters of a run's name in the UI
 EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
 
 
@@ -47,7 +50,7 @@ class Job:
     """The purpose of a run."""
 
     words: Sequence[str] = ()  # of the command line that repeats it with `experiments.train`
-    name: str = ""  # in the UI; "" for tower, similarity and loss
+    name: str = ""  # in the UI; "" for tower, similarity and the words
     parent: str | None = None  # id of the parent run
     tags: Mapping[str, str] = field(default_factory=dict)
     trial: bool = False  # evaluate on dev only, without baselines, and keep no model: for sweeps, which still choose
@@ -89,8 +92,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             tracking.connect(f"sqlite:///{folder.name}/mlflow.db", "helping")
     source = data_source.read(config["data"])  # before the run is opened: a mistake in the data leaves none
     kind = "trial" if job.trial else "model"
-    name = job.name or _name(config)
-    with tracking.tracked_run(name, kind, _how_to_repeat(job), job.parent, job.tags) as run_id:
+    network = _name(config)
+    name = job.name or _short_name(config, job.words)
+    with tracking.tracked_run(name, kind, _how_to_repeat(job), job.parent, {"network": network, **job.tags}) as run_id:
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
         tracking.log_environment(cfg.seed)
 
@@ -98,7 +102,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         train_logging.track_data(splits, source.train)
         # before the training, so that a failure here costs nothing
         tell("measuring the baselines")
-        baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg)
+        baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg, run_id)
         tell("building the network")
         built = build_network(resolved(cfg), splits.train.questions, strategy)
         parameters, ids = built.network.count_params(), built.vectorizer.size
@@ -107,7 +111,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         chosen = auto.chosen(config["training"], len(splits.train), config["tower"]["_target_"].rpartition(".")[2])
         train_logging.track_chosen({name: value for name, value in chosen.items() if value != auto.BY_DEV})
         training = config["training"] | chosen
-        print(f"{name}: {parameters:,} parameters, {ids:,} token ids", flush=True)
+        print(f"{job.name or network}: {parameters:,} parameters, {ids:,} token ids", flush=True)
         if built.note:
             print(built.note, flush=True)
         train_logging.show_cut(built.vectorizer, splits)
@@ -137,6 +141,8 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         train_logging.track_reports(reports, trained.calibration)
         if job.trial:
             return Trained(run_id, reports)
+        table = train_logging.result_table(reports, baselines)
+        tracking.set_tags({"mlflow.note.content": f"{markdown(table)}\n\n{_how_to_repeat(job)}"})
         detector = Detector(trained.network, trained.vectorizer, trained.calibration, reports["dev"].scores())
         print(detector.threshold_note(), flush=True)
         tell("measuring cost and layers, keeping the model")
@@ -176,9 +182,17 @@ def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = Non
 
 
 def _name(config: dict) -> str:
+    """Tower, similarity and losses, by which comparisons call a network."""
     flat = tracking.flatten(config)
     losses = [flat[part] for part in ("loss.first", "loss.second") if part in flat] or [flat["loss"]]
     return f"{flat['tower']} {flat['similarity']} {'+'.join(map(str, losses))}"
+
+
+def _short_name(config: dict, words: Sequence[str]) -> str:
+    """Tower and similarity, and what else the command line sets."""
+    flat = tracking.flatten(config)
+    others = [word for word in words if not word.startswith(("tower=", "similarity=", "tracking.", "--"))]
+    return shorten(f"{flat['tower']} {flat['similarity']} {' '.join(others)}", NAME_WIDTH, placeholder=" …")
 
 
 def _how_to_repeat(job: Job) -> str:
@@ -202,14 +216,16 @@ def _nearest(built: Built, questions: Sequence[str]) -> tuple[np.ndarray, np.nda
     return most_similar(network, network.encode(built.vectorizer.encode(questions)), NEIGHBOURS)
 
 
-def _measure_baselines(splits: PairSplits, drawn_from: QuestionPairs, cfg: DictConfig) -> dict[str, dict[str, float]]:
-    """Metrics of each baseline on this data; measured once for each data set and version of the metrics."""
+def _measure_baselines(
+    splits: PairSplits, drawn_from: QuestionPairs, cfg: DictConfig, run_id: str
+) -> dict[str, dict[str, float]]:
+    """Metrics of each baseline on this data; measured once for each data set and version of the metrics, below this run."""
     found = {}
     for name, fit in instantiate(cfg.baselines, _convert_="all").items():
         tags = {"baseline": name, **{f"data_digest.{part}": pairs.digest() for part, pairs in splits.parts().items()}}
         known = tracking.find_metrics({**tags, "kind": "baseline"})
         if known is None:
-            with tracking.tracked_run(name, "baseline"):
+            with tracking.tracked_run(name, "baseline", parent=run_id):
                 tracking.log_environment(cfg.seed)
                 tracking.log_data(splits, {}, drawn_from)
                 tracking.set_tags(tags)

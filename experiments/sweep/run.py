@@ -108,6 +108,7 @@ def _conclude(
     tracking.log_metrics(importance, "importance")
     found = {"trials": len(over), "best_trial": best.user_attrs["ordinal"], "best": best.values[0]}
     tracking.log_metrics(found, "sweep")
+    tracking.log_metrics({plan.metric: best.values[0]}, "dev")
     for option, each in retrained.items():
         tracking.log_metrics({name.replace("/", "_"): value.mean() for name, value in each.metrics.items()}, option)
     if retrained:

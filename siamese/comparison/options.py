@@ -152,7 +152,9 @@ def _ranked(options: Iterable[Option], metric: str) -> tuple[Option, ...]:
 
 def _names(runs: Sequence[TrackedRun]) -> list[str]:
     """A name for the option of each run; equal names get the parameters that differ."""
-    plain = [run.tags.get("option") or run.tags.get("experiment") or run.name for run in runs]
+    plain = [
+        run.tags.get("option") or run.tags.get("experiment") or run.tags.get("network") or run.name for run in runs
+    ]
     names = list(plain)
     for name in dict.fromkeys(plain):
         places = [place for place, own in enumerate(plain) if own == name]

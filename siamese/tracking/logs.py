@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -118,11 +119,19 @@ def log_folder(folder: str | Path, name: str) -> None:
 
 
 @defer_interrupts()
-def log_to_run(run: str, folder: Path, name: str, description: str) -> None:
-    """Log a folder as artifacts `name` of a run, ended or not, and set its description (Markdown)."""
+def log_to_run(
+    run: str, folder: Path, name: str, description: str, metrics: Mapping[str, float] = MappingProxyType({})
+) -> None:
+    """Log a folder as artifacts `name` of a run, ended or not, with metrics, and set its description (Markdown).
+
+    A metric that is undefined, nan, is left out.
+    """
     client = mlflow.MlflowClient()
     client.log_artifacts(run, str(folder), name)
     client.set_tag(run, "mlflow.note.content", description)
+    for metric, value in metrics.items():
+        if not isnan(value):
+            client.log_metric(run, metric, value)
 
 
 @defer_interrupts()

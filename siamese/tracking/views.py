@@ -40,7 +40,8 @@ def save_view_of(parent: str) -> View:
     condition = f"tags.`mlflow.parentRunId` = '{parent}'"
     children = client.search_runs([run.info.experiment_id], condition, max_results=10_000)
     choices = differing([child.data.params for child in children]) or CHOICES
-    return _save(run.info.experiment_id, parent, _name(run), run.info.start_time, condition, choices)
+    several = len({child.data.tags.get("data") for child in children}) > 1
+    return _save(run.info.experiment_id, parent, _name(run), run.info.start_time, condition, choices, several)
 
 
 @defer_interrupts()
@@ -52,7 +53,9 @@ def save_missing_views(experiment: str) -> list[View]:
     """
     client = mlflow.MlflowClient()
     found = mlflow.set_experiment(experiment)
-    views = [_save(found.experiment_id, "networks", "all networks", 0, "tags.kind = 'model'", CHOICES)]
+    views = [
+        _save(found.experiment_id, "networks", "all networks", 0, "tags.kind = 'model'", CHOICES, several_data=True)
+    ]
     parents = [run for kind in PARENTS for run in client.search_runs([found.experiment_id], f"tags.kind = '{kind}'")]
     for run in sorted(parents, key=lambda run: -run.info.start_time):
         key = run.info.run_id
@@ -76,8 +79,17 @@ def _name(parent: Run) -> str:
     return f"{parent.data.tags['kind']} {parent.info.run_name}"
 
 
-def _save(experiment_id: str, key: str, name: str, created: int, condition: str, choices: Sequence[str]) -> View:
+def _save(
+    experiment_id: str,
+    key: str,
+    name: str,
+    created: int,
+    condition: str,
+    choices: Sequence[str],
+    several_data: bool,
+) -> View:
     columns = [f"metrics.`{metric}`" for metric in METRICS] + [f"params.`{choice}`" for choice in choices]
+    columns = (["tags.`data`"] if several_data else []) + columns  # figures of different data cannot be compared
     state = {
         "searchFilter": condition,
         "orderByKey": f"metrics.`{OBJECTIVE}`",

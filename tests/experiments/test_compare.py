@@ -139,6 +139,7 @@ def test_a_study_ends_in_a_conclusion_that_is_kept_in_its_own_run(store, study, 
     assert run.status == "FINISHED"
     assert run.tags["kind"] == "study"
     assert run.tags["mlflow.note.content"] == page.summary
+    assert f"dev ROC AUC {run.metrics['dev/roc_auc']:.4f}" in conclusion
     assert page.summary.endswith("Made by `python -m experiments.compare study=towers`.\n")
     figures = {"forest.png", "learning_curves.png", "cost.png"}
     assert artifacts(study) == {"comparison.md", *figures}

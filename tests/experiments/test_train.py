@@ -61,6 +61,10 @@ def test_the_run_and_its_baselines_are_in_mlflow_with_all_that_is_needed_to_repe
     assert "auto.epochs" not in model.data.params
     assert int(model.data.params["auto.batch_size"]) > 0
     assert model.data.tags["seed"] == "0"
+    assert model.info.run_name.startswith("averaging cosine ")
+    note = model.data.tags["mlflow.note.content"]
+    assert f"| {model.data.metrics['dev/roc_auc']:.4f} | " in note
+    assert note.index("| this network ") < note.index("| tfidf_cosine ") < note.index("Run it again with")
     assert {"git_commit", "git_dirty", "data_digest.train", "data_digest.dev", "data_digest.test"} <= set(
         model.data.tags
     )
@@ -95,7 +99,7 @@ def test_the_run_and_its_baselines_are_in_mlflow_with_all_that_is_needed_to_repe
 
 
 def test_the_model_card_has_the_figures_of_the_run(trained):
-    """The card is in the detector's folder and in the run; baselines are separate runs without a parent."""
+    """The card is in the detector's folder and in the run; baselines are runs below it."""
     folder, _ = trained
     (model,) = runs(folder, "tags.kind = 'model'")
     card = mlflow.artifacts.load_text(f"runs:/{model.info.run_id}/MODEL_CARD.md")
@@ -114,7 +118,7 @@ def test_the_model_card_has_the_figures_of_the_run(trained):
         assert f"`{model.data.tags[f'data_digest.{split}']}`" in card
     columns = [f"{split}/{name}" for split in ("dev", "test") for name in ("accuracy", "roc_auc", "average_precision")]
     for baseline in runs(folder, "tags.kind = 'baseline'"):
-        assert "mlflow.parentRunId" not in baseline.data.tags
+        assert baseline.data.tags["mlflow.parentRunId"] == model.info.run_id
         printed = [cell.strip() for cell in rows[baseline.info.run_name]]
         assert printed == [f"{baseline.data.metrics[column]:.4f}" for column in columns]
     assert f"from a similarity of {metrics['calibration/threshold']:.6g} on" in card
