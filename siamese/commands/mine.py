@@ -9,7 +9,7 @@ of that text. Then come pairs of distinct texts, each represented by its first r
 Parquet its rows, from 1). Output files appear whole or not at all.
 
 With label= the pairs of which the model is least certain are written instead, the least certain first, for a person to
-fill the column is_duplicate with 1 and 0 and for training to read (data=pairs_file). Pairs that the file has already,
+fill the column is_duplicate with 1 and 0 and for training to read (data.labeled=). Pairs that the file has already,
 labeled or not, are not written again; new ones follow them.
 """
 
@@ -195,7 +195,7 @@ def main() -> None:
         form = (
             "{questions:,} questions, {texts:,} different: {new:,} pairs to label in {label}, after {known:,} that it held, "
             "{labeled:,} of them labeled\n"
-            "fill the column of the label with 1 for duplicates and 0 for others, as many rows as you like from the top, and "
-            "train with: data=pairs_file data.train={label} data.on_bad_row=skip"
+            "fill the column of the label with 1 for duplicates and 0 for others, as many rows as you like from the top; then "
+            "train as before, with data.labeled={label}"
         )
     print(form.format(**run(settings), label=settings["label"]), file=sys.stderr)

@@ -4,6 +4,7 @@ Files of conf/data/ name these functions. Each returns train, dev and, where the
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from siamese.data.dialects import Reading
 from siamese.data.files import read_pair_file
 from siamese.data.intent_files import read_intent_file
 from siamese.data.intents import IntentQuestions, draw_few, pairs_from_intents, split_intents
+from siamese.data.labeled import with_labeled
 from siamese.data.pairs import COLLECTION, BadRow, PairSplits, QuestionPairs
 from siamese.data.splits import contradictions, split_by_component, split_by_pair, with_both_kinds
 from siamese.data.tfds import read_tfds
@@ -80,6 +82,7 @@ def intent_file(
     encoding: str | None = None,
     quoting: str | None = None,
     html: str | bool = "auto",
+    labeled: str | None = None,
     seed: int = 0,
 ) -> PairSplits:
     """Pairs from a CSV, TSV, JSONL or Parquet file of questions with intents.
@@ -90,6 +93,7 @@ def intent_file(
         text, intent, topic: names of its columns; topic may be None: then any two intents give hard negatives.
         on_bad_row: "error" or "skip".
         encoding, quoting, html: as in `Reading`; None or "auto" to find them.
+        labeled: a file of pairs for train, as in `with_labeled`.
         (the others): as in `corpus`. Errors as in `read_intent_file`, `split_intents` and `pairs_from_intents`.
     """
     notes: list[str] = []
@@ -104,7 +108,8 @@ def intent_file(
     )
     parts = _draw_parts(columns, split, dev, test, seed, draw)
     _note_intents(parts, split, notes.append)
-    return PairSplits(f"{Path(path).name} by {split}", **parts, bad_rows=bad_rows, notes=tuple(notes))
+    splits = PairSplits(f"{Path(path).name} by {split}", **parts, bad_rows=bad_rows)
+    return replace(with_labeled(splits, labeled, reading), notes=tuple(notes))
 
 
 def few_shot(
@@ -166,6 +171,7 @@ def pair_file(
     encoding: str | None = None,
     quoting: str | None = None,
     html: str | bool = "auto",
+    labeled: str | None = None,
     seed: int = 0,
     label_scale: float = 1.0,
 ) -> PairSplits:
@@ -179,6 +185,7 @@ def pair_file(
             parts share questions, to measure how much that inflates metrics.
         on_bad_row: "error" or "skip".
         encoding, quoting, html: as in `Reading`; None or "auto" to find them.
+        labeled: another file of pairs for train, as in `with_labeled`.
         seed: of the split.
         label_scale: what the labels are divided by; 5 for grades from 0 to 5.
 
@@ -209,7 +216,8 @@ def pair_file(
         )
     hold_out = partial(with_both_kinds, split_by_component if split == "question" else split_by_pair, notes.append)
     parts = _complete(pairs, dev_part, test_part, hold_out, seed)
-    return PairSplits(Path(train).name, *parts, bad_rows=tuple(bad_rows), notes=tuple(notes))
+    splits = PairSplits(Path(train).name, *parts, bad_rows=tuple(bad_rows))
+    return replace(with_labeled(splits, labeled, reading), notes=tuple(notes))
 
 
 def tfds_pairs(

@@ -22,6 +22,7 @@ ADDED: dict[str, object] = {
     "data.encoding": None,
     "data.quoting": None,
     "data.html": "auto",
+    "data.labeled": None,
     "data.duplicates_per_intent": None,
 }  # parts and settings that earlier configs lack, as they are where they change nothing
 RENAMED_SETTINGS = {"loss.second_weight": "loss.share", "data.hard_negative_share": "data.confusable_share"}
