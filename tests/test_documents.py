@@ -18,6 +18,7 @@ DOCUMENTS = (
     "experiments/BENCHMARKS.md",
     "experiments/RESULTS.md",
     "experiments/help_desk.md",
+    "experiments/help_desk.fr.md",
     "siamese/README.md",
     "siamese/data/corpora/README.md",
 )
