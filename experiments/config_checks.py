@@ -41,7 +41,12 @@ def check(config: dict[str, Any]) -> None:
     Raises:
         ValueError: a number is out of its range, a word is not known, a file is missing, or tower and encoder do not fit.
     """
-    for name, value in dotted(config).items():
+    ours = {
+        group: node
+        for group, node in config.items()
+        if not isinstance(node, dict) or str(node.get("_target_", "siamese.")).startswith("siamese.")
+    }  # a part of one's own may mean something else by the same name
+    for name, value in dotted(ours).items():
         values = [each for each in (value if isinstance(value, list) else [value]) if each not in (None, "auto")]
         _check_numbers(name, values)
         for words in _of(WORDS, name):
@@ -54,7 +59,7 @@ def check(config: dict[str, Any]) -> None:
     monitor, known = config["training"]["monitor"], pair_metrics(np.ones(1), np.ones(1), np.ones(1), 0.5)
     if monitor not in known and (near := nearest(monitor, known)):
         raise ValueError(f"training.monitor={monitor} is no metric; did you mean {near}?")
-    reads_an_encoder = config["tower"]["_target_"].rpartition(".")[2] == "encoder"
+    reads_an_encoder = config["tower"]["_target_"] == "siamese.model.towers.encoder"
     if reads_an_encoder != bool(config["encoder"]):
         raise ValueError(ENCODER_AND_TOWER)
 

@@ -71,5 +71,12 @@ def test_a_mistake_is_named(default, values, problem):
         check(changed(default, **values))
 
 
+def test_a_part_of_ones_own_may_have_other_numbers_and_words(default):
+    own = {"_target_": "mine.tower", "pooling": "sum", "units": -1}
+    check(changed(default, tower=own))
+    with pytest.raises(ValueError, match=r"tower\.pooling"):
+        check(changed(default, tower=own | {"_target_": "siamese.model.towers.dense"}))
+
+
 def test_what_is_chosen_later_passes(default):
     check(changed(default, training__epochs="auto", vectors__width=None, tower__units=[]))
