@@ -5,6 +5,7 @@ this file once in a process of pytest, with one end of a socket.
 """
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -75,9 +76,18 @@ def _fork_program(request: dict, descriptors: list[int]) -> list[str] | None:
     return request["words"]
 
 
-def _main() -> None:
+def _prepare() -> None:
+    """What each program would do again: imports, MLflow's table of installed packages, the tables of a new store."""
     for package in PRELOADED:
         import_module(package)
+    import_module("mlflow.utils.requirements_utils")._init_modules_to_packages_map()
+    import_module("tests.ready_store").copy_instead_of_migrating()
+    gc.collect()
+    gc.freeze()  # the forked ones need not look through all that again
+
+
+def _main() -> None:
+    _prepare()
     words = _fork_programs(socket.socket(fileno=int(sys.argv[1])))
     if words is None:
         return
