@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import run_python
+from tests.programs import ended, start_forked
 
 ROOT = Path(__file__).parents[1]
 OLD_STORE = ROOT / "tests" / "fixtures" / "old_store"
@@ -56,7 +56,7 @@ def environment(project: str) -> dict[str, str]:
 
 def run(folder: Path, *words: str) -> str:
     """Run `python -m …` in a folder; returns its output."""
-    result = run_python("-m", *words, folder=folder, MLFLOW_TRACKING_URI="sqlite:///mlflow.db")
+    result = ended(start_forked("-m", *words, folder=folder, MLFLOW_TRACKING_URI="sqlite:///mlflow.db"))
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

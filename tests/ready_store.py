@@ -12,7 +12,7 @@ _migrate = database._initialize_tables
 
 
 @cache
-def _migrated() -> sqlite3.Connection:
+def migrated() -> sqlite3.Connection:
     """A database in memory with the tables that MLflow's own migrations make."""
     connection = sqlite3.connect(":memory:")
     with tempfile.TemporaryDirectory() as folder:
@@ -28,11 +28,10 @@ def _copy(engine: sqlalchemy.Engine) -> None:
     if engine.dialect.name != "sqlite":
         return _migrate(engine)
     with sqlite3.connect(str(engine.url.database)) as file:
-        _migrated().backup(file)
+        migrated().backup(file)
     file.close()
 
 
 def copy_instead_of_migrating() -> None:
     """Let MLflow make the SQLite stores of this process, and of those forked from it, so."""
-    _migrated()
     database._initialize_tables = _copy

@@ -1,6 +1,5 @@
 """Every option of every config group composes and builds; every experiment file runs."""
 
-import shutil
 from pathlib import Path
 
 import keras
@@ -119,7 +118,7 @@ def test_every_combination_of_a_study_composes_and_says_what_it_asks(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_runs_for_one_epoch(experiment, tmp_path, empty_store):
+def test_every_experiment_runs_for_one_epoch(experiment, tmp_path):
     """The experiment's own choices, on few pairs and with narrow word vectors."""
     small = ["vectors.width=8", "training.epochs=1", "baselines=none", "evaluation.bootstrap_repeats=100"]
     if "data: pairs_file" in (CONF / "experiment" / f"{experiment}.yaml").read_text():
@@ -129,7 +128,6 @@ def test_every_experiment_runs_for_one_epoch(experiment, tmp_path, empty_store):
         small += [f"data.train={file}", "data.dev=0.3"]
     else:
         small += ["data.duplicates_per_question=0.3"]  # at least one duplicate for two questions
-    shutil.copy(empty_store, tmp_path)
     reports = training_run.run(
         composed(f"experiment={experiment}", *small, f"tracking.uri=sqlite:///{tmp_path}/mlflow.db")
     ).reports

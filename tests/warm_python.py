@@ -15,6 +15,8 @@ import socket
 import sys
 from importlib import import_module
 
+from tests.ready_store import copy_instead_of_migrating, migrated
+
 PRELOADED = (
     "tensorflow",
     "keras",
@@ -77,11 +79,12 @@ def _fork_program(request: dict, descriptors: list[int]) -> list[str] | None:
 
 
 def _prepare() -> None:
-    """What each program would do again: imports, MLflow's table of installed packages, the tables of a new store."""
+    """What each program would do again: imports, MLflow's table of installed packages, its tables in a new store."""
     for package in PRELOADED:
         import_module(package)
     import_module("mlflow.utils.requirements_utils")._init_modules_to_packages_map()
-    import_module("tests.ready_store").copy_instead_of_migrating()
+    copy_instead_of_migrating()
+    migrated()
     gc.collect()
     gc.freeze()  # the forked ones need not look through all that again
 

@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from math import isnan
 from pathlib import Path
 from types import MappingProxyType
@@ -69,8 +70,13 @@ def log_environment(seed: int) -> None:
     """Log what a repetition needs besides the config: seed, git commit, package versions."""
     code = {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain"))}
     mlflow.set_tags({"seed": seed, "metrics_version": METRICS_VERSION, **code})
-    installed = {f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}
-    mlflow.log_text("\n".join(sorted(installed, key=str.lower)) + "\n", "versions.txt")
+    mlflow.log_text("".join(f"{each}\n" for each in _installed()), "versions.txt")
+
+
+@cache  # a process of many runs reads hundreds of files once
+def _installed() -> list[str]:
+    """Packages and their versions, as "name==version"."""
+    return sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}, key=str.lower)
 
 
 @defer_interrupts()
@@ -156,9 +162,9 @@ def log_report(report: "Report", split: str, calibration: Calibration) -> None:
     from siamese.evaluation.figures import pair_figures  # matplotlib, scikit-learn and SciPy: only training needs them
     from siamese.evaluation.report import worst_mistakes
 
-    log_metrics(report.metrics, split)
-    for name, (low, high) in report.intervals.items():
-        log_metrics({f"{name}_low": low, f"{name}_high": high}, split)
+    low = {f"{name}_low": limits[0] for name, limits in report.intervals.items()}
+    high = {f"{name}_high": limits[1] for name, limits in report.intervals.items()}
+    log_metrics(report.metrics | low | high, split)
     table = report.predictions
     for name, figure in pair_figures(
         table["label"].to_numpy() >= 0.5, table["similarity"].to_numpy(), calibration, f"{split}, {len(table):,} pairs"

@@ -17,7 +17,7 @@ from experiments.cli import hints, hydra_over, tree_of
 from experiments.hydra_words import as_overrides, as_words
 from siamese.commands.config_files import CONF, read_config_file
 from tests.commands.test_arguments import nasty_texts
-from tests.programs import STAGE
+from tests.programs import STAGE, TINY
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = {  # program -> its config, and a key whose value is a text
@@ -245,7 +245,6 @@ def test_a_file_with_every_trap_in_its_name_trains_and_predicts(tmp_path, run_pr
 
 @pytest.mark.slow
 def test_multirun_sends_its_jobs_to_workers(tmp_path, run_program):
-    small = ["data.duplicates_per_question=0.3", "vectors.width=8", "training.epochs=1", "baselines=none"]
-    done = run_program("train", "--multirun", "hydra/launcher=workers", "seed=0,1", *small, folder=tmp_path)
+    done = run_program("train", "--multirun", "hydra/launcher=workers", "seed=0,1", *TINY, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("make ui") == 2

@@ -3,6 +3,7 @@
 import shutil
 import time
 from dataclasses import replace
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from siamese.comparison.importance import fanova
 from siamese.model.network import siamese_network, word_embedding
 from siamese.text.word_vectors import random
 from tests.experiments import sweep_process
-from tests.programs import STAGE
+from tests.programs import STAGE, TINY
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -60,7 +61,9 @@ def folder(empty_store, tmp_path, monkeypatch):
     mlflow.set_tracking_uri(before)
 
 
+@cache
 def planned(*overrides: str):
+    """The plan of a command line; with the `conf` of a test it composes more."""
     overrides = ("sweep.name=test", *overrides)
     cfg = compose("sweep", overrides=list(overrides))
     return make_plan(cfg, Settings(**instantiate(cfg.sweep, _convert_="all")), overrides)
@@ -527,7 +530,7 @@ def test_one_seed_has_no_standard_deviation():
 
 @pytest.mark.slow
 def test_a_sweep_from_the_command_line(tmp_path, run_program):
-    sweep = ["sweep=dense", *SMALL, "training.epochs=2", "sweep.trials=3", "sweep.retrain_seeds=[1]"]
+    sweep = ["sweep=dense", *SMALL, "training.epochs=2", "sweep.trials=3", "sweep.retrain_seeds=[1]", "baselines=none"]
     done = run_program("sweep", *sweep, "sweep.workers=2", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line for line in done.stderr.splitlines() if not STAGE.fullmatch(line)] == []
@@ -559,15 +562,7 @@ def test_a_sweep_from_the_command_line(tmp_path, run_program):
 
 @pytest.mark.slow
 def test_hydras_own_grid_trains_each_cell(tmp_path, run_program):
-    done = run_program(
-        "train",
-        "--multirun",
-        *SMALL,
-        "training.epochs=1",
-        "baselines=none",
-        "similarity=cosine,euclidean",
-        folder=tmp_path,
-    )
+    done = run_program("train", "--multirun", *TINY, "similarity=cosine,euclidean", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     cells = tracked(tmp_path, "tags.kind = 'model'")
     assert [each.data.params["similarity"] for each in cells] == ["cosine", "euclidean"]

@@ -212,8 +212,12 @@ def test_evaluate_scores_another_file_as_an_evaluation_of_the_run(trained, run_p
             ["tower=transformer"],
             "there is no tower=transformer; the options are averaging, bilstm, conv1d, dense",
         ),
-        ("train", ["+tower.depth=3", *SMALL], "unexpected keyword argument 'depth'"),
-        ("train", ["similarity=learned", "loss=ranking", *SMALL], "loss=ranking cannot train similarity=learned"),
+        ("train", ["+tower.depth=3", "baselines=none", *SMALL], "unexpected keyword argument 'depth'"),
+        (
+            "train",
+            ["similarity=learned", "loss=ranking", "baselines=none", *SMALL],
+            "loss=ranking cannot train similarity=learned",
+        ),
         ("train", ["data=pairs_file", "data.train=nowhere.csv"], "nowhere.csv"),
         ("predict", ["one question"], "give two questions"),
         ("predict", ["a", "b", "run=no-such-run"], "run=no-such-run is no run"),
@@ -247,7 +251,8 @@ def test_a_failing_run_is_marked_failed_and_keeps_its_parameters(tmp_path, run_p
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_marked_killed(signum, tmp_path, start_program):
-    process = start_program("train", "training.epochs=1000", "training.patience=null", *SMALL, folder=tmp_path)
+    endless = ["training.epochs=1000", "training.patience=null", "baselines=none", *SMALL]
+    process = start_program("train", *endless, folder=tmp_path)
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch 1:"):
@@ -256,6 +261,6 @@ def test_an_interrupted_run_is_marked_killed(signum, tmp_path, start_program):
     process.send_signal(signum)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    (killed,) = runs(tmp_path, "tags.kind = 'model'")  # the baselines ended before it began to train
+    (killed,) = runs(tmp_path, "tags.kind = 'model'")
     assert killed.info.status == "KILLED"
     assert "epoch/loss" in killed.data.metrics

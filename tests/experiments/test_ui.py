@@ -9,7 +9,7 @@ import mlflow
 import pytest
 
 from siamese.tracking.stores import connect
-from tests.programs import ROOT, needs_make, serving
+from tests.programs import ROOT, TINY, needs_make, serving
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright==1.65.2")
 from playwright.sync_api import Page, expect
@@ -24,15 +24,13 @@ expect.set_options(timeout=60_000)  # milliseconds
 PICTURES = ROOT / ".ci" / "artifacts"
 CELLS = {f"tower={tower} seed={seed}" for tower in ("dense", "conv1d") for seed in (0, 1)}
 STUDY = ["name=towers", "tower=dense,conv1d", "similarity=cosine", "seed=0,1"]
-SMALL = ["data.duplicates_per_question=0.3", "vectors.width=16", "evaluation.bootstrap_repeats=100"]
-QUICK = ["training.epochs=2", "baselines=none"]
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, run_program) -> str:
     """A store that holds a study of four small networks, trained here."""
     folder = tmp_path_factory.mktemp("store")
-    done = run_program("study", *STUDY, *SMALL, *QUICK, folder=folder)
+    done = run_program("study", *STUDY, *TINY, "training.epochs=2", folder=folder)
     assert done.returncode == 0, done.stderr
     return f"sqlite:///{folder}/mlflow.db"
 

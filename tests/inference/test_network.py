@@ -27,6 +27,14 @@ TOWERS = [
     ("bilstm", {"units": [4]}),
     ("bilstm", {"units": [4, 3]}),
 ]
+OPTIONS = [  # each value of one with each value of another
+    (["mean"], "none", False),
+    (["mean"], "layer", True),
+    (["max"], "none", True),
+    (["max"], "layer", False),
+    (["max", "mean"], "none", False),
+    (["max", "mean"], "layer", True),
+]
 
 
 def some_questions(ids: int, lengths=tuple(LENGTHS), seed: int = 0) -> TokenIds:
@@ -61,9 +69,7 @@ def folder(bilstm, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("tower", "options"), TOWERS)
-@pytest.mark.parametrize("pooling", [["mean"], ["max"], ["max", "mean"]], ids="+".join)
-@pytest.mark.parametrize("normalization", ["none", "layer"])
-@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize(("pooling", "normalization", "skip"), OPTIONS)
 def test_embeddings_are_those_of_keras(build_network, tower, options, pooling, normalization, skip):
     network = with_weights(
         build_network(tower, pooling=pooling, normalization=normalization, skip=skip, dropout=0.1, **options)

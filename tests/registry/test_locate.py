@@ -22,11 +22,10 @@ def uri(store) -> str:
 
 
 @pytest.fixture
-def own_store(tmp_path, empty_store, monkeypatch) -> Iterator[str]:
+def own_store(tmp_path, monkeypatch) -> Iterator[str]:
     """The URI of a store that this test alone fills; it is the current one."""
     folder, before = tmp_path / "store", mlflow.get_tracking_uri()
     folder.mkdir()
-    shutil.copy(empty_store, folder)
     monkeypatch.chdir(folder)
     tracking.connect(f"sqlite:///{folder}/mlflow.db", "tests")
     yield f"sqlite:///{folder}/mlflow.db"
