@@ -15,12 +15,12 @@ from pathlib import Path
 from siamese.commands.arguments import program_settings
 from siamese.commands.errors import report_user_errors
 
-README = "README.md"
+RESULTS = "experiments/RESULTS.md"
 
 
 def main() -> None:
     """Compare, or rebuild the tables of results."""
-    words = [f"readme={README}" if word == "--readme" else word for word in sys.argv[1:]]
+    words = [f"readme={RESULTS}" if word == "--readme" else word for word in sys.argv[1:]]
     settings = program_settings("compare", __doc__, words)
     if settings["readme"]:
         from experiments.readme_results import rebuild  # imports Hydra, which only this needs

@@ -476,7 +476,7 @@ def test_a_readme_needs_its_markers_once(store, text, tmp_path):
     assert file.read_text() == text
 
 
-@pytest.mark.parametrize(("word", "file"), [("--readme", "README.md"), ("readme=COPY.md", "COPY.md")])
+@pytest.mark.parametrize(("word", "file"), [("--readme", "experiments/RESULTS.md"), ("readme=COPY.md", "COPY.md")])
 def test_the_issue_spells_it_readme(store, word, file, monkeypatch):
     rebuilt = []
     monkeypatch.setattr(readme_results, "rebuild", rebuilt.append)
