@@ -97,7 +97,7 @@ def test_three_clicks_lead_to_the_best_run_of_a_study_and_to_the_command_that_re
     command = page.get_by_text("python -m experiments.train")
     expect(command).to_contain_text(f"tower={run.data.params['tower']}")
     expect(command).to_contain_text(f"seed={run.data.params['seed']}")
-    expect(page.get_by_text("dev/roc_auc", exact=True)).to_be_visible()
+    expect(page.get_by_role("link", name="dev/roc_auc", exact=True)).to_be_visible()
     keep(page, "best_run")
 
 
