@@ -9,10 +9,8 @@ python -m experiments.train --config-dir=FOLDER tower=mine
 
 from typing import TYPE_CHECKING
 
-from experiments import config_checks, data_source
 from experiments.cli import hydra_program, plain
 from experiments.stages import doing
-from experiments.start import identified
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -20,6 +18,9 @@ if TYPE_CHECKING:
 
 def run(cfg: "DictConfig") -> None:
     """Check the settings and read the data before TensorFlow starts, which takes seconds; then train."""
+    from experiments import config_checks, data_source  # which help and misspelt words do not need
+    from experiments.start import identified
+
     config = plain(cfg)
     config_checks.check(config)
     identified(config)
