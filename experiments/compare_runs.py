@@ -12,6 +12,7 @@ from siamese.comparison.options import METRICS, group_runs
 from siamese.comparison.page import FILE, Page, write_page
 from siamese.comparison.paired_tests import ALL, BEST
 from siamese.data.folders import atomic_folder
+from siamese.tracking.child_runs import retag
 from siamese.tracking.logs import log_to_run
 from siamese.tracking.queries import TrackedRun, find_runs, tracked
 
@@ -85,12 +86,12 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
     output = settings["output"] and atomic_folder(Path(settings["output"]), lambda old: (old / FILE).is_file())
     with output or tempfile.TemporaryDirectory() as folder:
         shown = settings["metric"], settings["against"], settings["max_options"]
-        page = write_page(groups, *shown, command, Path(folder))
-        best = groups[0].options[0] if len(groups) == 1 else None  # figures of different data cannot be compared
-        names = [f"{split}/{settings['metric']}" for split in ("dev", "test")]
-        log_to_run(
-            page_run, Path(folder), "comparison", page.summary, {name: best.mean(name) for name in names if best}
-        )
+        page = write_page(groups, *shown, command, Path(folder), tracked(page_run).name)
+        # figures of different data cannot be compared
+        best = groups[0].options[0].summary(settings["metric"]) if len(groups) == 1 else {}
+        log_to_run(page_run, Path(folder), "comparison", page.summary, best)
+    if len(groups) == 1:
+        retag(page_run, "data", groups[0].data)
     print(page.summary)
     if len(finished) < len(chosen):
         print(f"note: only finished runs are compared ({states})")

@@ -23,7 +23,8 @@ def run(cfg: "DictConfig") -> "Report":
     from siamese import tracking
     from siamese.data.folders import atomic_file
     from siamese.detector import Detector
-    from siamese.evaluation.report import report, summary
+    from siamese.evaluation.report import metric_rows, report, summary
+    from siamese.evaluation.tables import markdown
     from siamese.inference.runtime import import_plugins
     from siamese.registry.locate import locate
     from siamese.retrieval.nearest_intents import compared_by, measure_intents
@@ -48,6 +49,7 @@ def run(cfg: "DictConfig") -> "Report":
         tracking.set_tags({"evaluated": found.source, "split": cfg.split})
         tracking.log_calibration(detector.calibration)
         tracking.log_report(measured, cfg.split, detector.calibration)
+        tracking.log_page(markdown(metric_rows({cfg.split: measured})), "results.md")
     if cfg.predictions is not None:
         with atomic_file(cfg.predictions) as file:
             measured.predictions.to_csv(file, index=False)

@@ -15,7 +15,8 @@ from siamese.evaluation import metrics
 from siamese.evaluation.calibration import SENTENCE_WIDTH, Calibration, verdict_sentence
 from siamese.evaluation.figures import learning_curves, level_areas
 from siamese.evaluation.intents import searched
-from siamese.evaluation.report import Report, summary
+from siamese.evaluation.report import Report, metric_rows
+from siamese.evaluation.tables import aligned, markdown
 from siamese.evaluation.timing import seconds_of
 from siamese.model.levels import level_towers
 from siamese.model.network import siamese_network
@@ -28,6 +29,7 @@ from siamese.training.pipeline import Built
 
 SAMPLE_VERDICTS = 6
 FEW_DEV_PAIRS = 50
+LEVEL_RESAMPLES = 200  # enough for an interval in a figure
 SHOWN = ("accuracy", "roc_auc", "intent_accuracy_top1")  # metrics of network and baselines, side by side
 
 
@@ -107,7 +109,7 @@ def track_history(history: list[Epoch], monitor: str) -> None:
     best = best_epoch(history, monitor).number if history else 0
     seconds = sum(epoch.seconds for epoch in history)
     tracking.log_metrics({"best_epoch": best, "epochs": len(history), "seconds": seconds}, "training")
-    if not history:
+    if len(history) < 2:  # a curve of one point says nothing
         return
     curves = {name: [epoch.dev[name] for epoch in history] for name in ("accuracy", "roc_auc", "average_precision")}
     numbers, losses = [epoch.number for epoch in history], [epoch.loss for epoch in history]
@@ -136,7 +138,7 @@ def track_identity(itself: np.ndarray, report: Report) -> None:
 
 
 def track_levels(built: Built, token_ids: Inputs, dev: QuestionPairs) -> None:
-    """Track the ROC AUC of the cosine after each layer of the tower, from the word embedding to the output."""
+    """Track the ROC AUC of the cosine after each layer of the tower, from the word embedding to the output, with intervals."""
     towers = level_towers(built.network.get_layer("tower"))
     if not towers:
         print("note: the layers of this tower have no names that layer probing knows; they are not compared")
@@ -144,8 +146,12 @@ def track_levels(built: Built, token_ids: Inputs, dev: QuestionPairs) -> None:
     areas = {}
     for name, tower in towers.items():
         cosine = built.runtime(siamese_network(tower, Cosine())).score(token_ids, dev.left, dev.right)
-        areas[name] = metrics.values(metrics.pair_metrics(dev.duplicate, cosine, cosine, 0.5), len(dev))["roc_auc"]
-    tracking.log_metrics(areas, "level")
+        area = {name: metrics.pair_metrics(dev.duplicate, cosine, cosine, 0.5)["roc_auc"]}
+        areas[name] = (
+            metrics.values(area, len(dev))[name],
+            *metrics.intervals(area, len(dev), 0, LEVEL_RESAMPLES)[name],
+        )
+    tracking.log_metrics({name: value for name, (value, *_) in areas.items()}, "level")
     tracking.log_figure(level_areas(areas), "levels")
 
 
@@ -163,25 +169,29 @@ def track_cost(detector: Detector, token_ids: Inputs, questions: Sequence[str]) 
     return cost
 
 
-def result_table(reports: dict[str, Report], baselines: dict[str, dict[str, float]]) -> list[list[str]]:
-    """The cells of a table, its head first: the network, and the baselines beside it."""
-    own = all_metrics(reports)
-    columns = [f"{split}/{metric}" for split in reports for metric in SHOWN if f"{split}/{metric}" in own]
-    rows = [["", *columns]]
-    for name, values in {"this network": own, **baselines}.items():
-        rows.append([name, *(f"{values[column]:.4f}" if column in values else "" for column in columns)])
-    return rows
+def result_tables(reports: dict[str, Report], baselines: dict[str, dict[str, float]]) -> list[list[list[str]]]:
+    """The rows of two tables, heads first: all metrics by split, and some of them beside the baselines, where there are any."""
+    tables = [metric_rows(reports)]
+    if baselines:
+        own = all_metrics(reports)
+        columns = [f"{split}/{metric}" for split in reports for metric in SHOWN if f"{split}/{metric}" in own]
+        rows = [["", *columns]]
+        for name, values in {"this network": own, **baselines}.items():
+            rows.append([name, *(f"{values[column]:.4f}" if column in values else "" for column in columns)])
+        tables.append(rows)
+    return tables
+
+
+def track_results(reports: dict[str, Report], baselines: dict[str, dict[str, float]], *more: str) -> None:
+    """Track the tables that `show` prints, the short one first, and more Markdown as the description of the run."""
+    tables = map(markdown, reversed(result_tables(reports, baselines)))
+    tracking.log_page("\n\n".join([*tables, *more]), "results.md")
 
 
 def show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], seed: int) -> None:
     """Print metrics, also those of the baselines, and sample verdicts."""
-    print(f"\n{summary(reports)}")
-    if baselines:
-        rows = result_table(reports, baselines)
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        print()
-        for row in rows:
-            print("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip())
+    for rows in result_tables(reports, baselines):
+        print(f"\n{aligned(rows)}")
     last = list(reports)[-1]
     print(f"\nverdicts on {last} pairs:")
     table = reports[last].predictions

@@ -28,13 +28,12 @@ from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
 from siamese.evaluation.baselines import TfidfCosine
 from siamese.evaluation.report import Report
-from siamese.evaluation.tables import markdown
 from siamese.registry import publish
 from siamese.registry.model_card import Training, model_card
 from siamese.retrieval.nearest_intents import Compare, compared_by, measure_intents
 from siamese.retrieval.nearest_pairs import most_similar
 from siamese.tracking.provenance import git
-from siamese.tracking.queries import MULTIRUN
+from siamese.tracking.queries import MULTIRUN, find_runs
 from siamese.training import auto, pipeline
 from siamese.training.devices import is_chief
 from siamese.training.loop import Epoch
@@ -50,7 +49,9 @@ class Job:
     """The purpose of a run."""
 
     words: Sequence[str] = ()  # of the command line that repeats it with `experiments.train`
-    name: str = ""  # in the UI; "" for tower, similarity and the words
+    name: str = (
+        ""  # in the UI; "" for tower, similarity and the words, numbered if an earlier run has this config and seed
+    )
     parent: str | None = None  # id of the parent run
     tags: Mapping[str, str] = field(default_factory=dict)
     trial: bool = False  # evaluate on dev only, without baselines, and keep no model: for sweeps, which still choose
@@ -93,7 +94,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     source = data_source.read(config["data"])  # before the run is opened: a mistake in the data leaves none
     kind = "trial" if job.trial else "model"
     network = _name(config)
-    name = job.name or _short_name(config, job.words)
+    name = job.name or distinct(_short_name(config, job.words), config)
     with tracking.tracked_run(name, kind, _how_to_repeat(job), job.parent, {"network": network, **job.tags}) as run_id:
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
         tracking.log_environment(cfg.seed)
@@ -139,10 +140,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         reports = _with_intents(trained.reports, compared_by(trained.network, partial(_encode, trained)), splits)
         train_logging.track_history(trained.history, training["monitor"])
         train_logging.track_reports(reports, trained.calibration)
+        train_logging.track_results(reports, baselines, _how_to_repeat(job))
         if job.trial:
             return Trained(run_id, reports)
-        table = train_logging.result_table(reports, baselines)
-        tracking.set_tags({"mlflow.note.content": f"{markdown(table)}\n\n{_how_to_repeat(job)}"})
         detector = Detector(trained.network, trained.vectorizer, trained.calibration, reports["dev"].scores())
         print(detector.threshold_note(), flush=True)
         tell("measuring cost and layers, keeping the model")
@@ -195,6 +195,13 @@ def _short_name(config: dict, words: Sequence[str]) -> str:
     return shorten(f"{flat['tower']} {flat['similarity']} {' '.join(others)}", NAME_WIDTH, placeholder=" …")
 
 
+def distinct(name: str, config: dict) -> str:
+    """The name of a run, numbered if earlier runs have the same config and seed."""
+    same = {"kind": "model", "config_digest": tracking.config_digest(config), "seed": str(config["seed"])}
+    earlier = len(find_runs(" and ".join(f"tags.{tag} = '{value}'" for tag, value in same.items())))
+    return f"{name} ({earlier + 1})" if earlier else name
+
+
 def _how_to_repeat(job: Job) -> str:
     words = map(shlex.quote, job.words)  # one a line, because the UI does not wrap lines
     return "Run it again with\n\n    " + " \\\n        ".join(["python -m experiments.train", *words])
@@ -235,6 +242,7 @@ def _measure_baselines(
                 if isinstance(scorer, TfidfCosine):
                     reports = _with_intents(reports, scorer.compare, splits)
                 train_logging.track_reports(reports, calibration)
+                train_logging.track_results(reports, {})
             known = train_logging.all_metrics(reports)
         found[name] = known
     return found

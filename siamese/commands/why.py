@@ -23,6 +23,7 @@ from siamese.explanation.word_effects import Explanation, WordEffects, why
 from siamese.text.inputs import LEAST_KNOWN, as_shares
 
 HEAT_MAPS = (".png", ".html")
+LOST = "lost without it"  # similarity: above 0 for words that speak for "the same", as in the heat maps
 
 
 def run(settings: dict[str, Any], questions: Sequence[str]) -> Explanation:
@@ -57,11 +58,11 @@ def lines(explanation: Explanation) -> Iterator[str]:
 def _table(side: WordEffects, of_cosine: np.ndarray | None, cosine: float | None) -> Iterator[str]:
     width = max(map(len, [side.question, *side.words]))
     part_of = "" if cosine is None else f"part of the cosine {cosine:.3f}"
-    yield f"{side.question:<{width}}  {'without it':>10}  {part_of}".rstrip()
+    yield f"{side.question:<{width}}  {LOST}  {part_of}".rstrip()
     for number, (word, effect) in enumerate(zip(side.words, side.effect, strict=True)):
         part = "" if of_cosine is None else f"{of_cosine[number]:>+{len(part_of)}.4f}"
         unread = "  not in the vocabulary" if side.unread[number] else ""
-        yield f"{word:<{width}}  {-effect:>+10.4f}  {part}{unread}".rstrip()
+        yield f"{word:<{width}}  {effect:>+{len(LOST)}.4f}  {part}{unread}".rstrip()
 
 
 def main() -> None:

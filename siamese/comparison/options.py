@@ -58,6 +58,13 @@ class Option:
         variance = float(np.mean([variance_of_interval(low, high) for low, high in limits]))
         return None if np.isnan(variance) else mean_over_seeds(self.values(metric), variance)
 
+    def summary(self, metric: str) -> dict[str, float]:
+        """Mean of a metric on dev and test and of the seconds of training, where logged; with several seeds `…_sd`, too."""
+        measured = {name: self.values(name) for name in (f"dev/{metric}", f"test/{metric}", "training/seconds")}
+        known = {name: values for name, values in measured.items() if not np.isnan(values).any()}
+        spread = {f"{name}_sd": float(np.std(values, ddof=1)) for name, values in known.items() if len(values) > 1}
+        return {name: float(np.mean(values)) for name, values in known.items()} | spread
+
     def best_run(self, metric: str) -> TrackedRun:
         """The run with the best value on dev."""
         values = self.values(f"dev/{metric}")

@@ -28,7 +28,7 @@ class Page:
 
 
 def write_page(
-    groups: Sequence[Group], metric: str, against: str, max_options: int, command: str, folder: Path
+    groups: Sequence[Group], metric: str, against: str, max_options: int, command: str, folder: Path, title: str
 ) -> Page:
     """Test, conclude and draw; write comparison.md and its figures into an existing folder.
 
@@ -36,6 +36,7 @@ def write_page(
         groups, metric: from `group_runs`, which ranks options by the mean of the metric on dev.
         against, max_options: as in `couples`.
         command, folder: that makes this page, and to write into.
+        title: of the figures, before the name of the data.
     """
     summary = ["# Comparison", *([_apart(groups)] if len(groups) > 1 else [])]
     whole = list(summary)
@@ -57,6 +58,7 @@ def write_page(
             whole += ["### Which choice matters", importance_table(shares), HOW_IMPORTANT]
         for name, figure in _figures(group, metric, shares).items():
             file = f"{number}_{name}.png" if len(groups) > 1 else f"{name}.png"
+            figure.suptitle(f"{title}: {group.data}", fontsize=9)
             figure.savefig(folder / file, dpi=120)
             whole.append(f"![{name}]({file})")
     foot = f"Made by `{command}`.\n"
@@ -103,7 +105,8 @@ def _figures(group: Group, metric: str, shares: dict[str, float]) -> dict[str, F
         option.name: [[each.value for each in metric_history(run.id, logged)] for run in option.runs]
         for option in trained[:CURVES]
     }
-    if histories and all(all(seeds) for seeds in histories.values()):
+    longest = max((len(seed) for seeds in histories.values() for seed in seeds), default=0)
+    if longest > 1 and all(all(seeds) for seeds in histories.values()):
         figures["learning_curves"] = draw.curves(histories, words)
     if len(trained) > 1:
         seconds, values = ([option.mean(name) for option in trained] for name in ("training/seconds", on_dev))

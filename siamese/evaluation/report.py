@@ -13,6 +13,7 @@ from siamese.data.texts import Texts
 from siamese.evaluation import metrics
 from siamese.evaluation.calibration import Calibration, calibrate
 from siamese.evaluation.retrieval import RetrievalTask, retrieval_metrics
+from siamese.evaluation.tables import aligned
 from siamese.evaluation.thresholds import DevScores
 
 Nearest = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
@@ -123,11 +124,7 @@ def worst_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
 
 def summary(reports: dict[str, Report]) -> str:
     """A table to print: a line for each metric, a column for each split, values with 95 % intervals."""
-    rows = metric_rows(reports)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    return aligned(metric_rows(reports))
 
 
 def metric_rows(reports: Mapping[str, Report]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Tables in Markdown, and the numbers in their cells."""
+"""Tables in Markdown or to print, and the numbers in their cells."""
 
 import math
 from collections.abc import Sequence
@@ -17,6 +17,17 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     )
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of equal length with columns lined up, to print.
+
+    >>> print(aligned([["", "AUC"], ["dense", "0.8"]]))
+           AUC
+    dense  0.8
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
 def number(value: float) -> str:

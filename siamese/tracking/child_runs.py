@@ -46,5 +46,5 @@ def end_as_pruned(run: str, name: str) -> None:
 
 @defer_interrupts()
 def retag(run: str, name: str, value: str) -> None:
-    """Change a tag of a run that has ended."""
+    """Set a tag of a run, ended or not."""
     mlflow.MlflowClient().set_tag(run, name, value)

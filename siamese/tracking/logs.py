@@ -142,7 +142,10 @@ def log_to_run(
 
 @defer_interrupts()
 def log_figure(figure: "Figure", name: str) -> None:
-    """Log a figure as figures/name.png."""
+    """Log a figure as figures/name.png, with the name of the run above its title."""
+    run = mlflow.active_run()
+    title = [run.info.run_name if run else "", figure.get_suptitle()]
+    figure.suptitle("\n".join(filter(None, title)), fontsize=9)
     mlflow.log_figure(figure, f"figures/{name}.png")
 
 

@@ -8,11 +8,13 @@ import mlflow
 import sqlalchemy
 from filelock import FileLock
 
+from siamese.tracking.views import save_missing_views
+
 FIRST_USE = 5_154_103  # the key of an advisory lock in PostgreSQL: any number that nothing else in the database uses
 
 
 def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
-    """Use a tracking store; create it and the experiment if they do not exist.
+    """Use a tracking store; create it and the experiment, with its views, if they do not exist.
 
     Args:
         uri: of the store, in MLflow's notation: sqlite:///mlflow.db, postgresql://user@host/database, http://….
@@ -32,6 +34,8 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
                 "name that place, or choose another tracking.experiment"
             )
         mlflow.set_experiment(experiment)
+        if found is None:
+            save_missing_views(experiment)
 
 
 @contextmanager

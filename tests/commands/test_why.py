@@ -26,7 +26,7 @@ def test_the_program_prints_verdict_words_and_contributions(tmp_path, explain):
     found = why(Detector.load(FIXTURE), "I lost my card", "My card is gone")
     row = next(line for line in done.stdout.splitlines() if line.startswith("lost"))
     assert [float(number) for number in row.split()[1:]] == pytest.approx(
-        [-found.left.effect[1], found.contributions[1].sum()], abs=5e-5
+        [found.left.effect[1], found.contributions[1].sum()], abs=5e-5
     )
     assert (tmp_path / "why.html").read_text(encoding="utf-8") == heat_map.page(found)
 

@@ -15,6 +15,7 @@ from experiments import readme_results
 from experiments.benchmark import comparing
 from siamese import tracking
 from siamese.commands.arguments import command_line
+from siamese.comparison import figures as draw
 from siamese.comparison.importance import importances
 from siamese.comparison.options import group_runs
 from siamese.data.pairs import QuestionPairs
@@ -173,6 +174,12 @@ def test_the_table_ranks_networks_by_dev_and_baselines_stand_below(store, study)
     assert cells[2] == "3"
     assert cells[4].startswith(f"{np.mean(seeds):.4f} ± {np.std(seeds, ddof=1):.4f} [0.")
     assert cells[5:9] == ["1,000", "20", "50,000", "2"]
+    # the study itself stands in the UI's table with the figures of its best option
+    parent = tracked(study)
+    assert parent.tags["data"] == "made pairs"
+    assert parent.metrics["test/roc_auc"] == pytest.approx(np.mean(seeds))
+    assert parent.metrics["test/roc_auc_sd"] == pytest.approx(np.std(seeds, ddof=1))
+    assert parent.metrics["training/seconds"] == 20
 
 
 @pytest.mark.slow
@@ -494,3 +501,14 @@ def test_the_benchmark_measures_a_comparison_of_made_runs(folder):
     [line] = result.lines
     assert line.subject == "6 runs"
     assert 0 < line.figures["s"][0] < 100
+
+
+def test_each_point_of_the_cost_has_a_number_and_a_name():
+    """Of cheap, dear and worse the last is not on the Pareto front: it comes last, and in another color."""
+    figure = draw.cost(["worse", "cheap", "dear"], [30.0, 10.0, 20.0], [0.7, 0.8, 0.9], "ROC AUC")
+    [axes], [legend] = figure.axes, figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["Pareto front", "1  cheap", "2  dear", "3  worse"]
+    assert {text.get_text(): text.xy for text in axes.texts} == {"1": (10, 0.8), "2": (20, 0.9), "3": (30, 0.7)}
+    front, *points = axes.lines
+    assert front.get_xdata().tolist() == [10, 20]
+    assert points[0].get_color() == points[1].get_color() != points[2].get_color()

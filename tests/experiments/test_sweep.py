@@ -538,6 +538,7 @@ def test_a_sweep_from_the_command_line(tmp_path, run_program):
     (parent,) = tracked(tmp_path, "tags.kind = 'sweep'")
     assert parent.info.status == "FINISHED"
     assert parent.info.run_name == "dense"
+    assert parent.data.metrics["dev/roc_auc"] == parent.data.metrics["sweep/best"]
     children = tracked(tmp_path, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert sorted(each.data.tags["trial"] for each in children if each.data.tags["kind"] == "trial") == list("012")
     for each in children:

@@ -7,6 +7,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from siamese import tracking
 from siamese.data.pairs import BadRow, PairSplits
@@ -93,6 +94,15 @@ def test_a_password_in_the_address_of_the_store_is_not_logged(store):
         mlflow.artifacts.load_text(f"runs:/{run_id}/config.yaml").splitlines()[1]
         == "  uri: postgresql://me:***@host/runs"
     )
+
+
+def test_a_figure_names_its_run(store, monkeypatch):
+    figure = Figure()
+    figure.suptitle("dev, 6 pairs")
+    monkeypatch.setattr("mlflow.log_figure", lambda *given: None)
+    with tracking.tracked_run("tower=dense seed=0", "model"):
+        tracking.log_figure(figure, "roc")
+    assert figure.get_suptitle() == "tower=dense seed=0\ndev, 6 pairs"
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """Views: the tags that MLflow's UI opens as saved views."""
 
+import base64
 import json
+import zlib
 
 import mlflow
 import pytest
@@ -33,14 +35,17 @@ def run_study(name: str, towers: list[str]) -> str:
     for seed, tower in enumerate(towers):
         with tracked_run(f"tower={tower}", "model", parent=parent):
             mlflow.log_params({"seed": seed, "tower": tower, "text": "word", f"tower.{tower}": 3})
-            log_metrics({"roc_auc": 0.5 + seed / 10}, "dev")
+            log_metrics({"roc_auc": 0.5 + seed / 10, "accuracy": 0.5}, "dev")
+            log_metrics({"dev_roc_auc": 0.5}, "epoch", step=1)
     return parent
 
 
 def saved_state(store, key: str) -> dict:
     """What the UI reads: a state within the text of a tag."""
     tag = mlflow.get_experiment(store.experiment_id).tags[f"mlflow.sharedViewState.{key}"]
-    return json.loads(json.loads(tag)["state"])
+    head, _, state = json.loads(tag)["state"].partition(";")
+    assert head == "deflate"
+    return json.loads(zlib.decompress(base64.b64decode(state)))
 
 
 @pytest.mark.slow
@@ -60,8 +65,20 @@ def test_the_view_of_a_study_shows_its_differences_best_on_dev_first(store):
         "params.`tower`",
         "params.`seed`",
     ]
-    assert [chart["type"] for chart in state["compareRunCharts"]] == ["BAR", "LINE", "SCATTER", "PARALLEL"]
-    assert state["compareRunCharts"][3]["selectedParams"] == ["tower", "seed"]
+    shown = [chart for chart in state["compareRunCharts"] if not chart["deleted"]]
+    assert [chart["type"] for chart in shown] == ["BAR", "LINE", "SCATTER", "PARALLEL", "DIFFERENCE"]
+    assert shown[3]["selectedParams"] == ["tower", "seed"]
+    assert shown[4]["showDifferencesOnly"]
+    # MLflow draws a chart of each metric that has none: one without epochs has a deleted one
+    assert [chart["metricKey"] for chart in state["compareRunCharts"] if chart["deleted"]] == ["dev/accuracy"]
+    assert "groupBy" not in state
+    seeds = saved_state(store, f"{parent}-seeds")
+    assert seeds.pop("groupBy") == {
+        "aggregateFunction": "average",
+        "groupByKeys": [{"mode": "tag", "groupByData": "data"}, {"mode": "tag", "groupByData": "option"}],
+    }
+    assert seeds.pop("columnWidths") and state.pop("columnWidths")
+    assert seeds == state
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == {
         section["uuid"] for section in state["compareRunSections"]
     }
@@ -95,6 +112,22 @@ def test_missing_views_are_saved_and_others_kept(store):
     assert saved_state(store, second)["selectedColumns"][4:] == [
         f"params.`{name}`" for name in ("tower", "similarity", "loss", "seed")
     ]
+
+
+def test_the_description_of_an_experiment_links_its_views_unless_somebody_wrote_another(store):
+    def description() -> str:
+        return mlflow.get_experiment(store.experiment_id).tags["mlflow.note.content"]
+
+    base = f"(#/experiments/{store.experiment_id}/runs?viewStateShareKey="
+    head = f"Runs with their metrics, the best on dev first: [all networks]{base}networks&{MODE})"
+    assert description().startswith(head)  # from the beginning
+    parent = run_study("towers", ["dense"])
+    save_view_of(parent)
+    assert description().startswith(head)
+    assert f" · [study towers]{base}{parent}&{MODE})" in description()
+    mlflow.set_experiment_tag("mlflow.note.content", "our own words")
+    save_missing_views(store.name)
+    assert description() == "our own words"
 
 
 def test_runs_without_parameters_in_common_differ_in_none():
