@@ -49,9 +49,7 @@ class Job:
     """The purpose of a run."""
 
     words: Sequence[str] = ()  # of the command line that repeats it with `experiments.train`
-    name: str = (
-        ""  # in the UI; "" for tower, similarity and the words, numbered if an earlier run has this config and seed
-    )
+    name: str = ""  # in the UI; "" for tower, similarity, the words and, where it was run before, a number
     parent: str | None = None  # id of the parent run
     tags: Mapping[str, str] = field(default_factory=dict)
     trial: bool = False  # evaluate on dev only, without baselines, and keep no model: for sweeps, which still choose
