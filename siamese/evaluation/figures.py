@@ -1,6 +1,6 @@
 """Figures of scored pairs and of a training. Each function returns a matplotlib Figure.
 
-Colors are told apart with any color vision: blue and orange of one lightness step, and the set of Okabe and Ito (2008).
+The colors suit color-blind readers: blue and orange of equal lightness, and the palette of Okabe and Ito (2008).
 """
 
 from collections.abc import Mapping, Sequence
