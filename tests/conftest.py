@@ -137,7 +137,7 @@ def _starting(start: Callable) -> Iterator[Callable]:
     yield start_and_keep
     for process in started:
         with process:
-            process.kill()
+            programs.end(process)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 NEED_TENSORFLOW = ("train", "study", "sweep", "evaluate", "distill")
 PATIENCE = 180  # seconds; MLflow's server takes 6 on an idle machine
 STAGE = re.compile(r"[A-Za-z0-9, ]+ \([\d.]+ s\)")  # a line of experiments/stages.py, which come on a slow machine
-LIMIT = 600  # seconds that a program may take; twenty times what the longest takes on an idle machine
+LIMIT = 300  # seconds that a program may take; ten times what the longest takes on an idle machine
 # settings of a training that takes a moment
 TINY = [
     "data.duplicates_per_question=0.3",
@@ -69,11 +69,14 @@ def start_python(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
 class Forked:
     """A program that `tests.warm_python` forked, with the part of `subprocess.Popen` that tests use."""
+
+    # As `start_python`, each is a session of its own, so that nothing that it started outlives it and keeps its pipes open.
 
     def __init__(self, words: Sequence[str], folder: Path | None, environment: Mapping[str, str], stdin: int | None):
         self.args, self.returncode = words, None
@@ -114,7 +117,7 @@ class Forked:
             try:
                 self.wait(timeout)
             except BaseException:
-                self.kill()
+                end(self)
                 raise
         return out.result(), err.result()
 
@@ -165,6 +168,14 @@ def start_forked(
     return Forked([*map(str, words)], folder, {**os.environ, "PYTHONPATH": str(ROOT), **environment}, stdin)
 
 
+def end(process: subprocess.Popen | Forked) -> None:
+    """Kill a program, if it still runs, and all that it has started."""
+    with suppress(ProcessLookupError):  # a forked one is not yet a session in its first moments
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
 def command(name: str, watched: Iterable[str] = ()) -> tuple[str, str]:
     """Arguments of Python that run `experiments.NAME`.
 
@@ -198,7 +209,7 @@ def ended(
     try:
         out, err = process.communicate(stdin, timeout=limit)
     finally:
-        process.kill()
+        end(process)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

@@ -60,6 +60,7 @@ def _fork_program(request: dict, descriptors: list[int]) -> list[str] | None:
         code = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
         os.write(told, f"{code}\n".encode())
         return None
+    os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

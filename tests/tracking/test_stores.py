@@ -112,7 +112,7 @@ def test_two_first_users_of_a_fresh_store_at_once(tmp_path):
 def work(uri: str, artifacts: str, worker: str, runs: int, folder: str, barrier: Barrier) -> None:
     """What a worker does, in a process of its own."""
     tempfile.tempdir = folder  # as on a machine of its own: the lock that MLflow keeps there does not help
-    barrier.wait()
+    barrier.wait(60)
     connect(uri, "together", artifacts)
     for run in range(runs):
         with tracking.tracked_run(f"{worker} {run}", "model", tags={"worker": worker}):
