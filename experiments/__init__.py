@@ -1,5 +1,6 @@
 """The programs. Importing any of them keeps TensorFlow and MLflow silent; starting them is left to those that need them."""
 
+import siamese.commands  # noqa: F401, I001 (first, so that Ctrl-C is one line from here on)
 import logging
 import os
 

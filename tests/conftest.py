@@ -140,6 +140,20 @@ def _starting(start: Callable) -> Iterator[Callable]:
             programs.end(process)
 
 
+@pytest.fixture
+def full_disk(tmp_path) -> Iterator[Path]:
+    """A folder on a disk of 128 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Iterator[Path]:
     """A folder with a fresh store, with its artifacts next to it; it is the current one."""

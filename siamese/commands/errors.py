@@ -1,21 +1,67 @@
-"""Errors of all programs: a user's mistake is reported in one line, without a traceback."""
+"""Errors of all programs: a user's mistake is reported in one line, without a traceback; and the signals that end them."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from siamese.commands.started import as_started, missing_package
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which end a program as Ctrl-C does: scratch files are removed, tracked runs are ended."""
+
+
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Report a user's mistake in one line with exit code 1; Ctrl-C gives 130.
+    """Report a user's mistake in one line with exit code 1; Ctrl-C gives 130; SIGTERM and SIGHUP end a program by themselves.
 
     Other errors keep their traceback; with HYDRA_FULL_ERROR=1 all do.
     """
+    with _ended_by_signals(), _in_one_line():
+        yield
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let signals end the block by exceptions, and the process by what it would have ended of at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # a script starts what it does not wait for so (`make train &`)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    own = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
+    for each in own:
+        signal.signal(each, _terminate)
     try:
         yield
+    except Terminated as terminated:
+        if not own:  # this block is inside another one
+            raise
+        signal.signal(terminated.args[0], signal.SIG_DFL)
+        os.kill(os.getpid(), terminated.args[0])
+    finally:
+        for each in own:
+            signal.signal(each, signal.SIG_DFL)
+
+
+def _terminate(signum: int, frame: object) -> None:
+    signal.signal(
+        signum, lambda *_: None
+    )  # `make` passes one on that all its group has: the second must not stop the cleaning
+    raise Terminated(signum)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except Terminated:
+        raise
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -16,6 +16,7 @@ labeled or not, are not written again; new ones follow them.
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -81,7 +82,9 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
         detector = _affordable(detector, texts, settings["max_pairs"])
     threshold = detector.calibration.threshold
     clusters, pairs = ClusterBuilder(len(texts.first)), 0
-    with destination(settings["output"]) as out:
+    with ExitStack() as files:  # both take their names at the end, or neither
+        out = files.enter_context(destination(settings["output"]))
+        to = settings["clusters"] and files.enter_context(destination(settings["clusters"]))
         form = TABLES[Path(settings["output"] or "pairs.csv").suffix]
         more = {"model": detector.model} if form == "jsonl" else {}
         table = TableWriter(out, form, COLUMNS)
@@ -91,11 +94,10 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
                 table.write([row | more for row in rows])
             clusters.add(texts.number[some.left], texts.number[some.right], some.similarity)
             pairs += len(some.left)
-    groups = clusters.clusters(texts.number, partial(detector.network.compare, texts.embeddings), threshold)
-    _note_large(groups, len(file.rows))
-    if settings["clusters"] is not None:
-        with destination(settings["clusters"]) as out:
-            _write_clusters(out, settings["clusters"], groups, file)
+        groups = clusters.clusters(texts.number, partial(detector.network.compare, texts.embeddings), threshold)
+        _note_large(groups, len(file.rows))
+        if to:
+            _write_clusters(to, settings["clusters"], groups, file)
     return {"questions": len(file.rows), "texts": len(texts.first), "pairs": pairs, "clusters": len(groups)}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from siamese.data.folders import WHOLE_FILE, atomic_file
+from siamese.data.folders import WHOLE_FILE, atomic_file, naming_full_disk
 from siamese.text.inputs import LEAST_KNOWN
 
 if TYPE_CHECKING:
@@ -52,8 +52,15 @@ class TableWriter:
 @contextmanager
 def destination(output: str | None) -> Iterator[TextIO]:
     """Standard output, or an atomic file."""
-    with atomic_file(output) if output else open(sys.stdout.fileno(), "w", closefd=False, **WHOLE_FILE) as file:
-        yield file
+    if output:
+        with atomic_file(output) as file:
+            yield file
+    else:
+        with (
+            naming_full_disk("standard output"),
+            open(sys.stdout.fileno(), "w", closefd=False, **WHOLE_FILE) as file,
+        ):
+            yield file
 
 
 def require_suffix(name: str, path: str | None, suffixes: Sequence[str]) -> None:

@@ -191,7 +191,18 @@ def test_a_file_is_there_only_when_it_is_whole(folder, monkeypatch):
     with pytest.raises(ValueError, match="broken"):
         run("output=pairs.csv")
     assert Path("pairs.csv").read_text() == "of yesterday"
-    assert not list(folder.glob("*.part"))
+    assert not list(folder.glob(".*.part"))
+
+
+def test_pairs_and_clusters_take_their_places_together_or_not_at_all(folder, monkeypatch):
+    Path("pairs.csv").write_text("of yesterday")
+    with pytest.raises(FileNotFoundError, match=r"'nowhere/clusters\.json'$"):
+        run("output=pairs.csv", "clusters=nowhere/clusters.json")
+    monkeypatch.setattr(mine, "_write_clusters", lambda *_: Path("nowhere").read_bytes())
+    with pytest.raises(FileNotFoundError):
+        run("output=pairs.csv", "clusters=clusters.json")
+    assert Path("pairs.csv").read_text() == "of yesterday"
+    assert not Path("clusters.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,16 @@ def test_an_error_leaves_what_was_there_before(tmp_path):
         assert file.read_text() == "of yesterday"
 
 
+def test_a_full_standard_output_is_named(monkeypatch):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with (
+            pytest.raises(OSError, match="No space left on device: 'standard output'"),
+            predict.destination(None) as out,
+        ):
+            out.write("a row")
+
+
 def test_the_settings_of_a_command_line():
     given, questions = command_line("predict", ["left=q1", "tracking.uri=sqlite:///x.db", "Why is a=b?", "output="])
     assert questions == ["Why is a=b?"]

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +178,17 @@ def test_the_program_writes_a_file(folder, program):
     assert lines == ["imported:"]
     with Path("answers.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 3
+
+
+def test_a_mistake_leaves_the_older_file(folder, monkeypatch):
+    Path("answers.csv").write_text("of yesterday")
+    monkeypatch.setattr(
+        sys, "argv", ["search", "run=detector", "index=faq.csv", "output=answers.csv", "where.x=y", ASKED]
+    )
+    with pytest.raises(ValueError, match="there is no column 'x'"):
+        search.main()
+    assert Path("answers.csv").read_text() == "of yesterday"
+    assert not list(folder.glob(".*.part"))
 
 
 def test_an_index_is_kept_without_a_question(program):
