@@ -12,6 +12,7 @@ The other columns of the file are kept. TensorFlow is not started; MLflow only f
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,12 +35,14 @@ from siamese.commands.output import (
 from siamese.data.dialects import Reading
 from siamese.data.files import read_question_table
 from siamese.data.folders import atomic_path
+from siamese.data.locks import exclusive
 from siamese.data.questions import require_question, visible
 from siamese.detector import Detector
 from siamese.evaluation.calibration import SENTENCE_WIDTH, verdict_sentence
 from siamese.retrieval.question_index import Collection, Row, answers
 
 FORMATS = ("text", "csv", "jsonl")
+PATIENCE = 600  # seconds to wait for another program that changes the same index
 ANSWER = ("asked", "similarity", "probability", "duplicate", "known_words", "cut")
 
 
@@ -49,15 +52,16 @@ def run(settings: dict[str, Any]) -> tuple[Detector, Collection]:
     detector = chosen(settings, ranks=True, collection=True)
     kept = Path(settings["index"]).expanduser()
     how = reading(settings)
-    collection = read_collection(detector, kept, settings["column"], how, settings["approximate"])
-    if settings["delete"]:
-        note(f"{collection.delete(settings['delete']):,} questions were taken out")
-    if settings["append"] is not None:
-        collection.append(_read(settings["append"], settings["column"], how, detector))
     folder = Path(settings["save"]).expanduser() if settings["save"] is not None else kept
-    if _changes(settings):
-        collection.save(folder)
-        note(f"{folder} holds {len(collection):,} questions")
+    with exclusive(folder, PATIENCE, note) if _changes(settings) else nullcontext():
+        collection = read_collection(detector, kept, settings["column"], how, settings["approximate"])
+        if settings["delete"]:
+            note(f"{collection.delete(settings['delete']):,} questions were taken out")
+        if settings["append"] is not None:
+            collection.append(_read(settings["append"], settings["column"], how, detector))
+        if _changes(settings):
+            collection.save(folder)
+            note(f"{folder} holds {len(collection):,} questions")
     collection.detector = in_collection(detector, settings, collection.embeddings)
     return collection.detector, collection
 

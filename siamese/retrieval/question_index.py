@@ -149,7 +149,10 @@ class Collection:
         return found if among is None else among[found]
 
     def save(self, folder: Path) -> None:
-        """Write the folder atomically; an older index there is replaced, anything else raises ValueError."""
+        """Write the folder atomically; an older index there is replaced, anything else raises ValueError.
+
+        Who changes an index that others may change at the same time loads and saves it within `siamese.data.locks.exclusive`.
+        """
         with atomic_folder(folder, lambda old: (old / HEAD).is_file()) as new:
             pq.write_table(self.table, new / TABLE)
             np.save(new / EMBEDDINGS, self.embeddings)
@@ -162,6 +165,20 @@ class Collection:
     @classmethod
     def load(cls, folder: Path, detector: Detector) -> "Collection":
         """Read a folder that `save` wrote, embeddings memory-mapped; ValueError if it is another or no detector's index."""
+        while True:
+            before = _identity(folder)
+            try:
+                loaded = cls._load(folder, detector)
+            except (OSError, ValueError):
+                if _identity(folder) == before:
+                    raise
+            else:
+                if _identity(folder) == before:
+                    return loaded
+            # another process has replaced the folder meanwhile: its files may be some old, some new
+
+    @classmethod
+    def _load(cls, folder: Path, detector: Detector) -> "Collection":
         head = _head(folder)
         if head["detector"] != digest(detector):
             raise ValueError(
@@ -212,6 +229,15 @@ def digest(detector: Detector) -> str:
     for name, array in sorted(detector.network.arrays.items()):
         blake.update(f"{name} {array.shape}".encode() + array.tobytes())
     return blake.hexdigest()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """What tells a folder from the one that replaces it; None if there is none."""
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_ctime_ns
 
 
 def _head(folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from siamese.commands import search
 from siamese.commands.arguments import command_line
+from siamese.data.locks import exclusive
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores
@@ -92,6 +94,26 @@ def test_built_saved_changed_and_asked(capsys):
     search.run(settings("index=kept", "delete.number=4", "save=copy"))
     assert len(search.run(settings("index=kept"))[1]) == 4
     assert len(search.run(settings("index=copy"))[1]) == 3
+
+
+@pytest.mark.slow
+def test_two_appends_at_once_wait_for_each_other(folder, start_program):
+    search.run(settings("index=faq.csv", "save=kept"))
+    appends = []
+    with exclusive(Path("kept"), 0, print):  # so that both begin in the same moment
+        for name in ("first", "second"):
+            Path(f"{name}.jsonl").write_text("".join(f'{{"question": "{name} {n}"}}\n' for n in range(500)))
+            appends.append(start_program("search", "run=detector", "index=kept", f"append={name}.jsonl", folder=folder))
+        for each in appends:
+            lines = iter(each.stderr.readline, "")
+            waiting = next(line for line in lines if "waiting" in line)
+            assert waiting.startswith(f"note: waiting for process {os.getpid()} of ")
+    for each in appends:
+        each.communicate(timeout=60)
+        assert each.returncode == 0
+    kept = search.run(settings("index=kept"))[1].table["question"].to_pylist()
+    assert sorted(kept[4:]) == sorted(f"{name} {n}" for name in ("first", "second") for n in range(500))
+    assert not list(folder.glob(".kept*"))
 
 
 def test_another_threshold():

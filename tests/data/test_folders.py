@@ -113,6 +113,7 @@ for number in count():
 """
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_leaves_a_whole_folder_and_there_is_none_without_one(tmp_path, start_python):
     left = 0
     for number in range(8):

@@ -1,6 +1,7 @@
 """Collection: answers against the similarity of every question, additions, deletions, and the folder that keeps it."""
 
 import json
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,9 @@ from siamese.evaluation.calibration import Calibration
 from siamese.model.similarity import Euclidean, Learned
 from siamese.retrieval.question_index import Collection, digest
 from siamese.retrieval.question_index import answers as rows
+from tests.programs import ROOT
 
+FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_3"
 ASKED = "how can i pay the bill"
 
 
@@ -112,6 +115,67 @@ def test_a_folder_keeps_it(collection, detector, tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["faq"]
     names = {"collection.json", "questions.parquet", "embeddings.npy"}
     assert {path.name for path in folder.iterdir()} == names | ({"nearest.faiss"} if again.approximate else set())
+
+
+SAVER = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+from siamese.detector import Detector
+from siamese.retrieval.question_index import Collection
+
+detector = Detector.load(sys.argv[1])
+versions = [Collection.build(detector, pa.table({"question": [f"{word} {n}" for n in range(50)]})) for word in ("how", "why")]
+for version in versions * 10_000:
+    version.save(Path("kept"))
+    if version is versions[0]:
+        print("saved", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_an_index_that_is_replaced_all_the_time_is_read_whole_and_outlives_a_kill_at_any_moment(tmp_path, start_python):
+    detector, folder = Detector.load(FIXTURE), tmp_path / "kept"
+
+    def check() -> str:
+        loaded = Collection.load(folder, detector)
+        texts = loaded.table["question"].to_pylist()
+        assert len({text.split()[0] for text in texts}) == 1
+        np.testing.assert_array_equal(loaded.embeddings, detector.encode(texts))
+        return texts[0]
+
+    seen = set()
+    for number in range(3):
+        saver = start_python("-c", SAVER, FIXTURE, folder=tmp_path)
+        assert saver.stdout.readline() == "saved\n"
+        ends = time.monotonic() + 0.3 + 0.0137 * number
+        while time.monotonic() < ends:
+            seen.add(check())
+        saver.kill()
+        saver.wait()
+        check()
+    assert seen == {"how 0", "why 0"}
+    Collection.load(folder, detector).save(folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_an_index_that_is_replaced_while_it_is_read_is_read_again(detector, tmp_path, monkeypatch):
+    before, after = (
+        Collection.build(detector, pa.table({"question": pa.array(texts, pa.large_string())}))
+        for texts in (["rice", "my card"], ["the bill", "to cook"])
+    )
+    before.save(tmp_path / "kept")
+    load, replacing = np.load, [after]
+
+    def replace_first(*arguments, **options):
+        if replacing:
+            replacing.pop().save(tmp_path / "kept")
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(np, "load", replace_first)
+    loaded = Collection.load(tmp_path / "kept", detector)
+    assert loaded.table == after.table
+    np.testing.assert_array_equal(loaded.embeddings, after.embeddings)
 
 
 def test_another_detector_is_refused(collection, build_network, vectorizer, detector, tmp_path):
