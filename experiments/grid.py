@@ -201,7 +201,8 @@ def _train_cell(parent: str, study: str, varied: tuple[str, ...], cells: int, be
     try:
         with Path(os.devnull).open("w") as screen, redirect_stdout(screen):
             again = [*as_words(overrides), "hydra.mode=RUN"]  # the study's file alone would run the whole grid
-            trained = training_run.run(cfg, training_run.Job(again, f"{option} seed={cfg.seed}", parent, tags))
+            job = training_run.Job(again, f"{option} seed={cfg.seed}", parent, tags, resume=True)
+            trained = training_run.run(cfg, job)
         outcome = ", ".join(f"{split} ROC AUC {each.metrics['roc_auc']:.4f}" for split, each in trained.reports.items())
     except Exception as problem:
         outcome = f"FAILED, {problem}"

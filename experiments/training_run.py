@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import advice, data_source, train_logging
+from experiments import advice, data_source, train_logging, unfinished
 from experiments.cli import plain
 from experiments.hydra_words import as_words
 from experiments.stages import doing
@@ -35,9 +35,10 @@ from siamese.retrieval.nearest_pairs import most_similar
 from siamese.tracking.provenance import git
 from siamese.tracking.queries import MULTIRUN, find_runs
 from siamese.training import auto, pipeline
-from siamese.training.devices import is_chief
+from siamese.training.devices import has_several_hosts, is_chief
 from siamese.training.loop import Epoch
 from siamese.training.pipeline import Built
+from siamese.training.saved_state import SavedState
 
 NEIGHBOURS = 100  # of each question, that retrieval is measured on
 NAME_WIDTH = 60  # characters of a run's name in the UI
@@ -53,6 +54,9 @@ class Job:
     parent: str | None = None  # id of the parent run
     tags: Mapping[str, str] = field(default_factory=dict)
     trial: bool = False  # evaluate on dev only, without baselines, and keep no model: for sweeps, which still choose
+    resume: str | bool = (
+        False  # go on with the interrupted training of the same config: true for any, or the id of its run
+    )
 
 
 @dataclass(frozen=True)
@@ -69,31 +73,37 @@ def train(cfg: DictConfig) -> None:
     tags = {"experiment": hydra_config.runtime.choices.get("experiment") or ""}
     if hydra_config.mode == RunMode.MULTIRUN:
         tags[MULTIRUN] = "true"
-    run(cfg, Job(as_words(hydra_config.overrides.task), tags=tags))
+    words = [word for word in as_words(hydra_config.overrides.task) if not word.startswith("resume=")]
+    run(cfg, Job(words, tags=tags, resume=cfg.resume))
 
 
 def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] | None = None) -> Trained:
     """From a config, composed from conf/config.yaml, to a tracked detector.
 
-    `after_epoch` is called after each tracked epoch; it may raise to stop the training.
+    `after_epoch` is called after each tracked epoch, also those of an interrupted run that is resumed; it may raise to stop the
+    training.
     """
+    cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "resume"])
     config = identified(plain(cfg))
     build = partial(instantiate, _convert_="all")
     tell = doing if job.parent is None else _quiet  # studies and sweeps show their own progress
     tell("reading the data")
     keras.utils.clear_session()  # frees the memory of earlier runs of this process
     strategy = build(cfg.devices)  # several hosts must connect before TensorFlow's first operation
-    if is_chief(strategy):
-        tracking.connect(**config["tracking"])
-    else:  # a helping host tracks into a temporary folder
-        job, folder = Job(job.words, trial=True), tempfile.TemporaryDirectory()
-        with chdir(folder.name):  # where a fresh store keeps its artifacts
-            tracking.connect(f"sqlite:///{folder.name}/mlflow.db", "helping")
+    job, _scratch = _connect(config["tracking"], strategy, job)
     source = data_source.read(config["data"])  # before the run is opened: a mistake in the data leaves none
     kind = "trial" if job.trial else "model"
     network = _name(config)
+    key = unfinished.key_of(config, source)
+    resumed = _resumed(key, job)
     name = job.name or distinct(_short_name(config, job.words), config)
-    with tracking.tracked_run(name, kind, _how_to_repeat(job), job.parent, {"network": network, **job.tags}) as run_id:
+    known = resumed.run_id if resumed else None
+    opened = (name, kind, _how_to_repeat(job), job.parent, {"network": network, **job.tags}, known)
+    with (
+        unfinished.folder_of(key, resumed, job.words, job.trial) as folder,
+        tracking.tracked_run(*opened, reserve=folder / unfinished.RESERVE) as run_id,
+    ):
+        state = SavedState(folder, key, run_id)
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
         tracking.log_environment(cfg.seed)
 
@@ -120,6 +130,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             tell(None if sys.stderr.isatty() else f"after epoch {epoch.number}")  # a terminal has a progress bar
 
         tell("compiling the training")
+        if after_epoch:
+            for each in state.epochs():
+                after_epoch(Epoch(**each))
         trained = pipeline.train_built(
             built,
             replace(splits, test=None) if job.trial else splits,
@@ -129,6 +142,8 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             optimizer=partial(build(cfg.optimizer), build(cfg.schedule)),
             evaluate=partial(build(cfg.evaluation), nearest=partial(_nearest, built)),
             on_epoch=after,
+            on_best=None if job.trial else partial(unfinished.keep, folder, built.vectorizer),
+            saved=None if has_several_hosts(strategy) else state,
             **training,
         )
         if training.get("discriminant") == auto.BY_DEV:
@@ -166,6 +181,26 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         print("\n" + advice.advise(below, training["monitor"], settings, len(splits.train)))
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")
     return Trained(run_id, reports)
+
+
+def _connect(store: dict[str, Any], strategy: Any, job: Job) -> tuple[Job, tempfile.TemporaryDirectory | None]:
+    """Connect to the store; a helping host tracks into a temporary folder, which lives as long as what is returned."""
+    if is_chief(strategy):
+        tracking.connect(**store)
+        return job, None
+    scratch = tempfile.TemporaryDirectory()
+    with chdir(scratch.name):  # where a fresh store keeps its artifacts
+        tracking.connect(f"sqlite:///{scratch.name}/mlflow.db", "helping")
+    return Job(job.words, trial=True), scratch
+
+
+def _resumed(key: str, job: Job) -> unfinished.Interrupted | None:
+    """The interrupted training that the job goes on with; one that it could go on with is told."""
+    found = unfinished.interrupted(key, job.resume or True)
+    if found and job.parent is None:
+        then = "this goes on with it" if job.resume else "resume=true would go on with it"
+        print(f"run {found.run_id} of this training stopped after epoch {found.epochs}; {then}", flush=True)
+    return found if job.resume else None
 
 
 def _quiet(stage: str | None) -> None:

@@ -21,7 +21,7 @@ from experiments.benchmark.result import Line, Result
 from experiments.cli import hydra_over
 from siamese import tracking
 from siamese.evaluation.timing import in_turn, ratios
-from siamese.training.loop import passes
+from siamese.training.loop import Passes
 
 
 def measure(
@@ -108,6 +108,6 @@ def _bare(cfg: DictConfig) -> _Run:
     optimizer, weight = partial(build(cfg.optimizer), build(cfg.schedule)), build(cfg.weighting)(pairs)
     settings = (cfg.seed, cfg.training.epochs, cfg.training.batch_size, cfg.training.word_dropout)
     token_ids = built.vectorizer.encode(pairs.questions)
-    trained = passes(built.network, build(cfg.loss), optimizer, pairs, token_ids, weight, *settings)
-    seconds = [each.seconds for each in trained]
+    passes = Passes(built.network, build(cfg.loss), optimizer, pairs, token_ids, weight, *settings)
+    seconds = [passes.epoch(number).seconds for number in range(1, cfg.training.epochs + 1)]
     return _Run(time.perf_counter() - started, seconds, [])

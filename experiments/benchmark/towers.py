@@ -15,7 +15,7 @@ from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
 from siamese.text.inputs import TokenIds
 from siamese.text.word_vectors import random
-from siamese.training.loop import Pass, passes
+from siamese.training.loop import Pass, Passes
 from siamese.training.optimizers import adam, constant
 
 PASSES = 3  # forward, and backward once to the input and once to the weights, of the same size each
@@ -73,7 +73,8 @@ def training(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds) ->
     """Train with cross-entropy and Adam at a constant rate; the iterator trains one epoch at each step."""
     optimizer = partial(adam, partial(constant, warmup_share=0.0), learning_rate=LEARNING_RATE)
     weight = np.ones(len(pairs), np.float32)
-    return passes(network, BinaryCrossentropy(), optimizer, pairs, token_ids, weight, 0, EPOCHS, BATCH, 0.0)
+    passes = Passes(network, BinaryCrossentropy(), optimizer, pairs, token_ids, weight, 0, EPOCHS, BATCH, 0.0)
+    return map(passes.epoch, range(1, EPOCHS + 1))
 
 
 def measured(name: str) -> MeasuredTower:

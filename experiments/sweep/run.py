@@ -81,7 +81,8 @@ def _train(
         after_epoch: for a trial, which evaluates on dev only and keeps no model; it may raise to end the training.
     """
     cfg = plan.config(overrides)
-    job = training_run.Job(as_words([*plan.overrides, *overrides]), name, parent, tags, trial=after_epoch is not None)
+    words, is_trial = as_words([*plan.overrides, *overrides]), after_epoch is not None
+    job = training_run.Job(words, name, parent, tags, is_trial, resume=True)
 
     def before_the_last(epoch: Epoch) -> None:  # a training that is over need not be stopped
         if after_epoch and epoch.number < cfg.training.epochs:

@@ -22,7 +22,7 @@ from siamese.registry import latest, model_card
 from siamese.registry.locate import ORIGIN
 from siamese.registry.model_uri import MODELS, model_uri
 from siamese.serving.scoring_server import SIGNATURE
-from siamese.tracking import defer_interrupts, metrics_version
+from siamese.tracking import defer_interrupts, metrics_version, writing
 from siamese.tracking.queries import tracked
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ SERVING_PACKAGES = ("mlflow", "numpy", "pandas", "threadpoolctl", "tokenizers")
 KERAS_PACKAGES = ("keras", "tensorflow")  # that a detector needs too if it answers through Keras
 
 
-@defer_interrupts()
+@writing
 def log_detector(
     detector: Detector, network: "keras.Model", example: list[tuple[str, str]], card: str, data: str
 ) -> None:

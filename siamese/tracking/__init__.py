@@ -1,5 +1,6 @@
 """Tracking: runs in MLflow. Starts and ends runs, logs to them, and queries them."""
 
+from siamese.tracking.interrupts import defer_interrupts
 from siamese.tracking.logs import (
     flatten,
     log_calibration,
@@ -13,7 +14,8 @@ from siamese.tracking.logs import (
     log_page,
     log_report,
 )
+from siamese.tracking.outages import continuation, writing
 from siamese.tracking.provenance import config_digest, metrics_version, process, process_is_dead
 from siamese.tracking.queries import Logged, find_metrics, metric_history
-from siamese.tracking.runs import defer_interrupts, set_tags, tracked_run
+from siamese.tracking.runs import set_tags, tracked_run
 from siamese.tracking.stores import connect

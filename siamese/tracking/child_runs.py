@@ -6,11 +6,11 @@ import mlflow
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
+from siamese.tracking.outages import writing
 from siamese.tracking.queries import TrackedRun, find_runs
-from siamese.tracking.runs import defer_interrupts
 
 
-@defer_interrupts()
+@writing
 def is_there(run: str) -> bool:
     """Whether the current store has a run that is not deleted."""
     try:
@@ -25,13 +25,13 @@ def children(parent: str, tags: Mapping[str, str]) -> list[TrackedRun]:
     return find_runs(" and ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items()))[::-1]
 
 
-@defer_interrupts()
+@writing
 def end_as_killed(run: str) -> None:
     """Set the status KILLED: the process died, or its result was discarded."""
     mlflow.MlflowClient().set_terminated(run, "KILLED")
 
 
-@defer_interrupts()
+@writing
 def end_as_pruned(run: str, name: str) -> None:
     """Set the status FINISHED and the tag state=pruned: the run was stopped early because it was not promising.
 
@@ -44,7 +44,7 @@ def end_as_pruned(run: str, name: str) -> None:
     client.set_terminated(run, "FINISHED")
 
 
-@defer_interrupts()
+@writing
 def retag(run: str, name: str, value: str) -> None:
     """Set a tag of a run, ended or not."""
     mlflow.MlflowClient().set_tag(run, name, value)

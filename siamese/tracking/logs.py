@@ -18,8 +18,9 @@ from mlflow.data.numpy_dataset import from_numpy
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.metrics import METRICS_VERSION
+from siamese.tracking.outages import continuation, writing
 from siamese.tracking.provenance import CHOSEN, PARAMETER_LIMIT, config_digest, git
-from siamese.tracking.runs import defer_interrupts
+from siamese.tracking.runs import is_logged
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +31,7 @@ WORST_MISTAKES = 100
 PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@]+@")  # of a database, in a URI
 
 
-@defer_interrupts()
+@writing
 def log_config(config: dict, yaml: str) -> None:
     """Log the composed config without passwords: as flat parameters, and as an artifact to run it again."""
     flat = flatten(config)
@@ -59,13 +60,13 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
     return flat
 
 
-@defer_interrupts()
+@writing
 def log_chosen(settings: Mapping[str, object]) -> None:
     """Log settings that were chosen for the data, as parameters beside those of the config."""
     mlflow.log_params({f"{CHOSEN}{name}": value for name, value in settings.items()})
 
 
-@defer_interrupts()
+@writing
 def log_environment(seed: int) -> None:
     """Log what a repetition needs besides the config: seed, git commit, package versions."""
     code = {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain"))}
@@ -79,52 +80,52 @@ def _installed() -> list[str]:
     return sorted({f"{each.name}=={each.version}" for each in importlib.metadata.distributions()}, key=str.lower)
 
 
-@defer_interrupts()
+@writing
 def log_data(splits: PairSplits, overlap: dict[str, dict[str, int]], drawn_from: QuestionPairs | None = None) -> None:
     """Log digests and sizes of the splits, their overlap with training, what else was found, and the skipped rows.
 
     `drawn_from` are all training pairs, if the run uses a sample of them.
     """
     mlflow.set_tags({"data": splits.name, "data_digest.drawn_from": (drawn_from or splits.train).digest()})
+    counts: dict[str, float] = {"bad_rows": len(splits.bad_rows)}
     for split, pairs in splits.parts().items():
         digest = pairs.digest()
         mlflow.set_tag(f"data_digest.{split}", digest)
-        mlflow.log_metric(f"data/{split}_pairs", len(pairs))
-        mlflow.log_metric(f"data/{split}_duplicate_share", float(pairs.duplicate.mean()))
+        counts |= {f"{split}_pairs": len(pairs), f"{split}_duplicate_share": float(pairs.duplicate.mean())}
         columns, source = {"left": pairs.left, "right": pairs.right}, CodeDatasetSource({"data": splits.name})
         name = f"{splits.name} {split}"[:500]
         dataset = from_numpy(columns, source=source, targets=pairs.label, name=name, digest=digest[:36])
         mlflow.log_input(dataset, context=split)
-    for split, counts in overlap.items():
-        mlflow.log_metrics({f"data/{split}_{what}_seen_in_train": count for what, count in counts.items()})
+    for split, seen in overlap.items():
+        counts |= {f"{split}_{what}_seen_in_train": count for what, count in seen.items()}
+    log_metrics(counts, "data")
     if splits.notes:
         mlflow.log_text("".join(f"{note}\n" for note in splits.notes), "data_notes.txt")
-    mlflow.log_metric("data/bad_rows", len(splits.bad_rows))
     if splits.bad_rows:
         mlflow.log_table(pd.DataFrame(map(vars, splits.bad_rows)).astype({"found": str}), "bad_rows.json")
 
 
-@defer_interrupts()
+@writing
 def log_metrics(metrics: dict[str, float], prefix: str, step: int | None = None) -> None:
-    """Log metrics under `prefix/name`; one that is undefined, nan, is left out."""
+    """Log metrics under `prefix/name`; one that is undefined, nan, is left out, and one that a resumed run has already."""
     defined = {f"{prefix}/{name}": value for name, value in metrics.items() if not isnan(value)}
-    mlflow.log_metrics(defined, step=step)
+    mlflow.log_metrics({name: value for name, value in defined.items() if not is_logged(name, step or 0)}, step=step)
 
 
-@defer_interrupts()
+@writing
 def log_page(markdown: str, file: str) -> None:
     """Log Markdown as an artifact and as the description of the run."""
     mlflow.log_text(markdown, file)
     mlflow.set_tag("mlflow.note.content", markdown)
 
 
-@defer_interrupts()
+@writing
 def log_folder(folder: str | Path, name: str) -> None:
     """Log a folder as artifacts `name` of the current run."""
     mlflow.log_artifacts(str(folder), name)
 
 
-@defer_interrupts()
+@writing
 def log_to_run(
     run: str, folder: Path, name: str, description: str, metrics: Mapping[str, float] = MappingProxyType({})
 ) -> None:
@@ -132,7 +133,7 @@ def log_to_run(
 
     A metric that is undefined, nan, is left out.
     """
-    client = mlflow.MlflowClient()
+    client, run = mlflow.MlflowClient(), continuation(run)
     client.log_artifacts(run, str(folder), name)
     client.set_tag(run, "mlflow.note.content", description)
     for metric, value in metrics.items():
@@ -140,7 +141,7 @@ def log_to_run(
             client.log_metric(run, metric, value)
 
 
-@defer_interrupts()
+@writing
 def log_figure(figure: "Figure", name: str) -> None:
     """Log a figure as figures/name.png, with the name of the run above its title."""
     run = mlflow.active_run()
@@ -149,17 +150,17 @@ def log_figure(figure: "Figure", name: str) -> None:
     mlflow.log_figure(figure, f"figures/{name}.png")
 
 
-@defer_interrupts()
+@writing
 def log_calibration(calibration: Calibration) -> None:
     """Log threshold, temperature, offset, and precision and recall on dev, as metrics."""
     names = ("threshold", "temperature", "offset", "prior", "precision", "recall")
     measured = {name: getattr(calibration, name) for name in names}
-    mlflow.log_metrics({f"calibration/{name}": value for name, value in measured.items() if value is not None})
+    log_metrics({name: value for name, value in measured.items() if value is not None}, "calibration")
     if calibration.criterion is not None:
         mlflow.set_tag("threshold", calibration.criterion)
 
 
-@defer_interrupts()
+@writing
 def log_report(report: "Report", split: str, calibration: Calibration) -> None:
     """Log metrics, intervals, figures, predictions and worst mistakes of a split."""
     from siamese.evaluation.figures import pair_figures  # matplotlib, scikit-learn and SciPy: only training needs them

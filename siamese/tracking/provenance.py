@@ -12,7 +12,9 @@ import psutil
 
 PARAMETER_LIMIT = 6_000  # characters that MLflow keeps of a parameter's value
 CHOSEN = "auto."  # starts the names of parameters that follow from the config and the data
-WHERE_AND_WHEN = frozenset({"seed", "tracking", "devices"})  # parts of a config that do not define the network
+WHERE_AND_WHEN = frozenset(
+    {"seed", "tracking", "devices", "resume"}
+)  # parts of a config that do not define the network
 MOVED_TARGETS = {"siamese.training.optimizers": "siamese.optimizer"}  # module -> its name when first tracked
 ADDED: dict[str, object] = {
     "encoder": {},

@@ -12,14 +12,14 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from siamese.evaluation.metrics import METRICS_VERSION
+from siamese.tracking.outages import writing
 from siamese.tracking.provenance import CHOSEN, current_name, metrics_version
-from siamese.tracking.runs import defer_interrupts
 
 PARENT = "mlflow.parentRunId"
 MULTIRUN = "multirun"  # tag of the runs of one command
 
 
-@defer_interrupts()
+@writing
 def find_metrics(tags: dict[str, str]) -> dict[str, float] | None:
     """Metrics of the newest finished run of the current experiment that has all these tags; None if there is none.
 

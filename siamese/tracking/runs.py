@@ -1,12 +1,21 @@
 """Runs: start them in the current store and end them with the right status."""
 
-import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import mlflow
+from mlflow.exceptions import MlflowException
 
+from siamese.tracking import outages
+from siamese.tracking.interrupts import defer_interrupts, interrupts_raised
+from siamese.tracking.outages import writing
 from siamese.tracking.provenance import PARAMETER_LIMIT, process
+from siamese.tracking.sending import CONTINUES
+
+GROWING = ("study", "sweep")  # kinds of runs whose figures are measured anew each time they go on
+
+_logged: dict[str, set[tuple[str, int]]] = {}  # names and steps of the metrics that a resumed run had
 
 
 @contextmanager
@@ -17,6 +26,7 @@ def tracked_run(
     parent: str | None = None,
     tags: Mapping[str, str] | None = None,
     resume: str | None = None,
+    reserve: Path | None = None,
 ) -> Iterator[str]:
     """A run, by its id, that ends FINISHED, or FAILED after an error, or KILLED after Ctrl-C or SIGTERM.
 
@@ -28,71 +38,102 @@ def tracked_run(
         description: Markdown shown on the run's page.
         parent: id of the parent run; without one the run has none, even where another run is under way.
         tags: more tags.
-        resume: id of an ended run to resume, instead of a new one.
+        resume: id of an ended run to resume, instead of a new one; metrics that it has are not logged again, unless it grows
+            with each process, as a study does.
+        reserve: a file that is deleted when the run fails, so that the status can be written where the disk is full.
+
+    Raises:
+        OSError: the store does not answer when the run begins.
+        UnsentError: it has not come back when the run ends; what was logged waits for it.
     """
-    previous = {each: signal.signal(each, _interrupt) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with defer_interrupts():
-            own = {"kind": kind, "process": process(), **(tags or {})}
-            if description:
-                own["mlflow.note.content"] = description
-            if resume:
-                run = mlflow.start_run(run_id=resume)
-                if "error" in run.data.tags:
-                    mlflow.delete_tag("error")
-                mlflow.set_tags(own)
-            else:
-                inside = mlflow.active_run() is not None
-                run = mlflow.start_run(run_name=name, nested=inside or bool(parent), parent_run_id=parent, tags=own)
-                if inside and not parent:
-                    mlflow.delete_tag("mlflow.parentRunId")
-        status = "FAILED"
+    run_id, status = None, "KILLED"  # by an interrupt that was deferred until the run had begun
+    with interrupts_raised():
         try:
-            yield run.info.run_id
+            with defer_interrupts():
+                run_id = _resume(resume) if resume else _start(name, parent, {"kind": kind, "process": process()})
+                _describe(kind, description, tags or {}, bool(parent), resume)
+            status = "FAILED"
+            yield run_id
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         except BaseException as error:
-            with defer_interrupts():
-                mlflow.set_tag("error", f"{type(error).__name__}: {error}"[:PARAMETER_LIMIT])
+            if reserve is not None:
+                reserve.unlink(missing_ok=True)
+            if run_id is not None:
+                status = "FAILED"
+                with suppress(OSError):
+                    set_tags({"error": f"{type(error).__name__}: {error}"[:PARAMETER_LIMIT]})
             raise
         finally:
-            with defer_interrupts():
-                mlflow.end_run(status)
-    finally:
-        for each, handler in previous.items():
-            signal.signal(each, handler)
+            if run_id is not None:
+                _finish(status)
 
 
-@contextmanager
-def defer_interrupts() -> Iterator[None]:
-    """Defer interrupts until the end of the block.
-
-    An interrupted transaction would leave the database locked, and the run could no longer be ended.
-    """
-    _writes.append(None)
-    try:
-        yield
-    finally:
-        _writes.pop()
-        if not _writes and _interruptions:
-            _interruptions.clear()
-            raise KeyboardInterrupt
+@writing
+def _start(name: str, parent: str | None, tags: dict[str, str]) -> str:
+    nested = mlflow.active_run() is not None or parent is not None
+    above = outages.continuation(parent) if parent else None
+    return mlflow.start_run(run_name=name, nested=nested, parent_run_id=above, tags=tags).info.run_id
 
 
-_writes: list[None] = []  # one entry for each `defer_interrupts` that is under way
-_interruptions: list[int] = []  # signals that arrived meanwhile
+@writing
+def _resume(run_id: str) -> str:
+    run = mlflow.start_run(run_id=run_id, nested=mlflow.active_run() is not None)
+    if "error" in run.data.tags:
+        mlflow.delete_tag("error")
+    return run_id
 
 
-def _interrupt(signum: int, frame: object) -> None:
-    if _writes:
-        _interruptions.append(signum)
-    else:
-        raise KeyboardInterrupt
+@writing
+def _describe(kind: str, description: str, tags: Mapping[str, str], is_child: bool, resumed: str | None) -> None:
+    run = mlflow.active_run()
+    assert run is not None
+    own = {"kind": kind, "process": process(), **tags}
+    if description:
+        own["mlflow.note.content"] = description
+    mlflow.set_tags(own)
+    if resumed and kind not in GROWING:
+        _logged[resumed] = _metrics_of(resumed)
+    elif not resumed and not is_child and "mlflow.parentRunId" in run.data.tags:
+        mlflow.delete_tag("mlflow.parentRunId")  # it began inside another
 
 
-@defer_interrupts()
+def _metrics_of(run: str) -> set[tuple[str, int]]:
+    client = mlflow.MlflowClient()
+    names = client.get_run(run).data.metrics
+    return {(name, each.step) for name in names for each in client.get_metric_history(run, name)}
+
+
+def _finish(status: str) -> None:
+    with defer_interrupts():
+        with suppress(OSError):  # neither the store nor the disk takes it: the next start sees that the process is dead
+            _set_status(status)
+        with suppress(MlflowException, OSError):  # it has ended already; this only makes it no longer the active one
+            mlflow.end_run(status)
+    unsent = outages.settle(wait=status == "FINISHED")
+    if unsent and status == "FINISHED":
+        raise outages.UnsentError(unsent)
+    if unsent:
+        outages.tell(unsent)
+
+
+@writing
+def _set_status(status: str) -> None:
+    run = mlflow.active_run()
+    if run is not None:
+        mlflow.MlflowClient().set_terminated(run.info.run_id, status)
+
+
+def is_logged(metric: str, step: int) -> bool:
+    """Whether the current run is a resumed one that had this metric at this step when it was resumed."""
+    run = mlflow.active_run()
+    before = _logged.get(run.data.tags.get(CONTINUES, run.info.run_id)) if run else None
+    return before is not None and (metric, step) in before
+
+
+@writing
 def set_tags(tags: dict[str, str]) -> None:
     """Tags of the current run."""
     mlflow.set_tags(tags)

@@ -8,6 +8,7 @@ import mlflow
 import sqlalchemy
 from filelock import FileLock
 
+from siamese.tracking import outages
 from siamese.tracking.views import save_missing_views
 
 FIRST_USE = 5_154_103  # the key of an advisory lock in PostgreSQL: any number that nothing else in the database uses
@@ -20,8 +21,9 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
         uri: of the store, in MLflow's notation: sqlite:///mlflow.db, postgresql://user@host/database, http://….
         experiment: that runs belong to.
         artifacts: the folder, or URI, under which a new experiment keeps its artifacts, seen by all processes; by default
-            MLflow chooses. ValueError if the experiment was made with another one.
+            MLflow chooses. ValueError if the experiment was made with another one, or no server answers.
     """
+    outages.prepare(uri, experiment)
     place = artifacts if artifacts is None or ":/" in artifacts else str(Path(artifacts).expanduser().absolute())
     mlflow.set_tracking_uri(uri)
     with _first_use(uri):

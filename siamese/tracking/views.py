@@ -15,8 +15,8 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run
 
+from siamese.tracking.outages import writing
 from siamese.tracking.provenance import CHOSEN
-from siamese.tracking.runs import defer_interrupts
 
 TAG = "mlflow.sharedViewState."
 OBJECTIVE = "dev/roc_auc"  # chosen by dev, never by test
@@ -40,7 +40,7 @@ class View:
     link: str
 
 
-@defer_interrupts()
+@writing
 def save_view_of(parent: str) -> View:
     """Save two views of the runs of a study or a sweep, best on dev first, with the parameters that differ.
 
@@ -59,7 +59,7 @@ def save_view_of(parent: str) -> View:
     return view
 
 
-@defer_interrupts()
+@writing
 def save_missing_views(experiment: str) -> list[View]:
     """Save views of all networks of an experiment, and of each study and sweep that has none.
 

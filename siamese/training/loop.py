@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import keras
@@ -19,6 +19,7 @@ from siamese.model.similarity import Cosine
 from siamese.text.inputs import UNKNOWN, Inputs
 from siamese.training.batches import PairBatch, PairBatches
 from siamese.training.devices import broadcast_from_chief, encode_sharded, has_several_hosts, require_same_on_all_hosts
+from siamese.training.saved_state import SavedState
 
 SMALLER_IS_BETTER = ("log_loss", "brier", "expected_calibration_error", "expected_calibration_error_uncalibrated")
 
@@ -51,6 +52,8 @@ def fit(
     seed: int,
     evaluate: Callable[[], dict[str, float]],
     on_epoch: Callable[[Epoch], None],
+    on_best: Callable[[], None] = lambda: None,
+    saved: SavedState | None = None,
     *,
     epochs: int = 4,
     batch_size: int = 256,
@@ -69,7 +72,10 @@ def fit(
         weight: `float32[pairs]`, weights of the pairs.
         seed: of the order of the batches.
         evaluate: returns the dev metrics of the network in its current state.
-        on_epoch: called after each epoch.
+        on_epoch: called after each epoch that is trained here.
+        on_best: called after those that are better than all before, with the network in their state.
+        saved: where the state is kept after each epoch. A state that is there is gone on from, with the same weights to the
+            bit as without the interruption; None keeps none.
         epochs: passes over the pairs; 0 leaves the network as it starts.
         batch_size: pairs in a step.
         word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (Iyyer et al. 2015); vectors
@@ -92,32 +98,55 @@ def fit(
     if has_several_hosts(strategy):
         same = {"pairs": pairs.digest(), "parameters": network.count_params(), "seed": seed}
         require_same_on_all_hosts(strategy, **same, epochs=epochs, batch_size=batch_size)
-    history: list[Epoch] = []
-    best, best_weights, since_best = -np.inf, network.get_weights(), 0
+    data, settings = (pairs, token_ids, weight, seed), (epochs, batch_size, word_dropout)
     with tqdm(total=epochs * len(pairs), unit="pair", unit_scale=True, disable=not sys.stderr.isatty()) as progress:
-        progress.set_description("epoch 1")
-        data, settings = (pairs, token_ids, weight, seed), (epochs, batch_size, word_dropout)
-        trained = passes(network, loss, optimizer, *data, *settings, progress.update)
-        for number, (mean_loss, seconds) in enumerate(trained, start=1):
-            if not np.isfinite(mean_loss):
-                raise ValueError(
-                    f"the training loss became {mean_loss} in epoch {number}; "
-                    "lower optimizer.learning_rate or raise schedule.warmup_share"
-                )
+        passes = Passes(network, loss, optimizer, *data, *settings, progress.update)
+        state = [*network.variables, *passes.variables]
+        history, best_weights = _restored(saved, state, network)
+        progress.update(len(history) * len(pairs))
+        while len(history) < epochs and not _exhausted(history, monitor, patience):
+            number = len(history) + 1
+            progress.set_description(f"epoch {number}")
+            mean_loss, seconds = passes.epoch(number)
             dev = broadcast_from_chief(strategy, evaluate())
             if monitor not in dev:
                 raise ValueError(f"training.monitor must be one of {', '.join(sorted(dev))}; got {monitor!r}")
             history.append(Epoch(number, mean_loss, seconds, len(pairs) / seconds, dev))
             on_epoch(history[-1])
-            score = -dev[monitor] if monitor in SMALLER_IS_BETTER else dev[monitor]
-            since_best += 1
-            if score > best:
-                best, best_weights, since_best = score, network.get_weights(), 0
-            if patience is not None and since_best >= patience:
-                break
-            progress.set_description(f"epoch {number + 1}")
+            if _best(history, monitor) is history[-1]:
+                best_weights = network.get_weights()
+                on_best()
+            if saved is not None:
+                saved.save([np.array(each) for each in state], best_weights, [asdict(each) for each in history])
     network.set_weights(best_weights)
     return history
+
+
+def _restored(
+    saved: SavedState | None, state: list[keras.Variable], network: keras.Model
+) -> tuple[list[Epoch], list[np.ndarray]]:
+    """History and best weights of a saved state, whose variables are set; without one none, and the weights of now."""
+    found = saved.load(len(state), len(network.weights)) if saved is not None else None
+    if found is None:
+        return [], network.get_weights()
+    with network.distribute_strategy.scope():
+        for variable, value in zip(state, found.variables, strict=True):
+            variable.assign(value)
+    return [Epoch(**each) for each in found.history], found.best
+
+
+def _exhausted(history: list[Epoch], monitor: str, patience: int | None) -> bool:
+    """Whether dev has not improved for `patience` epochs."""
+    if patience is None or not history:
+        return False
+    best = _best(history, monitor)
+    return len(history) - (best.number if best else 0) >= patience
+
+
+def _best(history: list[Epoch], monitor: str) -> Epoch | None:
+    """The first epoch with the best dev score; None if the score is undefined in each."""
+    defined = [epoch for epoch in history if not np.isnan(epoch.dev[monitor])]
+    return best_epoch(defined, monitor) if defined else None
 
 
 def best_epoch(history: list[Epoch], monitor: str) -> Epoch:
@@ -126,38 +155,72 @@ def best_epoch(history: list[Epoch], monitor: str) -> Epoch:
     return max(history, key=lambda epoch: sign * epoch.dev[monitor])
 
 
-def passes(
-    network: keras.Model,
-    loss: Loss,
-    optimizer: Callable[[int], keras.optimizers.Optimizer],
-    pairs: QuestionPairs,
-    token_ids: Inputs,
-    weight: np.ndarray,
-    seed: int,
-    epochs: int,
-    batch_size: int,
-    word_dropout: float,
-    on_batch: Callable[[int], object] = lambda size: None,
-) -> Iterator[Pass]:
-    """Train one epoch each time that the next value is asked for, as `fit` does; `on_batch` gets the pairs of each step."""
-    batches = PairBatches(pairs, token_ids, question_components(pairs, only_duplicates=True), weight, batch_size, seed)
-    with network.distribute_strategy.scope():
-        step = training_step(network, loss, optimizer(epochs * len(batches)), word_dropout)
-    for number in range(1, epochs + 1):
+class Passes:
+    """Passes over the training pairs, each in the order of its number.
+
+    Attributes:
+        variables: all that a pass changes beside the network's own.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        loss: Loss,
+        optimizer: Callable[[int], keras.optimizers.Optimizer],
+        pairs: QuestionPairs,
+        token_ids: Inputs,
+        weight: np.ndarray,
+        seed: int,
+        epochs: int,
+        batch_size: int,
+        word_dropout: float,
+        on_batch: Callable[[int], object] = lambda size: None,
+    ) -> None:
+        """Arguments as in `fit`; `on_batch` gets the pairs of each step."""
+        groups = question_components(pairs, only_duplicates=True)
+        self._batches = PairBatches(pairs, token_ids, groups, weight, batch_size, seed)
+        self._on_batch = on_batch
+        with network.distribute_strategy.scope():
+            self._optimizer, drop = optimizer(epochs * len(self._batches)), keras.random.SeedGenerator()
+            self._step = training_step(network, loss, self._optimizer, word_dropout, drop)
+        self.variables = [*self._optimizer.variables, drop.state]
+
+    def epoch(self, number: int) -> Pass:
+        """Train one epoch, counted from 1.
+
+        Raises:
+            ValueError: the loss is no longer finite.
+        """
         started = time.perf_counter()
         losses = []
-        for batch in batches.epoch(number):
-            losses.append(step(batch))
-            on_batch(len(batch.label))
-        yield Pass(float(np.mean([float(value) for value in losses])), time.perf_counter() - started)
+        for batch in self._batches.epoch(number):
+            losses.append(self._step(batch))
+            self._on_batch(len(batch.label))
+        values = np.array([float(value) for value in losses])
+        if not np.isfinite(values).all():
+            raise ValueError(self._divergence(number, values))
+        return Pass(float(values.mean()), time.perf_counter() - started)
+
+    def _divergence(self, number: int, losses: np.ndarray) -> str:
+        at = int(np.argmax(~np.isfinite(losses)))
+        done = (number - 1) * len(losses) + at  # steps before
+        self._optimizer.iterations.assign(done)  # a schedule tells the rate of the current step alone
+        return (
+            f"the training loss became {losses[at]} at step {done + 1} (epoch {number}), where the learning rate was "
+            f"{float(self._optimizer.learning_rate):.3g}; lower optimizer.learning_rate or raise schedule.warmup_share"
+        )
 
 
 def training_step(
-    network: keras.Model, loss: Loss, optimizer: keras.optimizers.Optimizer, word_dropout: float
+    network: keras.Model,
+    loss: Loss,
+    optimizer: keras.optimizers.Optimizer,
+    word_dropout: float,
+    drop: keras.random.SeedGenerator | None = None,
 ) -> Callable[[PairBatch], tf.Tensor]:
     """One compiled step: encode each question of the batch once, compare, update the weights.
 
-    Network, optimizer and this step must be created under one `tf.distribute` strategy.
+    Network, optimizer and this step must be created under one `tf.distribute` strategy. `drop` is what words are dropped by.
     """
     tower, similarity = network.get_layer("tower"), network.get_layer("similarity")
     # a similarity of the user's own may compare pairs alone: then all with all are compared by their cosine
@@ -167,7 +230,7 @@ def training_step(
     optimizer.build(variables)
     strategy = network.distribute_strategy
     integers, floats = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
-    drop = keras.random.SeedGenerator()
+    drop = drop or keras.random.SeedGenerator()
     asked = tf.TensorSpec([None, network.inputs[0].shape[-1]], network.inputs[0].dtype)
 
     def on_each_device(

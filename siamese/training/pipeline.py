@@ -43,6 +43,7 @@ from siamese.training.devices import broadcast_from_chief, single
 from siamese.training.discriminant import start_head
 from siamese.training.loop import Epoch, fit
 from siamese.training.optimizers import adam, cosine, sgd
+from siamese.training.saved_state import SavedState
 from siamese.training.shares import fit_shares
 
 LOSS = WeightedSum(BinaryCrossentropy(), Ranking())
@@ -179,6 +180,8 @@ def train_built(
     optimizer: Callable[[int], keras.optimizers.Optimizer] = OPTIMIZER,
     evaluate: Callable[..., tuple[Calibration, dict[str, Report]]] = report.evaluate,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_best: Callable[[Runtime, Calibration, Report], None] | None = None,
+    saved: SavedState | None = None,
     discriminant: bool | str = False,
     **training: Any,
 ) -> Trained:
@@ -192,7 +195,9 @@ def train_built(
         weighting: training pairs -> `float32[pairs]`, how much each counts.
         optimizer: number of training steps -> optimizer.
         evaluate: as `siamese.evaluation.report.evaluate`.
-        on_epoch: called after each epoch.
+        on_epoch, saved: as in `fit`.
+        on_best: called after an epoch that is better than all before, with what answers then, calibrated on dev, and the
+            report of dev.
         discriminant: whether the linear map of an untrained head starts as one (`siamese.training.discriminant`); "dev":
             where the ROC AUC of dev prefers it, before the first step.
         training: epochs, batch_size, word_dropout, monitor and patience, as `fit` takes them.
@@ -208,9 +213,16 @@ def train_built(
         # by what will answer, so that what is reported is what the detector gives, to the bit
         return built.runtime(built.network).score(token_ids(pairs), pairs.left, pairs.right)
 
+    measured: list[tuple[Calibration, Report]] = []  # of the last epoch
+
     def dev_metrics() -> dict[str, float]:
-        _, reports = evaluate(score, {"dev": splits.dev}, seed=seed, bootstrap_repeats=0, retrieval=False)
+        calibration, reports = evaluate(score, {"dev": splits.dev}, seed=seed, bootstrap_repeats=0, retrieval=False)
+        measured[:] = [(calibration, reports["dev"])]
         return reports["dev"].metrics
+
+    def tell_best() -> None:
+        if on_best is not None:
+            on_best(built.runtime(built.network), *measured[0])
 
     def encode_dev() -> np.ndarray:
         return built.runtime(built.network).encode(token_ids(splits.dev))
@@ -226,9 +238,8 @@ def train_built(
         embeddings = built.runtime(siamese_network(tower, Cosine())).encode(token_ids(train))
         score_dev = area if discriminant == BY_DEV else None
         started = start_head(tower, embeddings, train, score_dev)
-    history = fit(
-        built.network, loss, optimizer, train, token_ids(train), weight, seed, dev_metrics, on_epoch, **training
-    )
+    learned = (train, token_ids(train), weight, seed)
+    history = fit(built.network, loss, optimizer, *learned, dev_metrics, on_epoch, tell_best, saved, **training)
     shares = fit_shares(built.network, encode_dev, splits.dev, area)
     calibration, reports = evaluate(score, splits.held_out(), seed=seed)
     return Trained(built.runtime(built.network), built.vectorizer, calibration, reports, history, started, shares)

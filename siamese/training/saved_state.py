@@ -63,17 +63,23 @@ class SavedState:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def epochs(self) -> list[dict[str, Any]]:
+        """The history of the state that is there, without its arrays; empty if there is none."""
+        head, _ = _read(self.folder / FILE, arrays=False)
+        return head["history"] if head.get("key") == self.key else []
+
 
 def run_of(folder: Path, key: str) -> str | None:
     """The run of the training with this key whose state a folder holds; None if it holds none."""
-    head, _ = _read(folder / FILE)
+    head, _ = _read(folder / FILE, arrays=False)
     return head.get("run") if head.get("key") == key else None
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Head and arrays of a file; empty if it is not there, or damaged."""
+def _read(file: Path, arrays: bool = True) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Head and, if wanted, arrays of a file; empty if it is not there, or damaged."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return json.loads(str(arrays[HEAD])), {name: arrays[name] for name in arrays.files if name != HEAD}
+        with np.load(file, allow_pickle=False) as found:
+            names = [name for name in found.files if arrays and name != HEAD]
+            return json.loads(str(found[HEAD])), {name: found[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}, {}

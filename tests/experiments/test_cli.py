@@ -4,7 +4,6 @@ import random
 import re
 import shlex
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -118,12 +117,9 @@ def test_a_mistake_is_one_line_with_the_nearest_setting(words, message):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_help_shows_choices_and_settings_at_once(program, run_program):
-    began = time.perf_counter()
     done = run_program(program, "--help", watched=HEAVY)
-    seconds = time.perf_counter() - began
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "imported:"
-    assert seconds < 10  # one on a quiet machine
     assert f"experiments.{program}" in done.stdout or f"make {program}" in done.stdout
     primary, _ = PROGRAMS[program]
     tree = tree_of(primary, [], None)

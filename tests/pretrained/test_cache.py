@@ -148,13 +148,10 @@ def test_a_terminal_sees_progress_and_a_file_does_not(encoder, monkeypatch, caps
     assert "text/s" in shown
 
 
-@pytest.mark.slow
-def test_a_hundred_thousand_texts_load_in_a_second(encoder):
-    encoder.dimension = 384
-    encoder.encode = lambda texts: np.random.default_rng(0).random((len(texts), 384), np.float32)
-    texts = [f"question number {number}" for number in range(100_000)]
+def test_many_texts_are_encoded_once(encoder):
+    encoder.dimension = 8
+    encoder.encode = lambda texts: np.random.default_rng().random((len(texts), 8), np.float32)
+    texts = [f"question number {number}" for number in range(20_000)]
     first = cache.vectors(encoder, texts)
-    started = time.process_time()
-    again = cache.vectors(encoder, texts)
-    assert time.process_time() - started < 1
-    assert np.array_equal(first, again)
+    assert np.array_equal(cache.vectors(encoder, texts), first)
+    assert np.array_equal(cache.vectors(encoder, texts[::-3]), first[::-3])

@@ -93,9 +93,9 @@ def test_runs_tracked_before_are_recognized(overrides, digest):
 def test_chance_and_place_are_no_choice_and_all_else_is():
     config = config_of()
     digest = config_digest(config)
-    for part in ("seed", "tracking", "devices"):
+    for part in ("seed", "tracking", "devices", "resume"):
         assert config_digest(config | {part: "other"}) == digest
-    for part in config.keys() - {"seed", "tracking", "devices"}:
+    for part in config.keys() - {"seed", "tracking", "devices", "resume"}:
         assert config_digest(config | {part: "other"}) != digest, part
 
 
