@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := PYTHONPATH=. $(BIN)/python
 
-.PHONY: help train test quick ui serve demo server pictures benchmark lint hooks clean
+.PHONY: help train test quick stress ui serve demo server pictures benchmark lint hooks clean
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
@@ -24,7 +24,10 @@ test: .venv/installed ## Run all tests
 	@$(RUN) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quick: .venv/installed ## Run the tests that take no more than a second each, in about two minutes
-	@$(RUN) -m pytest --numprocesses auto -m "not slow" $(ARGS)
+	@$(RUN) -m pytest --numprocesses auto -m "not slow and not stress" $(ARGS)
+
+stress: .venv/installed ## Run the long tests: hostile files, interrupted runs, simulations
+	@$(RUN) -m pytest -m stress $(ARGS)
 
 ui: .venv/installed ## Open the tracked runs in the MLflow UI on http://127.0.0.1:5000; ARGS="port=5001" changes it
 	@$(RUN) -m experiments.ui $(ARGS)

@@ -55,8 +55,11 @@ def check(config: dict[str, Any]) -> None:
         for kind, exists in _of(FILES, name):
             if not all(exists(Path(each).expanduser()) for each in values):
                 raise ValueError(f"{name}: there is no {kind} {value}")
+    for group in ("tower", "training", "evaluation"):
+        if not isinstance(config.get(group), dict):
+            raise ValueError(f"{group} must be one of its options; got {config.get(group)!r}")
     parse_criterion(config["evaluation"]["threshold"])
-    monitor, known = config["training"]["monitor"], pair_metrics(np.ones(1), np.ones(1), np.ones(1), 0.5)
+    monitor, known = str(config["training"]["monitor"]), pair_metrics(np.ones(1), np.ones(1), np.ones(1), 0.5)
     if monitor not in known and (near := nearest(monitor, known)):
         raise ValueError(f"training.monitor={monitor} is no metric; did you mean {near}?")
     reads_an_encoder = config["tower"]["_target_"] == "siamese.model.towers.encoder"

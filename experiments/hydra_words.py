@@ -64,6 +64,8 @@ def _as_override(word: str, parser: "OverridesParser", tree: ConfigTree, several
             raise ValueError(f"{word} has several values; with --multirun the program runs once for each")
         return f"{head}={_quoted(text)}"
     value: Any = override.value()
+    if key in tree.choices and not isinstance(value, str | int | None):
+        raise ValueError(f"{key} takes one of its options, {', '.join(tree.options(key))}; got {text!r}")
     is_text = isinstance(value, str) and "${" not in text
     return f"{head}={_quoted(text)}" if is_text and text != value else word
 

@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from siamese.data.pairs import QuestionPairs
 from siamese.text.vectorizer import Vectorizer
@@ -20,6 +21,10 @@ INTENTS = (
     ("when does the shop open", "opening hours", "is the shop open today , and until when ?"),
     ("how do i cook rice", "cooking rice", "what is the best way to cook a pot of rice ?"),
 )
+# The same examples each time, so that a change alone makes a test fail.
+settings.register_profile("project", derandomize=True, database=None, deadline=None, max_examples=40)
+settings.load_profile("project")
+
 STARTS_PROCESSES = {"run_python", "start_python", "run_program", "start_program"}  # the fixtures
 
 

@@ -1,6 +1,7 @@
 """Settings: key=value words over the defaults of a file in conf, for programs that start without Hydra."""
 
 import difflib
+import math
 import re
 import sys
 import textwrap
@@ -11,6 +12,7 @@ import yaml
 
 from siamese.commands.config_files import CONF, Setting, dotted, read_config_file
 from siamese.commands.started import as_started
+from siamese.data import labels
 
 HELP = ("--help", "-h")
 FOOT = "Errors are one line; with HYDRA_FULL_ERROR=1 in the environment they have a traceback."
@@ -138,13 +140,15 @@ def value_text(value: Any) -> str:
 def _value(key: str, text: str, default: Any) -> Any:
     """The value of `text`, of the type of the default."""
     if isinstance(default, float):
-        try:
-            return float(text)
-        except ValueError:
-            raise ValueError(f"{key} must be a number, got {text!r}") from None
+        if not math.isfinite(number := labels.number(text)):
+            raise ValueError(f"{key} must be a number, got {text!r}")
+        return number
     if not isinstance(default, int):  # so is a bool
         return None if text in ("", "null") else text
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        value = None
     if type(value) is not type(default):
         kind = "true or false" if isinstance(default, bool) else "a whole number"
         raise ValueError(f"{key} must be {kind}, got {text!r}")

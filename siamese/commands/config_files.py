@@ -38,13 +38,19 @@ class ConfigFile:
 
 
 def read_config_file(file: Path) -> ConfigFile:
-    """Read a file of conf/ with its comments."""
-    text = file.read_text(encoding="utf-8")
+    """Read a file of conf/, or of a user's own folder, with its comments; ValueError if it is no YAML mapping."""
+    text, values = "", None
+    try:
+        text = file.read_text(encoding="utf-8")
+        values = yaml.safe_load(text) or {}
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+        raise ValueError(f"{file} is no YAML file: {' '.join(str(problem).split())}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{file} must hold settings, key: value in each line")
     is_global = text.startswith(GLOBAL)
     lines = text.splitlines()
     end = next((at for at in range(len(lines)) if not lines[at].startswith("#")), len(lines))
     about = "\n".join(_uncommented(line) for line in lines[int(is_global) : end])
-    values = yaml.safe_load(text) or {}
     lines[:end] = [""] * end
     return ConfigFile(about, is_global, values.get("defaults", []), list(_settings(yaml.compose(text), values, lines)))
 

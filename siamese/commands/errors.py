@@ -72,6 +72,8 @@ def _in_one_line() -> Iterator[None]:
         cause = mistake.__cause__ if type(mistake).__module__ == "hydra.errors" and mistake.__cause__ else mistake
         if isinstance(cause, ModuleNotFoundError):
             sys.exit(f"error: {missing_package(cause)}")
+        if isinstance(cause, RuntimeError):
+            sys.exit("error: a path begins with ~ and the name of a user that this machine does not know")
         in_lines = type(cause).__module__.startswith(("hydra.", "omegaconf."))
         sys.exit(f"error: {' '.join(str(cause).split()) if in_lines else as_started(str(cause))}")
 
@@ -82,5 +84,7 @@ def _can_be_mended(mistake: Exception) -> bool:
         return "unexpected keyword argument" in str(mistake)
     if isinstance(mistake, ModuleNotFoundError):
         return missing_package(mistake) is not None
+    if type(mistake) is RuntimeError:
+        return str(mistake) == "Could not determine home directory."  # of Path.expanduser
     names = {kind.__name__ for kind in type(mistake).__mro__}  # Hydra may not be installed
     return not names.isdisjoint({"ValueError", "OSError", "HydraException", "OmegaConfBaseException"})

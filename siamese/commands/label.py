@@ -39,6 +39,10 @@ class LabelFile:
         if self._path.exists():
             file = TableFile(path, reading)
             self.columns = file.columns
+            if len(set(self.columns)) < len(self.columns):
+                raise ValueError(
+                    f"{path} has several columns of one name, {', '.join(map(repr, self.columns))}; rename them"
+                )
             self._left, self._right, self._label = pair_columns(self.columns, *PAIR, LABEL, file.name, file.tell)
             for table in file.blocks([self._left, self._right, self._label]):  # which says what is missing
                 if table.bad_rows:

@@ -1,6 +1,7 @@
 """Columns: the name that a file gives to a question, a label or an intent."""
 
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 
 PAIR = ("question1", "question2")  # the names that are sought without another setting
 LABEL = "is_duplicate"
@@ -44,14 +45,15 @@ def matching(wanted: str, names: Sequence[str], file: str) -> str | None:
     """The column `wanted`, or else the one that differs in nothing but case, blanks and signs; None if there is none.
 
     Raises:
-        ValueError: several differ in nothing else.
+        ValueError: several have this name, or differ in nothing else.
 
     >>> matching("is_duplicate", ["Question 1", "Is Duplicate "], "a.csv")
     'Is Duplicate '
     """
-    if wanted in names:
+    if names.count(wanted) == 1:
         return wanted
-    found = [name for name in names if _letters(name) == _letters(wanted)]
+    letters = _letters(wanted)
+    found = [name for name in names if _letters(name) == letters]
     if len(found) > 1:
         raise ValueError(f"{file} has several columns {wanted!r}: {', '.join(map(repr, found))}; rename all but one")
     return found[0] if found else None
@@ -98,6 +100,7 @@ def question_column(names: Sequence[str], column: str | None, file: str, tell: T
     return found if found in USUAL_QUESTIONS[:2] else _told([USUAL_QUESTIONS[0]], [found], file, tell)[0]
 
 
+@lru_cache(2**17)  # a file may have many columns, each of which is compared with every usual name
 def _letters(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any, TextIO, cast
 
 from siamese.data.gzipped import opened
 from siamese.data.questions import UNDECODABLE
@@ -28,8 +28,9 @@ BYTE_ORDER_MARKS = {  # the longer ones first: UTF-32 begins as UTF-16 does
 UNDEFINED_IN_CP1252 = re.compile("[\udc81\udc8d\udc8f\udc90\udc9d]")
 STRAY_FOR_EACH_CHARACTER = 10  # more stray bytes than this for each character of UTF-8: the file is not UTF-8
 CHUNK = 2**20  # bytes or characters that are looked at together
+LONGEST_LINE = 2**26  # bytes; a small gzip file may hold a line that no memory does
 SAMPLE = 200  # lines from which the delimiter is found
-SEPARATOR_LINE = re.compile('"?sep=(.)"?[\r\n]*')  # of Excel
+SEPARATOR_LINE = re.compile('"?sep=([^"\r\n])"?[\r\n]*')  # of Excel
 WRAPPED = re.compile('"(?:[^"]|"")*"')
 OPEN = re.compile('"(?:[^"]|"")*')  # a quote opens, and none closes
 
@@ -59,8 +60,8 @@ class Reading:
         if self.html not in (True, False, "auto"):
             raise ValueError(f"{self.prefix}html must be true, false or auto, got {self.html!r}")
         try:
-            codecs.lookup(self.encoding or "utf-8")
-        except LookupError:
+            "".encode(self.encoding or "utf-8")
+        except (LookupError, ValueError):  # no name of Python, or of an encoding that is none of texts, such as hex
             raise ValueError(
                 f"{self.prefix}encoding must be a name that Python knows, such as utf-8, cp1252 or utf-16; got {self.encoding!r}"
             ) from None
@@ -96,17 +97,34 @@ def opened_text(file: Path, encoding: str, newline: str = "", prefix: str = "dat
     `prefix` as in `Reading`.
 
     Raises:
-        ValueError: the file is not of this encoding; but bytes that are not UTF-8 become `UNDECODABLE`.
+        ValueError: the file is not of this encoding (but bytes that are not UTF-8 become `UNDECODABLE`), or a line is longer
+            than LONGEST_LINE.
     """
     utf8 = encoding.startswith("utf-8")
     with (
         opened(file) as stream,
-        io.TextIOWrapper(stream, encoding, "surrogateescape" if utf8 else "strict", newline=newline) as text,
+        _LimitedLines(stream, file) as lines,
+        io.TextIOWrapper(lines, encoding, "surrogateescape" if utf8 else "strict", newline=newline) as text,
     ):
         try:
             yield text
         except UnicodeError as problem:
             raise ValueError(f"{file} is not {encoding}: {problem}; name its encoding with {prefix}encoding=") from None
+
+
+class _LimitedLines(io.BufferedReader):
+    """The bytes of a file; a line of more than LONGEST_LINE bytes raises ValueError before it is in memory."""
+
+    def __init__(self, stream: IO[bytes], file: Path):
+        super().__init__(cast(io.RawIOBase, stream))
+        self._file, self._length = file, 0
+
+    def read1(self, size: int = -1, /) -> bytes:
+        data = super().read1(size)
+        self._length = 0 if b"\n" in data or b"\r" in data else self._length + len(data)
+        if self._length > LONGEST_LINE:
+            raise ValueError(f"{self._file} has a line of more than {LONGEST_LINE:,} bytes; break it")
+        return data
 
 
 def find_encoding(file: Path, name: str, reading: Reading) -> str:

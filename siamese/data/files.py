@@ -68,8 +68,8 @@ def read_columns(
     """
     if on_bad_row not in ("error", "skip"):
         raise ValueError(f"data.on_bad_row must be error or skip, got {on_bad_row!r}")
-    if not label_scale > 0:
-        raise ValueError(f"data.label_scale must be above 0, got {label_scale}")
+    if not 0 < label_scale < float("inf"):
+        raise ValueError(f"data.label_scale must be a number above 0, got {label_scale}")
     columns = [TextsBuilder() for _ in texts]
     grades, rows = [np.empty(0)], [np.empty(0, np.int64)]
     bad_rows: list[BadRow] = []
@@ -133,7 +133,7 @@ def read_question_table(
 
     file = TableFile(path, reading)
     column = question_column(file.columns, column, file.name, file.tell)
-    others = [name for name in file.columns if name != column]
+    others = [name for name in file.distinct_columns() if name != column]
     if "question" in others:
         raise ValueError(
             f"{path} has a column 'question' beside {column!r}, which holds the questions; rename one of them"

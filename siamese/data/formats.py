@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,9 +29,13 @@ FORMATS = (*DELIMITERS, *JSONL, PARQUET)
 PACKED = ".gz"
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 OF_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # first bytes, whatever the name
+UNREADABLE = object()  # a value of Parquet that Python cannot hold
 WHOLE_ROW = "(whole row)"  # the column of a problem that concerns the row as a whole
-BLOCK = 2**15  # lines or rows that are Python objects at the same time
+BLOCK = 2**15  # rows of Parquet that are Python objects at the same time
+CHARACTERS = 2**21  # in other files, or one line
+LISTED = 50  # columns that a message names
 SHOWN = 80  # characters of a bad value that a message shows
+LARGEST_UNPACKED = 2**28  # bytes of a gzipped Parquet file, which has to be in memory
 LONGEST_FIELD = 2**24  # characters; an unclosed quote ends there, so that it cannot hold a whole file in memory
 
 csv.field_size_limit(LONGEST_FIELD)
@@ -72,7 +77,7 @@ class TableFile:
 
     Attributes:
         name: the path as it was given.
-        columns: their names, each once; in JSONL those of the first record.
+        columns: their names, as often as the file has them; in JSONL those of the first record.
         tell: called with each note on what was found.
     """
 
@@ -84,7 +89,7 @@ class TableFile:
         self._is_html: dict[str, bool] = {}  # by column; of "auto", as its first block looks
         if self._suffix == PARQUET:
             with self._parquet() as parquet:
-                self.columns = list(dict.fromkeys(parquet.schema_arrow.names))
+                self.columns = parquet.schema_arrow.names
             return
         self._encoding = find_encoding(self._file, self.name, reading)
         if self._suffix in JSONL:
@@ -93,10 +98,18 @@ class TableFile:
         with self._lines() as lines:
             self._dialect = find_dialect(lines, DELIMITERS[self._suffix], self.name, reading)
         with self._lines() as lines:
-            self.columns = list(dict.fromkeys(self._header(lines)[0]))
+            self.columns = self._header(lines)[0]
+
+    def distinct_columns(self) -> list[str]:
+        """The names of the columns, each once; a note names those that are repeated, of which the first is read."""
+        repeated = [name for name, count in Counter(self.columns).items() if count > 1]
+        if repeated:
+            names = ", ".join(map(repr, repeated))
+            self.tell(f"{self.name} has several columns of one name, of which the first is read: {names}")
+        return list(dict.fromkeys(self.columns))
 
     def blocks(self, columns: Sequence[str]) -> Iterator[Table]:
-        """The named columns, block by block; ValueError if the file lacks one, or has no rows."""
+        """The named columns, block by block, of a repeated one the first; ValueError if the file lacks one, or has no rows."""
         read = self._parquet_blocks if self._suffix == PARQUET else self._delimited_blocks
         has_rows = False
         for table in self._jsonl_blocks(columns) if self._suffix in JSONL else read(columns):
@@ -148,21 +161,23 @@ class TableFile:
         with self._lines() as stream:
             header, before = self._header(stream)  # lines of the file before the first of `lines`
             _require(columns, header, self.name)
+            first = {column: index for index, column in reversed(list(enumerate(header)))}
             lines: list[str] = []
             at_end = False
             while not at_end:
-                fresh = list(islice(stream, BLOCK))
+                # what an open quote begins is read again: twice as far each time
+                fresh = stream.readlines(max(CHARACTERS, sum(map(len, lines))))
                 lines, at_end = lines + fresh, not fresh
                 table = Table(self.name, [])
                 records, done = _read_records(lines, self._dialect, len(header), before, at_end, table, spanning)
-                table.values = [list(map(itemgetter(header.index(column)), records)) for column in columns]
+                table.values = [list(map(itemgetter(first[column]), records)) for column in columns]
                 yield table
                 before += done
                 del lines[:done]
         if spanning:
-            first, last = spanning[0]
+            begin, end = spanning[0]
             self.tell(
-                f"{self.name} has {len(spanning):,} rows of several lines, the first in lines {first} to {last}, where a "
+                f"{self.name} has {len(spanning):,} rows of several lines, the first in lines {begin} to {end}, where a "
                 f"quote opens; if quotes are plain text in this file, set {self._reading.prefix}quoting=none"
             )
 
@@ -177,10 +192,10 @@ class TableFile:
         known: dict[str, None] = {}
         any_record = False
         with self._lines() as stream:
-            numbered_lines = enumerate(stream, start=1)
-            while block := list(islice(numbered_lines, BLOCK)):
+            before = 0
+            while block := stream.readlines(CHARACTERS):
                 table = Table(self.name, [[] for _ in columns])
-                for row, line in block:
+                for row, line in enumerate(block, start=before + 1):
                     if line.isspace():
                         continue
                     try:
@@ -193,41 +208,63 @@ class TableFile:
                     for values, column in zip(table.values, columns, strict=True):
                         values.append(record.get(column))
                 any_record = any_record or bool(table.rows)
+                before += len(block)
                 yield table
         if any_record:
             _require(columns, list(known), self.name)
 
     @contextmanager
     def _parquet(self) -> Iterator["parquet.ParquetFile"]:
-        from pyarrow import ArrowInvalid, parquet
+        from pyarrow import ArrowException, parquet
 
         with opened(self._file) as stream:
+            whole = stream
+            if is_gzipped(self._file):
+                whole = BytesIO(stream.read(LARGEST_UNPACKED + 1))
+                if whole.getbuffer().nbytes > LARGEST_UNPACKED:
+                    raise ValueError(
+                        f"{self.name} unpacks to more than {LARGEST_UNPACKED:,} bytes; give the unpacked file"
+                    )
             try:
-                found = parquet.ParquetFile(BytesIO(stream.read()) if is_gzipped(self._file) else stream)
-            except ArrowInvalid as error:
-                raise ValueError(f"{self.name} is not a Parquet file") from error
-            yield found
+                yield parquet.ParquetFile(whole)
+            except (ArrowException, OSError, UnicodeDecodeError) as error:
+                problem = " ".join(str(error).split())
+                raise ValueError(f"{self.name} is not a Parquet file, or is damaged: {problem}") from error
 
     def _parquet_blocks(self, columns: Sequence[str]) -> Iterator[Table]:
         with self._parquet() as parquet:
             _require(columns, parquet.schema_arrow.names, self.name)
             first = 1
             for batch in parquet.iter_batches(BLOCK, columns=list(columns)):
-                rows = list(range(first, first + batch.num_rows))
-                yield Table(self.name, [_python_values(batch[column]) for column in columns], rows)
-                first += batch.num_rows
+                names, last = batch.schema.names, first + batch.num_rows
+                values = [_python_values(batch.column(names.index(column))) for column in columns]
+                table = Table(self.name, values, list(range(first, last)))
+                _take_out_unreadable(table, columns)
+                yield table
+                first = last
 
 
 def json_object(line: str) -> dict[str, Any]:
     """The object of a line of JSONL; a ValueError says why it is none, without the line."""
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=_each_key_once)
     except json.JSONDecodeError as error:
         raise ValueError(f"invalid JSON, {error.msg} at character {error.pos + 1}") from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists nested too deeply
         raise ValueError(f"unreadable JSON, {error}") from None
     if not isinstance(record, dict):
         raise ValueError("a JSON object is expected")
+    keys = "".join(record)
+    if not keys.isascii() and UNDECODABLE.search(keys):
+        raise ValueError("a key is not UTF-8")
+    return record
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        key = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {key!r} occurs twice")
     return record
 
 
@@ -303,14 +340,46 @@ def _python_values(column: "pa.Array") -> list[Any]:
         column = column.cast(pa.large_binary())  # Arrow would fail on the whole column for one invalid UTF-8 value
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         return [None if text is None else text.decode("utf-8", "surrogateescape") for text in column.to_pylist()]
-    return column.to_pylist()
+    try:
+        return column.to_pylist()
+    except (ArithmeticError, ValueError, pa.ArrowException):
+        return [_python_value(value) for value in column]
+
+
+def _python_value(value: "pa.Scalar") -> Any:
+    """The value; a time that Python has not, such as one after the year 9999, as Arrow's text, which is no str; or UNREADABLE."""
+    import pyarrow as pa
+
+    with suppress(ArithmeticError, ValueError, pa.ArrowException):
+        return value.as_py()
+    with suppress(pa.ArrowException):
+        return value.cast(pa.string())
+    return UNREADABLE
+
+
+def _take_out_unreadable(table: Table, columns: Sequence[str]) -> None:
+    """Make bad rows of those that hold an UNREADABLE value."""
+    bad = {
+        index: name
+        for name, values in zip(columns, table.values, strict=True)
+        for index, value in enumerate(values)
+        if value is UNREADABLE
+    }
+    if bad:
+        rows, good = table.rows, [index for index in range(len(table.rows)) if index not in bad]
+        for index in sorted(bad):
+            table.bad_rows.append(bad_row(table.file, rows[index], bad[index], None, "the value cannot be read"))
+        table.values = [[values[index] for index in good] for values in table.values]
+        table.rows = [rows[index] for index in good]
 
 
 def _require(columns: Sequence[str], present: Sequence[str], file: str) -> None:
+    known = set(present)
     for column in columns:
-        if column not in present:
+        if column not in known:
             names = any(each.isidentifier() for each in present)
             first_line = "" if names else "; the first line must hold the names of the columns"
             raise ValueError(
-                f"{file} has no column {column!r}; its columns are {', '.join(map(repr, present))}{first_line}"
+                f"{file} has no column {column!r}; its columns are {', '.join(map(repr, present[:LISTED]))}"
+                f"{', …' if len(present) > LISTED else ''}{first_line}"
             )

@@ -31,9 +31,11 @@ def word(value: Any) -> str | None:
 def number(value: Any) -> float:
     """The value as a number, nan if it is none; the decimal sign may be a comma.
 
-    >>> number("0,5"), number(True), number("5 %")
-    (0.5, 1.0, nan)
+    >>> number("0,5"), number(True), number("5 %"), number("0_1")
+    (0.5, 1.0, nan, nan)
     """
+    if isinstance(value, str) and "_" in value:  # which Python takes for a number
+        return float("nan")
     try:
         return float(value.replace(",", ".") if isinstance(value, str) else value)
     except (TypeError, ValueError, OverflowError):

@@ -6,6 +6,7 @@ A record is the row, column by column, and the reason why its pair cannot be sco
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from siamese.data.dialects import LONGEST_LINE
 from siamese.data.files import bad_texts
 from siamese.data.formats import WHOLE_ROW, Table, TableFile, bad_row, json_object
 from siamese.data.questions import text_problem
@@ -24,8 +25,8 @@ def read_file(file: TableFile, left: str, right: str) -> Iterator[list[Record]]:
         file: the file; an unreadable row has None in each column.
         left, right: the columns of the questions.
     """
-    questions_first = [left, right, *(column for column in file.columns if column not in (left, right))]
-    columns = list(dict.fromkeys([*file.columns, left, right]))
+    columns = list(dict.fromkeys([*file.distinct_columns(), left, right]))
+    questions_first = list(dict.fromkeys([left, right, *columns]))
     for table in file.blocks(questions_first):
         file.show_html(table, questions_first[:2])
         records = _records(table, columns, questions_first)
@@ -57,10 +58,17 @@ def read_lines(stream: Iterable[bytes], left: str, right: str) -> Iterator[list[
     Args:
         stream: UTF-8, in pieces as they arrive; the lines that a piece completes are one block.
         left, right: the keys of the questions.
+
+    Raises:
+        ValueError: a line is longer than LONGEST_LINE.
     """
     line, begun = 0, b""
     for piece in stream:
         *whole, begun = (begun + piece).split(b"\n")
+        if len(begun) > LONGEST_LINE:
+            raise ValueError(
+                f"{STANDARD_INPUT}, row {line + len(whole) + 1}: the line has more than {LONGEST_LINE:,} bytes; break it"
+            )
         if whole:
             yield [_from_line(text, line + number, left, right) for number, text in enumerate(whole, start=1)]
         line += len(whole)

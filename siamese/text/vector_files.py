@@ -10,7 +10,7 @@ The content says which of them a file is, not its name. Nothing is unpickled, an
 
 import math
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from siamese.data.dialects import opened_text
 from siamese.data.gzipped import opened
 from siamese.data.questions import UNDECODABLE
 from siamese.text.matrix_files import (
+    LARGEST,
     check_matrix,
     composed,
     numpy_matrix,
@@ -38,10 +39,12 @@ FOREIGN = {  # first bytes -> what the file is, and what to do
     b"version https://git-lfs": "a pointer to a file that Git LFS keeps; fetch the file itself with: git lfs pull",
     b"\x89HDF": "an HDF5 file; save the matrix with numpy.save",
 }
+NO_NUMBER = f"NaN, infinite or beyond ±{LARGEST:g}"
 MEND = "mend the line or take it out"
 HEAD = 2**16  # bytes of a file that show its format
 CHUNK = 2**20  # bytes of a binary file that are read together
 LONGEST_WORD = 2**14  # bytes
+WIDEST = 2**16  # numbers of a word in a binary file
 NO_CONTROL = bytes(byte for byte in range(256) if byte >= 32 or byte in b"\t\r\n")  # what text may consist of
 
 
@@ -81,7 +84,7 @@ def read_vectors(path: str | Path, words: str | Path | None, wanted: Collection[
         raise ValueError(f"{file} has shape {matrix.shape}, but {listed} lists {len(names)} words")
     check_matrix(file, matrix, names)
     if tokenizer is not None:
-        return composed(tokenizer, matrix, wanted)
+        return composed(tokenizer, listed, matrix, wanted)
     return _chosen(
         listed,
         ((name, row, number) for number, (name, row) in enumerate(zip(names, matrix, strict=True), 1)),
@@ -104,10 +107,7 @@ def _chosen(
         elif word in found:
             repeated.append((word, at))
         elif word in wanted:
-            with np.errstate(over="ignore"):
-                found[word] = np.array(numbers, np.float32)
-            if not np.isfinite(found[word]).all():
-                raise ValueError(f"{file}, {place} {at}: a number of {word!r} is too large for float32")
+            found[word] = np.array(numbers, np.float32)
     if repeated:
         word, at = repeated[0]
         _note(
@@ -134,17 +134,19 @@ def _text_rows(file: Path) -> Iterator[tuple[str, list[float], int]]:
                 raise ValueError(f"{file}, line {blank}: is blank, but more follow; {MEND}")
             word, *others = line.split(" ")  # not at other spaces: a word may hold a no-break space
             fields = [word, *filter(None, others)]
-            if number == 1 and len(fields) == 2 and all(each.isdigit() for each in fields):
+            if number == 1 and _is_header(fields):
                 count, width = map(int, fields)
                 continue
             width = width or sum(1 for _ in takewhile(_is_number, reversed(fields[1:])))
-            numbers = _numbers(fields, width)
+            # Python takes 1_0 for a number, which no file of vectors means
+            joined = "_" in line and any("_" in field for field in fields[-width:])
+            numbers = None if joined else _numbers(fields, width)
             if numbers is None:
                 raise ValueError(
                     f"{file}, line {number}: expected a word and {width or 'its'} numbers, got {line[:60]!r}; {MEND}"
                 )
-            if not math.isfinite(sum(numbers)) and not all(map(math.isfinite, numbers)):
-                raise ValueError(f"{file}, line {number}: a number of {fields[0]!r} is NaN or infinite; {MEND}")
+            if not math.hypot(*numbers) <= LARGEST and not all(abs(each) <= LARGEST for each in numbers):
+                raise ValueError(f"{file}, line {number}: a number of {fields[0][:60]!r} is {NO_NUMBER}; {MEND}")
             read += 1
             yield " ".join(fields[:-width]), numbers, number
     if not read:
@@ -177,6 +179,10 @@ def _binary_rows(file: Path) -> Iterator[tuple[str, np.ndarray, int]]:
     """Word, `float32[width]` and row of each entry of a word2vec binary file."""
     with opened(file) as stream:
         count, width = map(int, stream.readline(HEAD).split())
+        if width > WIDEST:
+            raise ValueError(
+                f"{file}, line 1: says {width:,} numbers a word, the most is {WIDEST:,}; the file is damaged"
+            )
         size, buffer, at = 4 * width, b"", 0
         for row in range(1, count + 1):
             end = buffer.find(b" ", at)
@@ -198,9 +204,9 @@ def _binary_rows(file: Path) -> Iterator[tuple[str, np.ndarray, int]]:
             word = (
                 buffer[at:end].lstrip(b"\n").decode("utf-8", "surrogateescape")
             )  # word2vec's own program ends rows with \n
-            if not np.isfinite(numbers).all():
+            if not (np.abs(numbers) <= LARGEST).all():
                 raise ValueError(
-                    f"{file}, row {row}: a number of {word[:60]!r} is NaN or infinite; the file is damaged, or line 1 has a "
+                    f"{file}, row {row}: a number of {word[:60]!r} is {NO_NUMBER}; the file is damaged, or line 1 has a "
                     "wrong width"
                 )
             yield word, numbers, row
@@ -225,19 +231,24 @@ def _kind(file: Path) -> str:
         return "safetensors"
     first, _, rest = head.partition(b"\n")
     fields = first.split()
-    has_header = len(fields) == 2 and all(each.isdigit() for each in fields)
-    if not has_header or int(fields[1]) < 1:
+    if not _is_header(fields) or int(fields[1]) < 1:
         return "text"
-    return "binary" if rest.translate(None, NO_CONTROL) or not _is_text_row(rest, int(fields[1])) else "text"
+    row = rest.partition(b"\n")[0]
+    if _numbers(row.decode("latin-1").replace("\t", " ").split(), int(fields[1])) is not None:
+        return "text"  # in whatever encoding, and also if a word holds a control character
+    return "binary" if rest.translate(None, NO_CONTROL) or not _is_utf8(row) else "text"
 
 
-def _is_text_row(rest: bytes, width: int) -> bool:
-    """Whether what follows a header begins as text does: in UTF-8, or in another encoding with a word and its numbers."""
-    line = rest.partition(b"\n")[0]
+def _is_header(fields: Sequence[str] | Sequence[bytes]) -> bool:
+    """Whether a line is "count width"."""
+    return len(fields) == 2 and all(each.isdigit() and each.isascii() and len(each) < 16 for each in fields)
+
+
+def _is_utf8(line: bytes) -> bool:
     try:
         line.decode()
     except UnicodeDecodeError:
-        return _numbers(line.decode("latin-1").replace("\t", " ").split(), width) is not None
+        return False
     return True
 
 

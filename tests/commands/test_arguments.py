@@ -33,7 +33,9 @@ def nasty_texts(count: int) -> list[str]:
 @pytest.fixture
 def defaults(tmp_path, monkeypatch):
     monkeypatch.setattr(arguments, "CONF", tmp_path)
-    (tmp_path / "x.yaml").write_text("file: null\ntop: 5\nfast: false\nwhere: {}\ntracking:\n  uri: here\n  name: n\n")
+    (tmp_path / "x.yaml").write_text(
+        "file: null\ntop: 5\nshare: 0.5\nfast: false\nwhere: {}\ntracking:\n  uri: here\n  name: n\n"
+    )
 
 
 @pytest.mark.parametrize(("program", "key"), TEXT_KEYS.items())
@@ -84,18 +86,36 @@ def test_comments_of_a_config_file(tmp_path):
 @pytest.mark.usefixtures("defaults")
 def test_defaults():
     assert command_line("x", []) == (
-        {"file": None, "top": 5, "fast": False, "where": {}, "tracking.uri": "here", "tracking.name": "n"},
+        {
+            "file": None,
+            "top": 5,
+            "share": 0.5,
+            "fast": False,
+            "where": {},
+            "tracking.uri": "here",
+            "tracking.name": "n",
+        },
         [],
     )
 
 
 @pytest.mark.usefixtures("defaults")
 def test_what_is_given():
-    words = ["file=a=b.csv", "top=7", "fast=true", "where.my topic=a=b", "where.x=", "tracking.uri=there", "Why?"]
+    words = [
+        "file=a=b.csv",
+        "top=7",
+        "share=0,25",
+        "fast=true",
+        "where.my topic=a=b",
+        "where.x=",
+        "tracking.uri=there",
+        "Why?",
+    ]
     given, others = command_line("x", words)
     assert given == {
         "file": "a=b.csv",
         "top": 7,
+        "share": 0.25,
         "fast": True,
         "where": {"my topic": "a=b", "x": ""},
         "tracking.uri": "there",
@@ -120,7 +140,7 @@ def test_questions_with_an_equals_sign(question):
 @pytest.mark.parametrize(
     ("word", "hint"),
     [
-        ("tip=5", "the settings are file, top, fast, where, tracking.uri"),
+        ("tip=5", "the settings are file, top, share, fast, where, tracking.uri"),
         ("tracking.url=x", "did you mean tracking.uri?"),
         ("flie=my pairs.csv", "did you mean file?"),
         ("tracking=x", "did you mean tracking.uri?"),
@@ -142,10 +162,24 @@ def test_a_group_takes_names(word):
 
 
 @pytest.mark.usefixtures("defaults")
-@pytest.mark.parametrize("word", ["top=many", "top=1.5", "top=true", "top="])
+@pytest.mark.parametrize("word", ["top=many", "top=1.5", "top=true", "top=", "top=[", "top=@", "top=2026-99-99"])
 def test_a_whole_number(word):
     with pytest.raises(ValueError, match="top must be a whole number, got"):
         command_line("x", [word])
+
+
+@pytest.mark.usefixtures("defaults")
+@pytest.mark.parametrize("word", ["share=half", "share=nan", "share=1e400", "share="])
+def test_a_number(word):
+    with pytest.raises(ValueError, match="share must be a number, got"):
+        command_line("x", [word])
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff", b"- 1", b"!!python/object:x {}"])
+def test_a_config_file_that_cannot_be_read_is_named(tmp_path, content):
+    (tmp_path / "x.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.yaml (is no YAML file|must hold settings)"):
+        read_config_file(tmp_path / "x.yaml")
 
 
 @pytest.mark.usefixtures("defaults")

@@ -8,6 +8,7 @@ import pytest
 import siamese
 from siamese.commands import console, errors
 from siamese.commands.started import COMMANDS
+from siamese.data.formats import TableFile
 
 ROOT = Path(__file__).parents[2]
 DETECTOR = f"run={ROOT / 'tests' / 'fixtures' / 'detector_format_3'}"
@@ -70,6 +71,12 @@ def test_a_message_shows_the_command_as_it_was_started(monkeypatch):
         with pytest.raises(SystemExit) as caught, errors.report_user_errors():
             raise ValueError(given)
         assert caught.value.code == f"error: {shown}"
+
+
+def test_the_home_of_nobody_is_a_mistake_of_the_user():
+    with pytest.raises(SystemExit) as caught, errors.report_user_errors():
+        TableFile("~nobody of this name/a.csv")
+    assert str(caught.value.code).startswith("error: a path begins with ~ and the name of a user")
 
 
 def test_python_runs_it_as_a_module_and_only_one_command_is_imported(run_python):

@@ -100,3 +100,10 @@ def test_a_file_of_something_else_is_not_touched(detector):
     with pytest.raises(ValueError, match=r"pairs\.csv"):
         run()
     assert Path("pairs.csv").read_text(encoding="utf-8") == "name,city\na,b\n"
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    """Writing the file again would lose one of them."""
+    (tmp_path / "a.csv").write_text("question1,question2,is_duplicate,note,note\na,b,1,c,d\n")
+    with pytest.raises(ValueError, match=r"a\.csv has several columns of one name, 'question1', .* rename them"):
+        LabelFile(str(tmp_path / "a.csv"), USUAL)

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from siamese.data import formats
+from siamese.data.dialects import Reading
 from siamese.data.files import read_columns, read_pair_file, read_question_table, read_questions
 from siamese.data.formats import TableFile
 
@@ -34,14 +36,14 @@ def test_the_four_formats_give_the_same_pairs(tmp_path):
         {"question1": "Où ?", "question2": 'Say "hi", or\tnot', "is_duplicate": 1},
         {"question1": "a\nb", "question2": "c", "is_duplicate": 0},
     ]
-    csv = write(tmp_path / "a.csv", HEADER + 'Où ?,"Say ""hi"", or\tnot",1\n"a\nb",c,0\n')
+    comma = write(tmp_path / "a.csv", HEADER + 'Où ?,"Say ""hi"", or\tnot",1\n"a\nb",c,0\n')
     tsv = write(
         tmp_path / "a.TSV", 'is_duplicate\tquestion2\tquestion1\n1\t"Say ""hi"", or\tnot"\tOù ?\n0\tc\t"a\nb"\n'
     )
     jsonl = write(tmp_path / "a.jsonl", "".join(json.dumps(record) + "\n" for record in records))
     parquet = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist(records), parquet)
-    for path in (csv, tsv, jsonl, parquet):
+    for path in (comma, tsv, jsonl, parquet):
         left, right, labels, bad = read(path, "error")
         assert (left, right, bad) == (["Où ?", "a\nb"], ['Say "hi", or\tnot', "c"], ()), path
         assert labels.dtype == np.float64
@@ -120,13 +122,13 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize("block", [1, 2, 3, 5])
+@pytest.mark.parametrize("characters", [1, 8, 20, 50])
 @pytest.mark.parametrize(("name", "content"), BROKEN)
-def test_blocks_change_nothing(tmp_path, monkeypatch, name, content, block):
+def test_blocks_change_nothing(tmp_path, monkeypatch, name, content, characters):
     """Records, broken or good, that cross the border of two blocks are found as in one block."""
     path = write(tmp_path / name, content)
     expected = read_columns(TableFile(path), ["question1", "question2"], "is_duplicate", "skip")
-    monkeypatch.setattr("siamese.data.formats.BLOCK", block)
+    monkeypatch.setattr("siamese.data.formats.CHARACTERS", characters)
     found = read_columns(TableFile(path), ["question1", "question2"], "is_duplicate", "skip")
     assert (found.texts, found.bad_rows) == (expected.texts, expected.bad_rows)
     assert (found.labels.tolist(), found.rows.tolist()) == (expected.labels.tolist(), expected.rows.tolist())
@@ -141,6 +143,74 @@ def test_blocks_of_parquet(tmp_path, monkeypatch):
     assert found.texts == [["a", "b", "d"]] * 2
     assert found.rows.tolist() == [1, 2, 4]
     assert [(bad.row, bad.column) for bad in found.bad_rows] == [(3, "question2"), (5, "is_duplicate")]
+
+
+FAR = pa.array([0, 4 * 10**17, None])  # microseconds; the second is a time in the year 14645
+
+
+def test_times_that_python_has_not_come_through_as_texts(tmp_path):
+    """In any column; such a value is a question in none."""
+    path = tmp_path / "a.parquet"
+    days = pa.array([1, 2**31 - 1, None], pa.int32()).cast(pa.date32())
+    columns = {"text": ["a", "b", "c"], "time": FAR.cast(pa.timestamp("us", "UTC")), "day": days}
+    pq.write_table(pa.table(columns), path)
+    table, bad_rows = read_question_table(path, None)
+    assert (table["time"].to_pylist()[1:], bad_rows) == (["14645-06-30 15:06:40.000000Z", ""], ())
+    assert table["day"].to_pylist()[0] == "1970-01-02"
+    with pytest.raises(ValueError, match=r"no good row; .* row 1, column time: a text is expected, not datetime"):
+        read_questions(path, "time")
+
+
+def test_a_value_of_parquet_that_cannot_be_read_costs_its_row(tmp_path):
+    path = tmp_path / "a.parquet"
+    unreadable = pa.array([[0], [4 * 10**17], None], pa.list_(pa.int64())).cast(pa.list_(pa.timestamp("us")))
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "times": unreadable}), path)
+    table, bad_rows = read_question_table(path, None)
+    assert table["question"].to_pylist() == ["a", "c"]
+    assert [(row.row, row.column, row.problem) for row in bad_rows] == [(2, "times", "the value cannot be read")]
+
+
+def test_two_columns_of_one_name(tmp_path):
+    """Those of questions and labels are refused; of others the first is read, and a note says so."""
+    notes: list[str] = []
+    names, values = ["question1", "question2", "question1", "x", "x"], ["a", "b", "c", "d", "e"]
+    pq.write_table(pa.table([pa.array([value]) for value in values], names), tmp_path / "a.parquet")
+    write(tmp_path / "a.csv", ",".join(names) + "\n" + ",".join(values) + "\n")
+    for name in ("a.parquet", "a.csv"):
+        with pytest.raises(ValueError, match=rf"{name} has several columns 'question1': .*; rename all but one"):
+            read(tmp_path / name)
+        table, _ = read_question_table(tmp_path / name, "question2", Reading(tell=notes.append))
+        assert table.to_pydict() == {"question": ["b"], "question1": ["a"], "x": ["d"]}
+        assert notes.pop().endswith("several columns of one name, of which the first is read: 'question1', 'x'")
+
+
+def test_keys_of_jsonl_are_utf8_and_unique(tmp_path):
+    good = '{"question1": "é", "question2": "b", "is_duplicate": 1}\n'
+    path = write(tmp_path / "a.jsonl", good.encode() + b'{"question1": "a", "\xe9": 1}\n{"x": {"y": 1, "y": 2}}\n')
+    assert [(row.row, row.problem) for row in read(path)[3]] == [
+        (2, "a key is not UTF-8"),
+        (3, "unreadable JSON, the key 'y' occurs twice"),
+    ]
+
+
+def test_a_small_gzip_file_does_not_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("siamese.data.dialects.LONGEST_LINE", 2**22)
+    monkeypatch.setattr("siamese.data.formats.LARGEST_UNPACKED", 2**20)
+    for name in ("a.csv.gz", "a.jsonl.gz"):
+        with pytest.raises(ValueError, match=r"has a line of more than 4,194,304 bytes"):
+            read(write(tmp_path / name, gzip.compress(b"question1," + bytes(2**23))))
+    with pytest.raises(ValueError, match=r"unpacks to more than 1,048,576 bytes; give the unpacked file"):
+        read(write(tmp_path / "a.parquet.gz", gzip.compress(b"PAR1" + bytes(2**21))))
+
+
+def test_an_open_quote_before_many_lines_is_found_soon(tmp_path, monkeypatch):
+    """What it begins is read again, but each time twice as far: not a hundred times."""
+    monkeypatch.setattr("siamese.data.formats.CHARACTERS", 100)
+    read_records, calls = formats._read_records, []
+    monkeypatch.setattr(formats, "_read_records", lambda *arguments: calls.append(1) or read_records(*arguments))
+    left, *_ = read(write(tmp_path / "a.csv", HEADER + 'a,"b\n' + GOOD * 1_000))
+    assert len(left) == 1_000
+    assert len(calls) < 15
 
 
 def test_a_column_that_no_record_has_is_named_before_bad_rows(tmp_path):
@@ -221,8 +291,9 @@ def test_grades_are_scaled_before_their_range_is_checked(tmp_path):
     path = write(tmp_path / "a.csv", HEADER + "a,b,5\na,b,2.5\na,b,0\na,b,5.1\n")
     assert read(path, label_scale=5)[2].tolist() == [1.0, 0.5, 0.0]
     assert bad_places(path, label_scale=5) == [(5, "is_duplicate")]
-    with pytest.raises(ValueError, match="label_scale must be above 0, got 0"):
-        read(path, label_scale=0)
+    for scale in (0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"label_scale must be a number above 0, got {scale}"):
+            read(path, label_scale=scale)
 
 
 @pytest.mark.parametrize(
@@ -267,18 +338,18 @@ def test_the_home_directory_is_expanded(tmp_path, monkeypatch):
 
 def test_columns_and_rows_are_known_without_reading_a_file(tmp_path):
     """A line break inside quotes counts as a row of text; Parquet knows its rows."""
-    csv = write(tmp_path / "a.csv", '\ufeffid,a,a,"b c"\n1,2,3,"4\n5"\n')
+    comma = write(tmp_path / "a.csv", '\ufeffid,a,a,"b c"\n1,2,3,"4\n5"\n')
     tsv = write(tmp_path / "a.tsv", "id\ta\n1\t2\n")
     jsonl = write(tmp_path / "a.jsonl", '\nno\n{"a": 1, "id": 2}\n{"other": 3}\n')
     parquet = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": [1, 2, 3], "id": [4, 5, 6]}), parquet)
-    assert [TableFile(path).columns for path in (csv, tsv, jsonl, parquet)] == [
-        ["id", "a", "b c"],
+    assert [TableFile(path).columns for path in (comma, tsv, jsonl, parquet)] == [
+        ["id", "a", "a", "b c"],
         ["id", "a"],
         ["a", "id"],
         ["a", "id"],
     ]
-    assert [TableFile(path).count_rows() for path in (csv, tsv, jsonl, parquet)] == [3, 2, 4, 3]
+    assert [TableFile(path).count_rows() for path in (comma, tsv, jsonl, parquet)] == [3, 2, 4, 3]
     assert TableFile(write(tmp_path / "b.jsonl", "no\n")).columns == []
     with pytest.raises(ValueError, match="is not a Parquet file"):
         TableFile(write(tmp_path / "b.parquet", "no"))

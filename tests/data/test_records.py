@@ -80,13 +80,19 @@ def test_bad_lines_of_json_lines(tmp_path):
     assert found[-1] == ({"question1": "a", "question2": "b"}, "")
 
 
+def test_a_line_of_a_stream_without_end_is_refused(monkeypatch):
+    monkeypatch.setattr(records, "LONGEST_LINE", 100)
+    with pytest.raises(ValueError, match=r"standard input, row 2: the line has more than 100 bytes"):
+        lines_of(b"a\tb\nc", b"c" * 60, b"c" * 60, b"c")
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_small_blocks_give_the_same_records(tmp_path, monkeypatch, size):
     path = tmp_path / "a.csv"
     path.write_text("question1,question2\na,b\n,c\n\nd\ne,f\ng,h\n")
     expected = rows_of(path)
     assert [bool(error) for _, error in expected] == [False, True, True, False, False]
-    monkeypatch.setattr(formats, "BLOCK", size)
+    monkeypatch.setattr(formats, "CHARACTERS", size)
     assert rows_of(path) == expected
     monkeypatch.undo()
     monkeypatch.setattr(records, "BLOCK", size)

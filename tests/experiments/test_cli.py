@@ -42,6 +42,13 @@ def composed(words: list[str], primary: str = "config", folder: Path | None = No
         return compose(primary, as_overrides(words, tree, several=False))
 
 
+@pytest.mark.parametrize("value", ["[]", "[1,[2]]", "{a: 1}", "1.5"])
+def test_a_choice_is_the_name_of_an_option(value):
+    """Hydra would fail with a TypeError, or leave the group out."""
+    with pytest.raises(ValueError, match=r"tower takes one of its options, averaging, .*; got "):
+        composed([f"tower={value}"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_text_arrives_unchanged(program):

@@ -167,7 +167,7 @@ def test_everyday_files_are_read(tmp_path, capsys, case, packed):
 
 NAN = np.where(ROWS == 2.0, np.nan, ROWS).astype(np.float32)
 BROKEN = {
-    "NaN in a binary file": (as_binary(rows=NAN), "row 2: a number of 'green' is NaN or infinite"),
+    "NaN in a binary file": (as_binary(rows=NAN), "row 2: a number of 'green' is NaN, infinite or beyond"),
     "a binary file that ends too soon": (as_binary()[:-6], "row 3: the file ends within it, but line 1 says 3 words"),
     "a binary file with too few rows": (as_binary().replace(b"3 3\n", b"4 3\n"), "row 4: the file ends within it"),
     "a binary file with more rows": (as_binary().replace(b"3 3\n", b"2 3\n"), "line 1 says 2 words, but more follow"),
@@ -179,7 +179,10 @@ BROKEN = {
     "a header that counts too few": (as_text().replace(b"3 3\n", b"2 3\n"), "line 1: says 2 words, but 3 follow"),
     "a header with another width": (as_text().replace(b"3 3\n", b"3 4\n"), "line 2: expected a word and 4 numbers"),
     "a text that ends within a line": (as_text()[:-8], "line 4: expected a word and 3 numbers"),
-    "a number that float32 cannot hold": (b"green 1 2\nred 1 1e39\n", "line 2: a number of 'red' is too large"),
+    "a number that float32 cannot hold": (
+        b"green 1 2\nred 1 1e39\n",
+        "line 2: a number of 'red' is NaN, infinite or beyond ±1e",
+    ),
     "a blank line within": (b"green 1 2\n\nred 3 4\n", "line 2: is blank, but more follow"),
     "words alone": (b"red\ngreen\n", "line 1: expected a word and its numbers, got 'red'"),
     "nothing": (b"", "holds no vectors"),
@@ -217,7 +220,7 @@ def test_a_damaged_gzip_file_is_refused(tmp_path):
 
 
 MATRICES = {
-    "NaN in a .npy": (lambda folder: as_npy(folder, NAN), "row 2: a number of 'green' is NaN or infinite"),
+    "NaN in a .npy": (lambda folder: as_npy(folder, NAN), "row 2: a number of 'green' is NaN, infinite or beyond"),
     "infinity in .safetensors": (
         lambda folder: as_safetensors({"m": np.where(ROWS == 8, np.inf, ROWS).astype("<f4")}),
         "row 3: a number of 'été'",

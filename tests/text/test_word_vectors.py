@@ -107,8 +107,8 @@ def test_words_with_spaces_and_accents(tmp_path):
         ("2024 1", "expected a word and 2 numbers, got '2024 1"),
         ("green 1 2 3", "expected a word and 2 numbers, got 'green 1 2 3"),
         ("", "is blank, but more follow"),
-        ("green 1 nan", "a number of 'green' is NaN or infinite"),
-        ("mauve inf 2", "a number of 'mauve' is NaN or infinite"),
+        ("green 1 nan", "a number of 'green' is NaN, infinite or beyond"),
+        ("mauve inf 2", "a number of 'mauve' is NaN, infinite or beyond"),
     ],
 )
 def test_a_malformed_line_names_file_and_line(tmp_path, line, problem):
