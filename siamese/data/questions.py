@@ -24,6 +24,7 @@ SHAPED = (  # by the joiners; the variation selector follows an emoji
 INVISIBLE = f"{IGNORABLE}|(?<!{SHAPED})[\u200c\u200d]|[\u200c\u200d](?!{SHAPED})"
 _INVISIBLE = re.compile(INVISIBLE)
 NOT_UTF8 = "the text is not UTF-8"
+LONGEST = 100_000  # characters of a question; models read the first hundreds, and who sends more means something else
 
 
 def visible(text: str) -> str:
@@ -41,6 +42,8 @@ def text_problem(value: object) -> str:
         return "the text is missing"
     if not isinstance(value, str):
         return f"a text is expected, not {type(value).__name__}"
+    if len(value) > LONGEST:
+        return f"the text has {len(value):,} characters; a question has at most {LONGEST:,}"
     if not visible(value).strip():
         return "the text is empty"
     if not value.isascii() and UNDECODABLE.search(value):
@@ -53,6 +56,8 @@ def all_questions(values: Sequence[object]) -> bool:
     try:
         joined = "".join(values)  # type: ignore[arg-type]  # TypeError: no string
         joined.encode()  # UnicodeEncodeError: a lone surrogate
+        if len(joined) > LONGEST and max(map(len, values)) > LONGEST:  # type: ignore[arg-type]
+            return False
         texts = values if joined.isascii() and joined.isprintable() else map(visible, values)  # type: ignore[arg-type]
         return all(map(str.strip, texts))  # type: ignore[arg-type]
     except (TypeError, UnicodeEncodeError):

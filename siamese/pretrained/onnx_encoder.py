@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from siamese.inference.threads import cores
 from siamese.pretrained.encoders import cache_folder, digest_of, package_file, verify
 from siamese.text.inputs import Coverage
+from siamese.text.vectorizer import LONGEST_TOKEN
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -122,7 +123,7 @@ class OnnxEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors `float32[texts, dimension]`; zeros for a text without any token."""
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch(self._read(texts))]
         vectors = np.zeros((len(ids), self.dimension), np.float32)
         for rows in _same_length(np.fromiter(map(len, ids), np.int64, len(ids))):
             vectors[rows] = self._embed([ids[row] for row in rows])
@@ -132,14 +133,19 @@ class OnnxEncoder:
         """How much of each text is read; a word is known if its pieces are, which tells other scripts, but no languages."""
         unknown = {self._tokenizer.token_to_id(name) for name in UNKNOWN_TOKENS} - {None}
         shares, cut = np.ones(len(texts)), np.zeros(len(texts), bool)
-        for row, (text, encoding) in enumerate(zip(texts, self._tokenizer.encode_batch(list(texts)), strict=True)):
+        read = self._read(texts)
+        for row, (text, encoding) in enumerate(zip(read, self._tokenizer.encode_batch(read), strict=True)):
             known: dict[int, bool] = {}
             for word, piece, (start, end) in zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True):
                 if word is not None and any(map(str.isalnum, text[start:end])):
                     known[word] = known.get(word, True) and piece not in unknown
             shares[row] = np.mean(list(known.values())) if known else 1.0
-            cut[row] = bool(encoding.overflowing)
+            cut[row] = bool(encoding.overflowing) or len(text) < len(texts[row])
         return Coverage(shares, cut)
+
+    def _read(self, texts: Sequence[str]) -> list[str]:
+        """Of each text the characters that are tokenized, as in `Vectorizer`."""
+        return [text[: LONGEST_TOKEN * self.max_length] for text in texts]
 
     def _embed(self, ids: list[list[int]]) -> np.ndarray:
         """Token ids, equally many of each text -> `float32[texts, dimension]`."""

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from siamese.text.inputs import Coverage, QuestionVectors
 from siamese.text.lexicon import Lexicon
 
 TIMED = 128  # questions
+MOST_WORDS = 256  # of a question that is explained; the encoder answers once for each
 
 
 class EncoderVectorizer:
@@ -72,12 +74,14 @@ class EncoderVectorizer:
         return (time.perf_counter() - started) / len(some)
 
     def words(self, question: str) -> tuple[np.ndarray, np.ndarray]:
-        """The positions of the words of a question, whitespace-separated: word i is `question[start:end]`.
+        """The positions of the first MOST_WORDS words of a question, whitespace-separated: word i is `question[start:end]`.
 
         Returns:
             `int64[words, 2]`; and `int64[words]`, the numbers of the words.
         """
-        spans = np.array([match.span() for match in re.finditer(r"\S+", question)], np.int64).reshape(-1, 2)
+        spans = np.array(
+            [match.span() for match in islice(re.finditer(r"\S+", question), MOST_WORDS)], np.int64
+        ).reshape(-1, 2)
         return spans, np.arange(len(spans))
 
     def without_each_word(self, question: str) -> QuestionVectors:

@@ -4,8 +4,9 @@ Half a million questions have 100,000 distinct chunks. The tokens equal those of
 (U+0020) composes with no character in NFKC and is part of no token. Other white space stays in its chunk.
 """
 
+from collections.abc import Iterator
 from importlib.util import find_spec
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -14,6 +15,7 @@ from siamese.data.texts import Texts
 
 BLOCK = 2**16  # questions processed at once: bounds the memory for intermediate results
 FEW = 2**12  # questions that are cut without importing Arrow
+AT_ONCE = 2**15  # characters tokenized at once: the tokenizer's results take a hundred times as many bytes
 CHUNKS_KEPT = 2**18  # distinct chunks cached while questions are encoded or counted, about 40 MB
 
 
@@ -23,6 +25,25 @@ class Numbering(dict[str, int]):
     def __missing__(self, key: str) -> int:
         self[key] = len(self)
         return self[key]
+
+
+def shortened(texts: Texts, most: int) -> Texts:
+    """Texts without what follows their first `most` characters."""
+    # bytes, of which a character has at least one; of a few texts, all together are the quicker question
+    if texts.offsets[-1] - texts.offsets[0] <= most or np.diff(texts.offsets).max() <= most:
+        return texts
+    return Texts.of(text[:most] for text in texts)
+
+
+def batches(chunks: list[str]) -> Iterator[list[str]]:
+    """Chunks in lists of about AT_ONCE characters."""
+    if sum(map(len, chunks)) <= AT_ONCE:
+        yield chunks
+        return
+    ends = np.cumsum(np.fromiter(map(len, chunks), np.int64, len(chunks)))
+    starts = np.unique(np.searchsorted(ends, np.arange(0, ends[-1], AT_ONCE), "right"))
+    for start, end in pairwise([0, *starts[starts > 0].tolist(), len(chunks)]):
+        yield chunks[start:end]
 
 
 def distinct_chunks(texts: Texts, cut: bool) -> tuple[list[str], np.ndarray, np.ndarray]:

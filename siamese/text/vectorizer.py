@@ -19,10 +19,14 @@ FORMAT_VERSION = 1
 FILE = "vectorizer.json"  # of a detector's folder
 KINDS_OF_WORDS = 3
 LONG = 4  # letters of a word
+LONGEST_TOKEN = 64  # characters that a text has for each of its tokens, with the space around them, at most on average
 
 
 class Vectorizer:
     """Text -> token ids, the same in training and in serving.
+
+    Of a text only the first LONGEST_TOKEN * `max_length` characters are read, far more than have `max_length` tokens in any
+    language: a text of any length takes no longer than that.
 
     Ids: 0 padding, 1 unknown, then the vocabulary, then `oov_buckets` ids. A hash of its letters assigns a word outside
     the vocabulary to a bucket, so that two questions with the same unknown word share an id.
@@ -80,6 +84,11 @@ class Vectorizer:
         return cls(tokenizer, oov_buckets if kind == "word" else 0, max_length)
 
     @property
+    def _most(self) -> int:
+        """Characters that are read of a text."""
+        return LONGEST_TOKEN * self.max_length
+
+    @property
     def tokenizer(self) -> Tokenizer:
         """Text -> words or subwords, without the buckets."""
         return self._tokenizer
@@ -98,7 +107,7 @@ class Vectorizer:
     def tokens(self, question: str) -> list[str]:
         """The tokens that the model sees of one question, "[UNK]" for those outside the vocabulary."""
         vocabulary = self.vocabulary
-        return [vocabulary[token] for token in self._tokenizer.encode(question).ids[: self.max_length]]
+        return [vocabulary[token] for token in self._tokenizer.encode(question[: self._most]).ids[: self.max_length]]
 
     def words(self, question: str) -> tuple[np.ndarray, np.ndarray]:
         """The positions of the words of a question, and the word of each of its token ids.
@@ -116,7 +125,7 @@ class Vectorizer:
         >>> [question[start:end] for start, end in spans], word.tolist()
         (['L’', 'eau', 'où', '?'], [0, 1, 2, 3])
         """
-        encoding = self._tokenizer.encode(question)
+        encoding = self._tokenizer.encode(question[: self._most])
         token_spans = np.array(encoding.offsets, np.int64).reshape(-1, 2)[: self.max_length]
         is_first = np.diff(np.array(encoding.word_ids, np.int64)[: self.max_length], prepend=-1) != 0
         first = np.flatnonzero(is_first)
@@ -159,31 +168,39 @@ class Vectorizer:
         chunk_words = np.empty((0, 2 * KINDS_OF_WORDS), np.int32)  # as in `_count_words`
         values, lengths = bytearray(), bytearray()  # int32 and int64; they grow without a second copy
         known_words, cut = [np.empty(0)], [np.empty(0, bool)]
-        for block in Texts.of(questions).blocks(chunks.BLOCK):
+        for whole in Texts.of(questions).blocks(chunks.BLOCK):
+            block = chunks.shortened(whole, self._most)
             if len(number) > chunks.CHUNKS_KEPT:
                 number.clear()
                 chunk_ids, chunk_ends, chunk_words = chunk_ids[:0], chunk_ends[:1], chunk_words[:0]
             distinct, which, question_ends = chunks.distinct_chunks(block, self._cut)
             known = len(number)
             which = np.fromiter(map(number.__getitem__, distinct), np.int64, len(distinct))[which]
-            new = list(islice(number, known, None))
-            new_ids, new_counts = self._tokenize(new)
-            chunk_ids = np.concatenate([chunk_ids, new_ids])
-            chunk_ends = np.concatenate([chunk_ends, chunk_ends[-1] + np.cumsum(new_counts)])
+            every_ids, every_end, every_words = [chunk_ids], [chunk_ends], [chunk_words]
+            for new in chunks.batches(list(islice(number, known, None))):
+                new_ids, new_counts = self._tokenize(new)
+                if new_counts.max(initial=0) > self.max_length + 1:  # one more tells that a question is cut
+                    new_ids = new_ids[_is_leading(new_counts, self.max_length + 1)]
+                    new_counts = np.minimum(new_counts, self.max_length + 1)
+                every_ids.append(new_ids)
+                every_end.append(every_end[-1][-1:] + np.cumsum(new_counts))
+                every_words += [self._count_words(new)] if count_words else []
+            chunk_ids, chunk_words = np.concatenate(every_ids), np.concatenate(every_words)
+            chunk_ends = np.concatenate(every_end)
 
             counts = chunk_ends[which + 1] - chunk_ends[which]  # tokens of each chunk of the questions
             ends = np.concatenate([[0], np.cumsum(counts)])
             ids = chunk_ids[np.repeat(chunk_ends[which] - ends[:-1], counts) + np.arange(ends[-1])]
-            starts, counts = ends[question_ends[:-1]], np.diff(ends[question_ends])  # tokens of each question
-            kept = np.arange(len(ids)) - np.repeat(starts, counts) < self.max_length
+            counts = np.diff(ends[question_ends])  # tokens of each question
             block_lengths = np.clip(counts, 1, self.max_length)
             block_values = np.full(block_lengths.sum(), UNKNOWN, np.int32)
-            block_values[np.repeat(counts > 0, block_lengths)] = ids[kept]
+            block_values[np.repeat(counts > 0, block_lengths)] = ids[_is_leading(counts, self.max_length)]
             lengths += block_lengths.tobytes()
             values += block_values.tobytes()
             cut.append(counts > self.max_length)
+            if block is not whole:
+                cut[-1] |= np.diff(block.offsets) < np.diff(whole.offsets)
             if count_words:
-                chunk_words = np.concatenate([chunk_words, self._count_words(new)])
                 ends_of_words = np.cumsum(np.vstack([chunk_words[:1] * 0, chunk_words[which]]), axis=0, dtype=np.int64)
                 known_words.append(_share(np.diff(ends_of_words[question_ends], axis=0)))
         offsets = np.concatenate([[0], np.cumsum(np.frombuffer(lengths, np.int64))])
@@ -248,6 +265,11 @@ class Vectorizer:
                 "use a newer version of the project"
             )
         return cls(Tokenizer.from_str(tokenizer[:-1]), state["oov_buckets"], state["max_length"])
+
+
+def _is_leading(counts: np.ndarray, most: int) -> np.ndarray:
+    """Which of the tokens of several texts in turn, of `counts` each, are among the first `most` of theirs: `bool[tokens]`."""
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) < most
 
 
 def _share(words: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import re
 import pytest
 from tokenizers import Regex, normalizers
 
-from siamese.data.questions import INVISIBLE, all_questions, text_problem, visible
+from siamese.data.questions import INVISIBLE, LONGEST, all_questions, question_list, text_problem, visible
 
 LOOK_ALIKE = {
     "byte order mark": "\ufeffHow do I reset my PIN?",
@@ -61,3 +61,15 @@ def test_what_nobody_sees_is_empty(text):
 @pytest.mark.parametrize("texts", [["How?", "Où ?"], ["two\nlines", "b"], ["\u200bé"], []])
 def test_questions_pass_the_fast_check(texts):
     assert all_questions(texts)
+
+
+def test_a_text_that_is_far_too_long_is_no_question():
+    for longest in ("a" * LONGEST, "é" * LONGEST):
+        assert text_problem(longest) == ""
+        assert all_questions(["How?", longest])
+        assert not all_questions(["How?", longest + "a"])
+        assert text_problem(longest + "a") == "the text has 100,001 characters; a question has at most 100,000"
+    with pytest.raises(
+        ValueError, match=r"^question 2 of 2: the text has 100,001 characters; a question has at most 100,000$"
+    ):
+        question_list(["How?", "a" * (LONGEST + 1)])

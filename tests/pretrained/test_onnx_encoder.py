@@ -61,6 +61,15 @@ def test_the_first_tokens_are_read(tmp_path):
     assert from_folder(tmp_path, max_length=4).encode(["how do i"])[0].tolist() != whole.tolist()
 
 
+def test_of_a_long_text_no_more_is_tokenized_than_is_read(folder):
+    encoder = from_folder(folder, max_length=8)
+    text = "how do i pay my bill " * 50_000
+    started = time.process_time()
+    np.testing.assert_array_equal(encoder.encode([text]), encoder.encode([text[:400]]))
+    assert encoder.coverage([text, "pay", "x" * 100_000 + " pay"]).cut.tolist() == [True, False, True]
+    assert time.process_time() - started < 0.5
+
+
 def test_the_layout_of_the_hub_is_read(tmp_path):
     modules = [{"type": f"sentence_transformers.models.{name}"} for name in ("Transformer", "Pooling", "Normalize")]
     here = from_folder(write_encoder(tmp_path / "a", model="onnx/model.onnx", modules=modules))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from siamese.pretrained.vectorizer import EncoderVectorizer
+from siamese.pretrained.vectorizer import MOST_WORDS, EncoderVectorizer
 from siamese.text.inputs import QuestionVectors
 
 
@@ -50,6 +50,12 @@ def test_each_word_is_left_out_in_turn(encoder_vectorizer, question, words, with
     assert [question[start:end] for start, end in spans] == words
     assert number.tolist() == list(range(len(words)))
     assert vectors.values == pytest.approx(encoder_vectorizer.encoder.encode([question, *without]))
+
+
+def test_no_more_words_are_left_out_than_anyone_reads(encoder_vectorizer):
+    question = "how do i pay " * 100
+    assert len(encoder_vectorizer.words(question)[0]) == MOST_WORDS
+    assert len(encoder_vectorizer.without_each_word(question)) == MOST_WORDS + 1
 
 
 def test_vectors_stand_where_token_ids_stand():
