@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
 
 from siamese.data.intents import IntentQuestions
 from siamese.data.pairs import COLLECTION
@@ -43,6 +46,26 @@ def test_what_is_refused_below_a_threshold():
     assert found["out_of_scope_threshold"] == 0.5
     nothing = intent_metrics(nearest([0.9], [[0.8]]), threshold=0.0)
     assert (nothing["out_of_scope_recall"], nothing["out_of_scope_f1"]) == (0, 0)
+
+
+@given(st.lists(st.permutations(range(12)), min_size=1, max_size=8), st.integers(0, 12), st.integers(1, 11))
+def test_against_scikit_learn(orders, threshold, width):
+    """Without ties: the own intent is class 0 of twelve. Refusals are those of each question with its intent and without."""
+    scores = np.array(orders, np.float32)[:, : width + 1]
+    others = -np.sort(-scores[:, 1:], axis=1)
+    found = intent_metrics(nearest(scores[:, 0], others), threshold)
+    rank = 1 + (scores[:, 1:] > scores[:, :1]).sum(axis=1)
+    own = np.zeros(len(scores), int)
+    for k in (1, 5):
+        if k < scores.shape[1] > 2:
+            top = sk.top_k_accuracy_score(own, scores, k=k, labels=range(scores.shape[1]))
+            assert found[f"intent_accuracy_top{k}"] == pytest.approx(top)
+    assert found["intent_mrr_at_10"] == pytest.approx(np.where(rank <= 10, 1 / rank, 0).mean())
+    unknown = np.repeat([False, True], len(scores))
+    refused = np.append(scores.max(axis=1), scores[:, 1:].max(axis=1)) < threshold
+    assert found["out_of_scope_recall"] == pytest.approx(sk.recall_score(unknown, refused))
+    assert found["in_scope_refused"] == pytest.approx(np.mean(refused[~unknown]))
+    assert found["out_of_scope_f1"] == pytest.approx(sk.f1_score(unknown, refused))
 
 
 def test_the_threshold_makes_the_fewest_errors():

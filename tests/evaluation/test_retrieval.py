@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn import metrics as sk
 
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.retrieval import RetrievalTask, mining_metrics, ranking_metrics, retrieval_metrics
@@ -61,6 +65,36 @@ def test_mining_in_any_order_and_with_ties():
 def test_mining_without_pairs_or_duplicates(pairs, total):
     found = mining_metrics(np.zeros(pairs, bool), np.ones(pairs), total)
     assert set(found.values()) == {0.0}
+
+
+@given(arrays(bool, st.integers(1, 15)), st.data())
+def test_mining_against_scikit_learn(relevant, data):
+    """With ties, with duplicates that were not found, and the best F1 by trying every threshold."""
+    similarity = data.draw(arrays(np.int64, len(relevant), elements=st.integers(0, 6))) / 6
+    missed = data.draw(st.integers(0, 4))
+    total = int(relevant.sum()) + missed
+    found = mining_metrics(relevant, similarity, total)
+    if total == 0:
+        assert set(found.values()) == {0.0}
+        return
+    precision = sk.average_precision_score(relevant, similarity) if relevant.any() else 0.0
+    assert found["average_precision"] == pytest.approx(precision * relevant.sum() / total)
+    truth = np.append(relevant, np.ones(missed, bool))
+    scores = {t: sk.f1_score(truth, np.append(similarity >= t, np.zeros(missed, bool))) for t in set(similarity)}
+    assert found["best_f1"] == pytest.approx(max(scores.values()))
+    assert scores[found["best_threshold"]] == pytest.approx(found["best_f1"])
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 6), st.integers(2, 25))))
+def test_ranking_against_scikit_learn(relevant):
+    relevant[~relevant.any(axis=1), -1] = True  # every query has a duplicate
+    found = ranking_metrics(relevant, relevant.sum(axis=1))
+    order = np.tile(np.arange(relevant.shape[1], 0, -1), (len(relevant), 1))
+    assert found["ndcg_at_10"] == pytest.approx(sk.ndcg_score(relevant, order, k=10))
+    first = relevant & (np.cumsum(relevant, axis=1) == 1)
+    rank = 1 + first.argmax(axis=1)
+    alone = sk.label_ranking_average_precision_score(first[rank <= 10], order[rank <= 10]) if (rank <= 10).any() else 0
+    assert found["mrr_at_10"] == pytest.approx(alone * np.mean(rank <= 10))
 
 
 def test_ranking_by_hand():
