@@ -1,9 +1,10 @@
-"""Advice: a network whose dev metric lies below a baseline's says so, and what to try."""
+"""Advice: a network that does no better than chance, or worse than a baseline, says so, and what to try."""
 
 from collections.abc import Mapping
 
 from siamese.training.loop import SMALLER_IS_BETTER
 
+GUESSES = 0.5  # their ROC AUC
 FEW_PAIRS = 8_000  # below about as many, hand-made features beat a network without pretrained words (study=classical)
 
 
@@ -38,6 +39,25 @@ def advise(better: Mapping[str, float], metric: str, settings: Mapping[str, obje
     name, value = next(iter(better.items()))
     head = f"note: on dev this network does worse than the baseline {name} ({metric} {value:.4f}). What to try:"
     return "\n".join([head, *(f"  - {each}" for each in _suggestions(settings, pairs))])
+
+
+def by_chance(dev: Mapping[str, float], intervals: Mapping[str, tuple[float, float]], rate: object) -> str:
+    """A line for the user where the interval of dev's ROC AUC holds that of guesses; otherwise "".
+
+    Args:
+        dev, intervals: the network's dev metrics, and their intervals.
+        rate: the learning rate.
+
+    >>> by_chance({"roc_auc": 0.9}, {"roc_auc": (0.85, 0.94)}, 0.001)
+    ''
+    """
+    low, high = intervals.get("roc_auc", (1.0, 1.0))
+    if low > GUESSES:
+        return ""
+    return (
+        f"note: on dev this network does no better than chance: ROC AUC {dev['roc_auc']:.4f} [{low:.4f}, {high:.4f}]. Try a "
+        f"lower optimizer.learning_rate (it was {rate}) or more training.epochs, and look whether the labels are right"
+    )
 
 
 def _suggestions(settings: Mapping[str, object], pairs: int) -> list[str]:

@@ -26,7 +26,7 @@ def main() -> None:
         from experiments.readme_results import rebuild  # imports Hydra, which only this needs
         from siamese import tracking
 
-        tracking.connect(settings["tracking.uri"], settings["tracking.experiment"])
+        tracking.open_store(settings["tracking.uri"], settings["tracking.experiment"])
         rebuild(Path(settings["readme"]).expanduser())
     else:
         from experiments.compare_runs import run  # imports MLflow, which help does not need

@@ -30,7 +30,7 @@ def run(settings: dict[str, Any]) -> Page:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {settings['metric']!r}")
     if settings["max_options"] < 1:
         raise ValueError(f"max_options must be a number of options, at least 1; got {settings['max_options']!r}")
-    tracking.connect(settings["tracking.uri"], settings["tracking.experiment"])
+    tracking.open_store(settings["tracking.uri"], settings["tracking.experiment"])
     if settings["study"]:
         return _compare(settings, study_run(settings["study"]).id)
     with tracking.tracked_run(_in_words(settings) or "all networks", "comparison") as run_id:

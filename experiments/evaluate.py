@@ -30,8 +30,8 @@ def run(cfg: "DictConfig") -> "Report":
     from siamese.retrieval.nearest_intents import compared_by, measure_intents
     from siamese.tracking.child_runs import is_there
 
-    tracking.connect(**config["tracking"])
     found = locate(cfg.run, cfg.tracking.uri, cfg.tracking.experiment)
+    tracking.connect(**config["tracking"])
     import_plugins(cfg.plugins)
     detector = Detector.load(found.folder)
     splits = instantiate(cfg.data, _convert_="all")()

@@ -37,10 +37,10 @@ def run(cfg: DictConfig) -> None:
         ValueError: there is no study or no browser.
     """
     from siamese.tracking.queries import find_runs  # imports MLflow, which help and errors do not need
-    from siamese.tracking.stores import connect
+    from siamese.tracking.stores import open_store
 
     config = plain(cfg)
-    connect(**config["tracking"])
+    open_store(config["tracking"]["uri"], config["tracking"]["experiment"])
     studies = find_runs("tags.kind = 'study'")
     if not studies:
         raise ValueError(

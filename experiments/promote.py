@@ -20,7 +20,7 @@ def run(cfg: "DictConfig") -> "Version":
     from siamese import tracking  # imports MLflow, which help and errors do not need
     from siamese.registry import publish
 
-    tracking.connect(**config["tracking"])
+    tracking.open_store(config["tracking"]["uri"], config["tracking"]["experiment"])
     promoted, replaced = publish.promote(cfg.run, cfg.name, cfg.alias)
     print(f"models:/{cfg.name}@{cfg.alias} is now {_in_words(promoted, cfg.metric)}")
     if replaced is not None:

@@ -100,7 +100,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     known = resumed.run_id if resumed else None
     opened = (name, kind, _how_to_repeat(job), job.parent, {"network": network, **job.tags}, known)
     with (
-        unfinished.folder_of(key, resumed, job.words, job.trial) as folder,
+        unfinished.folder_of(key, resumed, job.words, job.trial, tells=job.parent is None) as folder,
         tracking.tracked_run(*opened, reserve=folder / unfinished.RESERVE) as run_id,
     ):
         state = SavedState(folder, key, run_id)
@@ -170,13 +170,16 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         examples = list(shown.itertuples(index=False, name=None))
         publish.log_detector(detector, built.network, examples, model_card(detector, about), splits.name)
         below = advice.better_baselines(reports["dev"].metrics, baselines, training["monitor"])
-        if below:
-            tracking.set_tags({"below_baseline": ", ".join(below)})
+        chance = advice.by_chance(reports["dev"].metrics, reports["dev"].intervals, settings["optimizer.learning_rate"])
+        tags = {"below_baseline": ", ".join(below), "no_better_than_chance": "true" if chance else ""}
+        tracking.set_tags({name: value for name, value in tags.items() if value})
     if job.parent is None and MULTIRUN not in job.tags:
         publish.note_newest(run_id)
 
     tell(None)
     train_logging.show(reports, baselines, cfg.seed)
+    if chance:
+        print(f"\n{chance}")
     if below:
         print("\n" + advice.advise(below, training["monitor"], settings, len(splits.train)))
     print(f"\nrun {run_id} in {config['tracking']['uri']}; look at it with: make ui")

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shlex
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -39,21 +40,25 @@ class Interrupted:
 
 
 @contextmanager
-def folder_of(key: str, resumed: Interrupted | None, words: Sequence[str], is_trial: bool) -> Iterator[Path]:
+def folder_of(
+    key: str, resumed: Interrupted | None, words: Sequence[str], is_trial: bool, tells: bool
+) -> Iterator[Path]:
     """The folder of a training, which is there while the block runs, and afterwards if there is something to resume.
 
     Args:
         key: from `key_of`.
         resumed: the training that is resumed, if one is.
-        words: of the command line that resumes it.
+        words: of the command line that started it.
         is_trial: whether an error ends the training for good.
+        tells: whether what is left is told on stderr.
 
     Raises:
         ValueError: as within, with the place of the detector if the tracking store has not come back.
     """
     folder = resumed.folder if resumed else UNFINISHED / f"{key[:KEY_DIGITS]}-{uuid.uuid4().hex[:8]}"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / COMMAND).write_text(shlex.join(words) + "\n", encoding="utf-8")
+    command = shlex.join(["python", "-m", "experiments.train", *words, "resume=true"])
+    (folder / COMMAND).write_text(command + "\n", encoding="utf-8")
     (folder / RESERVE).write_bytes(b"\0" * RESERVE_BYTES)
     try:
         yield folder
@@ -65,6 +70,8 @@ def folder_of(key: str, resumed: Interrupted | None, words: Sequence[str], is_tr
         (folder / RESERVE).unlink(missing_ok=True)
         if not (folder / FILE).exists() or (is_trial and isinstance(problem, Exception)):
             _remove(folder)
+        elif tells:
+            print(f"note: {folder} keeps the last whole epoch; go on from it with resume=true", file=sys.stderr)
         raise
     _remove(folder)
 
@@ -124,6 +131,6 @@ def interrupted(key: str, wanted: str | bool) -> Interrupted | None:
     return None
 
 
-def commands() -> Mapping[Path, str]:
-    """The folder of each interrupted training -> the words of the command line that resume it."""
-    return {file.parent: file.read_text(encoding="utf-8").strip() for file in sorted(UNFINISHED.glob(f"*/{COMMAND}"))}
+def commands(folder: Path) -> Mapping[Path, str]:
+    """The folder of each training in a folder -> the command that resumes it."""
+    return {file.parent: file.read_text(encoding="utf-8").strip() for file in sorted(folder.glob(f"*/{COMMAND}"))}

@@ -99,7 +99,7 @@ def labelled_pairs(settings: dict[str, Any], run_id: str | None) -> tuple[str, Q
         from siamese import tracking
         from siamese.tracking.queries import predictions
 
-        tracking.connect(settings["tracking.uri"], settings["tracking.experiment"])
+        tracking.open_store(settings["tracking.uri"], settings["tracking.experiment"])
         dev = predictions(run_id, "dev")
         return f"dev of run {run_id}", QuestionPairs.from_texts(dev["question1"], dev["question2"], dev["label"])
     config = yaml.safe_load((CONF / "data" / f"{SHIPPED}.yaml").read_text(encoding="utf-8"))

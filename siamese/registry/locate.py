@@ -74,7 +74,7 @@ def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
     from siamese.registry.model_uri import champion_uri, download
     from siamese.tracking.queries import newest_model_run
 
-    tracking.connect(uri, experiment)
+    tracking.open_store(uri, experiment)
     promoted = None if wanted else champion_uri(MODEL)
     source = wanted or promoted or newest_model_run()
     folder, run_id = download(source)

@@ -48,9 +48,9 @@ def find_start(start: str, uri: str, experiment: str) -> Start | None:
 def _folder_of_run(run: str, uri: str, experiment: str) -> Path:
     """The folder of the table or of the detector that a run left."""
     from siamese.tracking.queries import artifact_folder, find_runs, tracked  # MLflow takes seconds to start
-    from siamese.tracking.stores import connect
+    from siamese.tracking.stores import open_store
 
-    connect(uri, experiment)
+    open_store(uri, experiment)
     try:
         found = tracked(run)
     except ValueError:

@@ -18,4 +18,4 @@ from siamese.tracking.outages import continuation, writing
 from siamese.tracking.provenance import config_digest, metrics_version, process, process_is_dead
 from siamese.tracking.queries import Logged, find_metrics, metric_history
 from siamese.tracking.runs import set_tags, tracked_run
-from siamese.tracking.stores import connect
+from siamese.tracking.stores import connect, open_store

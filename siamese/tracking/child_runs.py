@@ -1,4 +1,4 @@
-"""Child runs: find them and correct their final status."""
+"""Child runs: find them, and correct the final status of runs."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,7 @@ from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
 from siamese.tracking.outages import writing
+from siamese.tracking.provenance import process_is_dead
 from siamese.tracking.queries import TrackedRun, find_runs
 
 
@@ -29,6 +30,13 @@ def children(parent: str, tags: Mapping[str, str]) -> list[TrackedRun]:
 def end_as_killed(run: str) -> None:
     """Set the status KILLED: the process died, or its result was discarded."""
     mlflow.MlflowClient().set_terminated(run, "KILLED")
+
+
+def end_dead_runs() -> None:
+    """Set the status KILLED of runs of the current experiment whose process died on this host."""
+    for run in find_runs("attributes.status = 'RUNNING'"):
+        if "process" in run.tags and process_is_dead(run.tags["process"]):
+            end_as_killed(run.id)
 
 
 @writing

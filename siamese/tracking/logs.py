@@ -35,7 +35,7 @@ PASSWORD = re.compile(r"(://[^\s:/@]+:)[^\s@]+@")  # of a database, in a URI
 def log_config(config: dict, yaml: str) -> None:
     """Log the composed config without passwords: as flat parameters, and as an artifact to run it again."""
     flat = flatten(config)
-    mlflow.log_params({name: PASSWORD.sub(r"\1***@", str(value))[:PARAMETER_LIMIT] for name, value in flat.items()})
+    _log_parameters({name: PASSWORD.sub(r"\1***@", str(value))[:PARAMETER_LIMIT] for name, value in flat.items()})
     mlflow.set_tag("config_digest", config_digest(config))
     mlflow.log_text(PASSWORD.sub(r"\1***@", yaml), "config.yaml")
 
@@ -63,7 +63,12 @@ def flatten(config: dict, prefix: str = "") -> dict[str, object]:
 @writing
 def log_chosen(settings: Mapping[str, object]) -> None:
     """Log settings that were chosen for the data, as parameters beside those of the config."""
-    mlflow.log_params({f"{CHOSEN}{name}": value for name, value in settings.items()})
+    _log_parameters({f"{CHOSEN}{name}": value for name, value in settings.items()})
+
+
+def _log_parameters(values: Mapping[str, object]) -> None:
+    """Log parameters; a resumed run keeps those that it began with, such as the place of its store."""
+    mlflow.log_params({name: value for name, value in values.items() if not is_logged(name)})
 
 
 @writing

@@ -25,7 +25,7 @@ import sqlalchemy
 from mlflow.exceptions import MlflowException
 
 from siamese.tracking.interrupts import defer_interrupts
-from siamese.tracking.provenance import process
+from siamese.tracking.provenance import process, process_is_dead
 from siamese.tracking.sending import CONTINUES, SOURCE, STORE, send
 
 UNFINISHED = Path("outputs/unfinished")  # in the working directory: what interrupted runs and silent stores leave
@@ -33,7 +33,7 @@ UNSENT = "unsent-"  # starts the names of its folders with a local store
 SILENT = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # MLflow's codes of errors by which a store does not answer
 ANSWER_SECONDS = 4  # that a server may take before it is asked a second time, and then is silent
 RETURN_SECONDS = 10  # that a run which has ended waits for its store
-LOOK_SECONDS = 30  # between two looks whether it is back
+LOOK_SECONDS = 60  # between two looks whether it is back
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ def prepare(uri: str, experiment: str) -> None:
     os.environ.setdefault("PGCONNECT_TIMEOUT", str(2 * ANSWER_SECONDS))
     for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    if uri.startswith("http") and not _answers(uri):
+    if uri.startswith("http") and not _server_answers(uri):
         raise ValueError(
             f"no tracking server answers at {uri}; start it (make server), or give another tracking.uri, such as "
             "sqlite:///mlflow.db"
@@ -131,6 +131,14 @@ def settle(wait: bool) -> str:
     )
 
 
+def waiting(folder: Path) -> list[Path]:
+    """The folders in a folder with a local store whose process has ended."""
+    found = sorted(file.parent for file in folder.glob(f"{UNSENT}*/{STORE}"))
+    return [
+        each for each in found if process_is_dead(json.loads((each / STORE).read_text(encoding="utf-8"))["process"])
+    ]
+
+
 def recover(folder: Path) -> list[str]:
     """Send the runs of a folder with a local store, and delete it; their ids in the store that they belong to.
 
@@ -154,8 +162,8 @@ def shown(uri: str) -> str:
 
 def reason(problem: BaseException) -> str:
     """What an error says, without the Python classes of its causes."""
-    found = re.search(r"\[Errno \d+\] ([\w ]+)|(timed out)", str(problem))
-    return next(filter(None, found.groups())) if found else str(problem).partition("\n")[0].rpartition(") ")[2]
+    found = re.search(r"\[Errno \d+\] ([\w ]+)|(timed out)|\(\w+\.\w+\) ([^\n]+)", str(problem))
+    return next(filter(None, found.groups())) if found else str(problem).partition("\n")[0]
 
 
 def tell(note: str) -> None:
@@ -177,6 +185,10 @@ def _begin(problem: Exception) -> None:
     if _outage is not None or mlflow.active_run() is None:
         raise OSError(f"cannot write to the tracking store {shown(silent)}: {reason(problem)}") from None
     folder = UNFINISHED / f"{UNSENT}{uuid.uuid4().hex[:8]}"
+    tell(
+        f"the tracking store {shown(silent)} does not answer ({reason(problem)}); the run goes on, and what it logs waits in "
+        f"{folder}"
+    )
     try:
         folder.mkdir(parents=True)
         source = {SOURCE: silent, "experiment": _experiment, "process": process()}
@@ -194,29 +206,27 @@ def _begin(problem: Exception) -> None:
         ) from None
     _outage = _Outage(silent, _experiment, folder, time.monotonic())
     _move({})
-    tell(
-        f"the tracking store {shown(silent)} does not answer ({reason(problem)}); the run goes on, and what it logs "
-        f"waits in {folder}"
-    )
 
 
 def _look() -> bool:
-    """Whether the store is back; then its runs go on in it, and it gets what waits."""
+    """Whether the store is back and has got what waits; then the runs under way go on in it."""
     global _outage
     assert _outage is not None
     _outage.looked = time.monotonic()
-    if not _answers(_outage.uri):
+    if _outage.uri.startswith("http") and not _server_answers(_outage.uri):
+        return False
+    try:
+        send(_outage.folder)
+    except Exception as problem:
+        if not _is_silence(problem):
+            raise
         return False
     back, _outage = _outage, None
     mlflow.set_tracking_uri(back.uri)
     mlflow.set_experiment(back.experiment)
     _move({local: run for run, local in back.continuations.items()})
-    try:
-        recover(back.folder)
-    except OSError as problem:
-        tell(str(problem))
-    else:
-        tell(f"the tracking store {shown(back.uri)} is back and has what waited for it")
+    shutil.rmtree(back.folder)
+    tell(f"the tracking store {shown(back.uri)} is back and has what waited for it")
     return True
 
 
@@ -237,14 +247,11 @@ def _move(known: dict[str, str]) -> None:
             _outage.continuations[own] = made.info.run_id
 
 
-def _answers(uri: str) -> bool:
+def _server_answers(uri: str) -> bool:
     try:
-        if uri.startswith("http"):
-            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
-        else:
-            mlflow.MlflowClient(uri).search_experiments(max_results=1)
+        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
     except urllib.error.HTTPError:
         return True  # it wants to know who asks
-    except (OSError, MlflowException, sqlalchemy.exc.SQLAlchemyError):
+    except OSError:
         return False
     return True

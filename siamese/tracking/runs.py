@@ -15,7 +15,8 @@ from siamese.tracking.sending import CONTINUES
 
 GROWING = ("study", "sweep")  # kinds of runs whose figures are measured anew each time they go on
 
-_logged: dict[str, set[tuple[str, int]]] = {}  # names and steps of the metrics that a resumed run had
+# of each resumed run, the names and steps of the metrics that it had, and the names of the parameters, without a step
+_logged: dict[str, set[tuple[str, int | None]]] = {}
 
 
 @contextmanager
@@ -95,15 +96,16 @@ def _describe(kind: str, description: str, tags: Mapping[str, str], is_child: bo
         own["mlflow.note.content"] = description
     mlflow.set_tags(own)
     if resumed and kind not in GROWING:
-        _logged[resumed] = _metrics_of(resumed)
+        _logged[resumed] = _values_of(resumed)
     elif not resumed and not is_child and "mlflow.parentRunId" in run.data.tags:
         mlflow.delete_tag("mlflow.parentRunId")  # it began inside another
 
 
-def _metrics_of(run: str) -> set[tuple[str, int]]:
+def _values_of(run: str) -> set[tuple[str, int | None]]:
     client = mlflow.MlflowClient()
-    names = client.get_run(run).data.metrics
-    return {(name, each.step) for name in names for each in client.get_metric_history(run, name)}
+    data = client.get_run(run).data
+    steps = {(name, each.step) for name in data.metrics for each in client.get_metric_history(run, name)}
+    return steps | {(name, None) for name in data.params}
 
 
 def _finish(status: str) -> None:
@@ -126,11 +128,11 @@ def _set_status(status: str) -> None:
         mlflow.MlflowClient().set_terminated(run.info.run_id, status)
 
 
-def is_logged(metric: str, step: int) -> bool:
-    """Whether the current run is a resumed one that had this metric at this step when it was resumed."""
+def is_logged(name: str, step: int | None = None) -> bool:
+    """Whether the current run is a resumed one that had a metric at this step, or a parameter, when it was resumed."""
     run = mlflow.active_run()
     before = _logged.get(run.data.tags.get(CONTINUES, run.info.run_id)) if run else None
-    return before is not None and (metric, step) in before
+    return before is not None and (name, step) in before
 
 
 @writing

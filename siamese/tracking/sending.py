@@ -43,7 +43,8 @@ def send(folder: Path) -> list[str]:
             here.set_tag(local, CONTINUES, target[local])
         if SENT not in run.data.tags:
             _send_run(here, there, run, target[local])
-            here.set_tag(local, SENT, "true")
+            if run.info.status != "RUNNING":
+                here.set_tag(local, SENT, "true")
     return [target[run.info.run_id] for run in found]
 
 

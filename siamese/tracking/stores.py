@@ -1,16 +1,21 @@
 """Tracking stores. A new store is created by one process at a time."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
 import sqlalchemy
-from filelock import FileLock
+from mlflow.exceptions import MlflowException
 
+from siamese.data.locks import exclusive
 from siamese.tracking import outages
+from siamese.tracking.child_runs import end_dead_runs
 from siamese.tracking.views import save_missing_views
 
+SQLITE = "sqlite:///"
+WAIT_SECONDS = 60  # for another process that makes the store
 FIRST_USE = 5_154_103  # the key of an advisory lock in PostgreSQL: any number that nothing else in the database uses
 
 
@@ -21,9 +26,19 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
         uri: of the store, in MLflow's notation: sqlite:///mlflow.db, postgresql://user@host/database, http://….
         experiment: that runs belong to.
         artifacts: the folder, or URI, under which a new experiment keeps its artifacts, seen by all processes; by default
-            MLflow chooses. ValueError if the experiment was made with another one, or no server answers.
+            MLflow chooses.
+
+    Raises:
+        ValueError: the experiment was made with other artifacts, no server answers, or a SQLite file cannot be made.
     """
     outages.prepare(uri, experiment)
+    file = _file_of(uri)
+    if file is not None:
+        there = next(each for each in file.parents if each.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise ValueError(
+                f"cannot make {file}: {there} is no folder that can be written to; give another tracking.uri"
+            )
     place = artifacts if artifacts is None or ":/" in artifacts else str(Path(artifacts).expanduser().absolute())
     mlflow.set_tracking_uri(uri)
     with _first_use(uri):
@@ -38,6 +53,35 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
         mlflow.set_experiment(experiment)
         if found is None:
             save_missing_views(experiment)
+        else:
+            end_dead_runs()
+
+
+def open_store(uri: str, experiment: str) -> None:
+    """Use a tracking store that exists, to read it: nothing is made.
+
+    Raises:
+        ValueError: there is no such store, or it has no such experiment.
+    """
+    file = _file_of(uri)
+    if file is not None and not file.is_file():
+        raise ValueError(
+            f"there is no tracking store {file.absolute()}; train first (make train), or give its tracking.uri"
+        )
+    outages.prepare(uri, experiment)
+    mlflow.set_tracking_uri(uri)
+    try:
+        found = mlflow.get_experiment_by_name(experiment)
+    except MlflowException as problem:
+        raise ValueError(f"cannot read the tracking store {outages.shown(uri)}: {outages.reason(problem)}") from None
+    if found is None:
+        raise ValueError(f"{outages.shown(uri)} has no experiment {experiment}; train first (make train)")
+    mlflow.set_experiment(experiment)
+
+
+def _file_of(uri: str) -> Path | None:
+    """The file of a SQLite store."""
+    return Path(uri.removeprefix(SQLITE)).expanduser().absolute() if uri.startswith(SQLITE) else None
 
 
 @contextmanager
@@ -46,8 +90,9 @@ def _first_use(uri: str) -> Iterator[None]:
 
     A SQLite store that several processes create at once stays broken; on PostgreSQL all but one fail.
     """
-    if uri.startswith("sqlite:///"):
-        with FileLock(uri.removeprefix("sqlite:///") + ".lock"):  # the file stays: another process may wait for it
+    file = _file_of(uri)
+    if file is not None:
+        with exclusive(file, WAIT_SECONDS, outages.tell):
             yield
     elif uri.startswith("postgresql"):
         engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)

@@ -139,10 +139,10 @@ def _finish(
     saved: SavedState | None,
     on_epoch: Callable[[DistilledEpoch], object],
 ) -> None:
-    """Keep the state after an epoch, and tell of it."""
+    """Tell of an epoch, and keep the state after it."""
+    on_epoch(history[-1])
     if saved is not None:
         saved.save([np.array(each) for each in state], best, [asdict(each) for each in history])
-    on_epoch(history[-1])
 
 
 def _pass(step: Callable[..., tf.Tensor], batches: Iterable[tuple], texts: int, number: int) -> tuple[float, float]:

@@ -284,7 +284,7 @@ def test_the_newest_run_is_measured_on_its_own_dev_pairs(here, pairs, monkeypatc
         texts = {"question1": pairs.left_texts(), "question2": pairs.right_texts()}
         return pd.DataFrame({**texts, "label": pairs.label})
 
-    monkeypatch.setattr("siamese.tracking.connect", lambda uri, experiment: None)
+    monkeypatch.setattr("siamese.tracking.open_store", lambda uri, experiment: None)
     monkeypatch.setattr("siamese.tracking.queries.predictions", predictions)
     head = export.run(command_line("export", ["output=out", "formats=onnx"])[0])
     assert asked == [("abc", "dev")]

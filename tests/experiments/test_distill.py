@@ -114,7 +114,7 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(composed, tmp_pa
     again = run_program("distill", *words, "output=own", folder=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "going on from own.state, with run " in again.stdout
-    assert "epoch 3:" not in again.stdout
+    assert "epoch 2:" not in again.stdout
     assert "epoch 15:" in again.stdout
     for name in ("light.npz", "light.json", "vectorizer.json"):
         assert (tmp_path / "own" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
@@ -122,4 +122,4 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(composed, tmp_pa
     [run] = mlflow.search_runs(search_all_experiments=True, output_format="list")
     assert run.info.status == "FINISHED"
     history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "epoch/held_out_loss")
-    assert {each.step for each in history} == set(range(16))
+    assert sorted(each.step for each in history) == list(range(16))

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -66,6 +68,51 @@ def test_a_run_that_ends_early_says_so_and_keeps_its_parameters(store, action, e
     assert mlflow.artifacts.load_text(f"runs:/{run.info.run_id}/config.yaml") == "tower: …\n"
     assert mlflow.active_run() is None
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_while_a_run_begins_ends_it_as_killed(store, monkeypatch):
+    """The run is there before the signal is obeyed, and must not end as if it had finished."""
+    begin = mlflow.start_run
+
+    def begin_and_be_terminated(**options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return begin(**options)
+
+    monkeypatch.setattr(mlflow, "start_run", begin_and_be_terminated)
+    with pytest.raises(KeyboardInterrupt), tracking.tracked_run("hardly begun", "model"):
+        pytest.fail("the signal came first")
+    assert mlflow.last_active_run().info.status == "KILLED"
+    assert mlflow.active_run() is None
+
+
+def test_runs_of_dead_processes_are_killed_at_the_next_start(store):
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        of_a_dead_process = tracking.process(child.pid)
+    client, tags = mlflow.MlflowClient(), {"dead": of_a_dead_process, "alive": tracking.process()}
+    experiment = mlflow.get_experiment_by_name("tests").experiment_id
+    runs = {name: client.create_run(experiment, tags={"process": tag}).info.run_id for name, tag in tags.items()}
+    tracking.connect(mlflow.get_tracking_uri(), "tests")
+    assert {name: status_of(run) for name, run in runs.items()} == {"dead": "KILLED", "alive": "RUNNING"}
+    client.set_terminated(runs["alive"])
+
+
+def test_a_resumed_run_logs_no_step_twice(store):
+    with tracking.tracked_run("first", "model") as run_id:
+        tracking.log_metrics({"loss": 0.5}, "epoch", 1)
+        tracking.log_metrics({"parameters": 3}, "model")
+    with tracking.tracked_run("first", "model", resume=run_id) as resumed:
+        for step in (1, 2):
+            tracking.log_metrics({"loss": 0.5 / step}, "epoch", step)
+        tracking.log_metrics({"parameters": 3}, "model")
+        with tracking.tracked_run("inner", "baseline", parent=run_id) as inner:
+            tracking.log_metrics({"loss": 0.1}, "epoch", 1)
+    assert resumed == run_id
+    history = {name: tracking.metric_history(run_id, name) for name in ("epoch/loss", "model/parameters")}
+    assert {name: [each.value for each in found] for name, found in history.items()} == {
+        "epoch/loss": [0.5, 0.25],
+        "model/parameters": [3.0],
+    }
+    assert mlflow.get_run(inner).data.metrics == {"epoch/loss": 0.1}
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -195,7 +195,8 @@ def test_a_loss_that_is_no_number_stops_training(bad, build_network, train):
             return super().__call__(label, similarity, matrix, negative) * bad
 
     with pytest.raises(
-        ValueError, match=rf"loss became {bad} at step 1 \(epoch 1\), where the learning rate was .*; lower optimizer.learning_rate or"
+        ValueError,
+        match=rf"loss became {bad} at step 1 \(epoch 1\), where the learning rate was .*; lower optimizer.learning_rate or",
     ):
         train(build_network(), BrokenSquaredError(), epochs=3)
 
