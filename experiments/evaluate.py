@@ -21,6 +21,7 @@ def run(cfg: "DictConfig") -> "Report":
     from omegaconf import OmegaConf
 
     from siamese import tracking
+    from siamese.commands.output import warnings_as_notes
     from siamese.data.folders import atomic_file
     from siamese.detector import Detector
     from siamese.evaluation.report import metric_rows, report, summary
@@ -33,7 +34,8 @@ def run(cfg: "DictConfig") -> "Report":
     found = locate(cfg.run, cfg.tracking.uri, cfg.tracking.experiment)
     tracking.connect(**config["tracking"])
     import_plugins(cfg.plugins)
-    detector = Detector.load(found.folder)
+    with warnings_as_notes():
+        detector = Detector.load(found.folder)
     splits = instantiate(cfg.data, _convert_="all")()
     pairs = choose(splits, cfg.split)
     similarity = detector.score(pairs)

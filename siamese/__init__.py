@@ -1,7 +1,7 @@
 """Siamese networks for duplicate questions: two texts in, similarity, probability and verdict out.
 
 >>> from siamese import Detector
->>> Detector.load("tests/fixtures/detector_format_3").is_duplicate([("I lost my card", "My card is gone")])
+>>> Detector.load("tests/fixtures/detector_format_5").is_duplicate([("I lost my card", "My card is gone")])
 array([ True])
 
 The names below come from the modules beside them, which are imported at first use: neither `import siamese` nor the use

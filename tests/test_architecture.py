@@ -15,6 +15,7 @@ FLOORS = (  # a wing imports only wings of later lines
     {"registry"},
     {"serving", "explanation", "retrieval", "comparison", "export"},
     {"detector"},
+    {"saved_detector"},
     {"tracking", "inference", "pretrained", "training"},
     {"evaluation", "text", "model"},
     {"data"},
@@ -119,7 +120,7 @@ def test_a_cold_predict_imports_nothing_slow(run_python):
     program = (
         "import sys\n"
         "from siamese.commands import predict\n"
-        "sys.argv = ['predict', 'run=tests/fixtures/detector_format_3', 'How do I pay my bill?', 'Where do I pay?']\n"
+        "sys.argv = ['predict', 'run=tests/fixtures/detector_format_5', 'How do I pay my bill?', 'Where do I pay?']\n"
         "predict.main()\n"
         "slow = {'mlflow', 'matplotlib', 'tensorflow', 'keras', 'pandas', 'hydra', 'scipy', 'faiss', 'onnx', 'pyarrow'}\n"
         "print(*sorted(slow & set(sys.modules)))\n"

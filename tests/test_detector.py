@@ -1,6 +1,8 @@
 """Detector: a saved folder of plain files loads unchanged, without TensorFlow."""
 
+import hashlib
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError
 from siamese.model.similarity import Learned
 from siamese.text.vectorizer import Vectorizer
+from tests.seals import reseal
 
 ROOT = Path(__file__).parents[1]
 QUESTIONS = [("how do i pay my bill", "what are the ways to pay a bill"), ("rice", "Rice ?"), ("?", "!")]
@@ -42,9 +45,10 @@ def folder(detector, tmp_path):
 
 
 def rewrite(file: Path, **changes) -> None:
-    """Change entries of a JSON file."""
+    """Change entries of a JSON file of a detector's folder, and the checksums with them."""
     state = json.loads(file.read_text(encoding="utf-8"))
     file.write_text(json.dumps(state | changes), encoding="utf-8")
+    reseal(file.parent)
 
 
 @pytest.mark.slow
@@ -67,9 +71,14 @@ def test_it_scores_what_the_network_scores(build_network, train, vectorizer, pai
     np.testing.assert_allclose(detector.score(pairs), expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("version", [2, 3])
-def test_old_folders_keep_loading_and_answering(version):
-    detector = Detector.load(FIXTURES / f"detector_format_{version}")
+@pytest.mark.parametrize("version", [2, 3, 5])
+def test_folders_of_every_format_keep_loading_and_answering(version):
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        detector = Detector.load(FIXTURES / f"detector_format_{version}")
+    expected = ["was saved without checksums, by an older version"] * (version < 5)
+    assert [part for each in told for part in expected if part in str(each.message)] == expected
+    assert len(told) == len(expected)
     similarity = detector.similarity(list(ANSWERS))
     expected_similarity, expected_probability, expected_verdict = zip(*ANSWERS.values(), strict=True)
     np.testing.assert_allclose(similarity, expected_similarity, atol=1e-6)
@@ -95,7 +104,7 @@ LONE = "half \ud83d an emoji"
     ],
 )
 def test_what_is_no_list_of_questions_is_refused_with_its_place(questions, message):
-    detector = Detector.load(FIXTURES / "detector_format_3")
+    detector = Detector.load(FIXTURES / "detector_format_5")
     with pytest.raises(ValueError, match=message):
         detector.encode(questions)
     if not isinstance(questions, str):
@@ -114,14 +123,14 @@ def test_what_is_no_list_of_questions_is_refused_with_its_place(questions, messa
     ],
 )
 def test_what_is_no_list_of_pairs_is_refused_with_its_place(pairs, message):
-    detector = Detector.load(FIXTURES / "detector_format_3")
+    detector = Detector.load(FIXTURES / "detector_format_5")
     for ask in (detector.similarity, detector.is_duplicate):
         with pytest.raises(ValueError, match=message):
             ask(pairs)
 
 
 def test_pairs_and_questions_may_be_any_sequence():
-    detector = Detector.load(FIXTURES / "detector_format_3")
+    detector = Detector.load(FIXTURES / "detector_format_5")
     expected = detector.similarity(list(ANSWERS))
     np.testing.assert_array_equal(detector.similarity(np.array(list(ANSWERS))), expected)
     np.testing.assert_array_equal(detector.similarity(list(pair) for pair in ANSWERS), expected)
@@ -130,12 +139,16 @@ def test_pairs_and_questions_may_be_any_sequence():
 
 
 def test_what_is_written(folder):
-    """Four files of data; a fifth where dev scores are kept."""
+    """Four files of data; a fifth where dev scores are kept. The SHA-256 of each is written, too."""
     names = ["detector.json", "light.json", "light.npz", "vectorizer.json"]
     assert sorted(path.name for path in folder.iterdir()) == names
     unknown = {"purpose": None, "prior": None, "precision": None, "recall": None}
-    assert json.loads((folder / "detector.json").read_text()) == {
-        "format_version": 3,
+    state = json.loads((folder / "detector.json").read_text())
+    noted = state.pop("sha256")
+    del noted["detector.json"]
+    assert noted == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names[1:]}
+    assert state == {
+        "format_version": 5,
         "runtime": "numpy",
         "calibration": {"threshold": 0.75, "temperature": 1.5, "offset": 0.25, **unknown},
         "dev": None,
@@ -253,14 +266,14 @@ def test_a_detector_from_before_the_light_network_is_refused(folder):
     """Its format counts, not the files that it lacks."""
     rewrite(folder / "detector.json", format_version=1)
     (folder / "light.npz").unlink()
-    with pytest.raises(ValueError, match="has format 1, this program reads formats 2 to 4; train again"):
+    with pytest.raises(ValueError, match="has format 1, this program reads formats 2 to 5; train again"):
         Detector.load(folder)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("detector.json", "has format 1000, this program reads formats 2 to 4; use a newer version of the project"),
+        ("detector.json", "has format 1000, this program reads formats 2 to 5; use a newer version of the project"),
         ("vectorizer.json", "has format 1000, .*; use a newer version of the project"),
         ("light.json", "has format 1000, .*; use the version of the project that wrote it"),
     ],
@@ -276,7 +289,7 @@ def test_a_newer_format_is_refused(folder, name, message):
 )
 def test_a_damaged_detector_is_refused(folder, content):
     (folder / "detector.json").write_text(content)
-    with pytest.raises(ValueError, match=r"detector\.json holds no calibration"):
+    with pytest.raises(ValueError, match=r"detector\.json (holds no calibration|is no JSON|has format None)"):
         Detector.load(folder)
 
 
@@ -290,7 +303,8 @@ def folder_with_dev(detector, tmp_path):
 def test_damaged_dev_scores_are_refused(folder_with_dev, content):
     file = folder_with_dev / "dev_scores.npz"
     file.unlink() if content is None else file.write_bytes(content)
-    with pytest.raises(ValueError, match=r"dev_scores\.npz holds no dev scores"):
+    reseal(folder_with_dev)
+    with pytest.raises(ValueError, match=r"dev_scores\.npz is no whole archive|it has no dev_scores\.npz"):
         Detector.load(folder_with_dev)
 
 
@@ -303,6 +317,7 @@ def test_dev_scores_of_another_detector_are_refused(folder_with_dev):
 def test_a_vectorizer_and_a_network_that_do_not_belong_together_are_refused(folder, vectorizer):
     other = Vectorizer.fit(["one two three"], min_frequency=1, oov_buckets=1)
     (folder / "vectorizer.json").write_text(other.to_json(), encoding="utf-8")
+    reseal(folder)
     with pytest.raises(ValueError, match=rf"{other.size} token ids, but the network {vectorizer.size}"):
         Detector.load(folder)
 

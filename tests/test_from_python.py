@@ -118,7 +118,7 @@ def test_names_are_imported_when_they_are_used(run_python):
         "import sys, siamese\n"
         "print('numpy' in sys.modules)\n"
         "from siamese import Detector\n"
-        "Detector.load('tests/fixtures/detector_format_3').similarity([('a', 'b')])\n"
+        "Detector.load('tests/fixtures/detector_format_5').similarity([('a', 'b')])\n"
         "print(*sorted({'tensorflow', 'keras', 'pandas', 'mlflow', 'hydra'} & set(sys.modules)))"
     )
     done = run_python("-c", program, folder=ROOT)

@@ -46,7 +46,7 @@ WINGS = {  # which extras a wing may need; the others need none
     "detector.py": "train",
     "commands": "search serve",
 }
-FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_3"
+FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_5"
 PAIR = ("How do I pay my bill?", "Where can I pay the bill?")
 LARGEST = 200  # megabytes of a base install
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from siamese.commands.output import note
+from siamese.commands.output import note, warnings_as_notes
 from siamese.detector import Detector
 from siamese.inference.runtime import import_plugins
 from siamese.pretrained.encoders import READY
@@ -84,7 +84,8 @@ def load(settings: dict[str, Any]) -> tuple[Located, Detector]:
     """The trained model that the settings name, and its detector, loaded after its plugins."""
     import_plugins(settings["plugins"])
     found = from_settings(settings)
-    return found, Detector.load(found.folder)
+    with warnings_as_notes():
+        return found, Detector.load(found.folder)
 
 
 def _untrained(encoder: str, detector: Detector, ranks: bool) -> str:

@@ -4,6 +4,7 @@ import csv
 import json
 import socket
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,17 @@ def shortest(values: np.ndarray) -> list[float]:
 def note(text: str) -> None:
     """Print a note on stderr."""
     print(f"note: {text}", file=sys.stderr)
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Print what the library warns of as notes."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for each in told:
+        note(str(each.message))
 
 
 def reading(settings: Mapping[str, Any]) -> "Reading":

@@ -1,13 +1,14 @@
 """Thresholds: the similarity from which a pair is predicted "duplicate", chosen on dev for a criterion and a prior."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from siamese.data.checked_folder import CheckedFolder
 from siamese.evaluation.metrics import ratio
 
+ROUNDING = 1e-5  # that a similarity may lie outside [0, 1] by
 CRITERIA = "best_accuracy, best_f1, precision@0.95, recall@0.9 (any share) or a number in [0, 1]"
 
 
@@ -47,13 +48,20 @@ class DevScores:
         np.savez(file, similarity=self.similarity, duplicate=self.duplicate)
 
     @classmethod
-    def load(cls, file: Path) -> "DevScores":
+    def load(cls, folder: CheckedFolder, name: str) -> "DevScores":
         """Read what `save` wrote, or raise ValueError."""
+        arrays = folder.arrays(name)
         try:
-            with np.load(file, allow_pickle=False) as arrays:
-                return cls(arrays["similarity"], arrays["duplicate"])
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as problem:
-            raise ValueError(f"{file} holds no dev scores: {problem}") from None
+            similarity, duplicate = arrays["similarity"], arrays["duplicate"]
+            if not (
+                similarity.dtype.kind == "f" and duplicate.dtype == bool and similarity.ndim == duplicate.ndim == 1
+            ):
+                raise ValueError(f"expected float[pairs] and bool[pairs], got {similarity.dtype} and {duplicate.dtype}")
+            if not ((similarity >= -ROUNDING) & (similarity <= 1 + ROUNDING)).all():
+                raise ValueError("a similarity lies outside [0, 1]")
+            return cls(similarity, duplicate)
+        except (ValueError, KeyError) as problem:
+            raise ValueError(f"{folder.path / name} holds no dev scores: {problem}") from None
 
     @property
     def share(self) -> float:

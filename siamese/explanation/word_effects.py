@@ -70,7 +70,7 @@ class Explanation:
 def why(detector: Detector, left: str, right: str) -> Explanation:
     """Explain the verdict on two questions by their words; ValueError if one is not a question.
 
-    >>> explanation = why(Detector.load("tests/fixtures/detector_format_3"), "I lost my card", "My card is gone")
+    >>> explanation = why(Detector.load("tests/fixtures/detector_format_5"), "I lost my card", "My card is gone")
     >>> explanation.duplicate, explanation.right.words
     (True, ['My', 'card', 'is', 'gone'])
     >>> explanation.left.words[explanation.left.effect.argmax()]  # without this word the similarity is lowest

@@ -5,9 +5,7 @@ Slower than `NumpyNetwork`, with the same interface. Importing this brings in Te
 the user has imported; a module is never imported because the file names it.
 """
 
-import json
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -20,6 +18,7 @@ import tensorflow as tf
 
 import siamese.model.similarity
 import siamese.model.towers  # noqa: F401 (importing them registers their layers)
+from siamese.data.checked_folder import CheckedFolder, json_object
 from siamese.inference.from_keras import UnknownLayerError, check, numpy_network, read_part, save_keras, weight_array
 from siamese.inference.network import NumpyNetwork
 from siamese.inference.parts import bind, take_array
@@ -90,7 +89,7 @@ class KerasNetwork(Runtime):
         save_keras(self._network, folder)
 
     @classmethod
-    def load(cls, folder: Path) -> "KerasNetwork":
+    def load(cls, folder: Path | CheckedFolder) -> "KerasNetwork":
         """Read what `save` wrote; errors as in `load_keras`."""
         return cls(load_keras(folder))
 
@@ -120,21 +119,22 @@ def choose_runtime(network: keras.Model) -> tuple[Callable[[keras.Model], NumpyN
     return numpy_network, ""
 
 
-def load_keras(folder: Path) -> keras.Model:
+def load_keras(folder: Path | CheckedFolder) -> keras.Model:
     """The Keras network of a detector's folder.
 
-    Raises ValueError if there is none, it cannot be read, or it has layers of modules that are not imported.
+    Raises ValueError if there is none, it is not whole, or it has layers of modules that are not imported.
     """
-    file = folder / FILE
-    if not file.is_file():
+    checked = CheckedFolder.of(folder)
+    file = checked.path / FILE
+    if not checked.has(FILE):
         raise ValueError(
-            f"{folder} has no {FILE}, which only training writes; export a run instead, "
+            f"{checked.path} has no {FILE}, which only training writes; export a run instead, "
             "or leave saved_model out: formats=onnx,float16,int8"
         )
+    entries = checked.entries(FILE)
     try:
-        with zipfile.ZipFile(file) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as problem:
+        config = json_object(entries["config.json"].decode())
+    except (ValueError, KeyError) as problem:
         raise ValueError(f"{file} is no network that Keras saved: {problem!r}") from None
     missing = [each for each in _own_classes(config) if keras.saving.get_registered_object(each[0]) is None]
     if missing:
@@ -145,7 +145,7 @@ def load_keras(folder: Path) -> keras.Model:
         )
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
-    except (TypeError, KeyError, OSError) as problem:
+    except Exception as problem:  # of Keras, TensorFlow, h5py or a layer; they have no common type
         raise ValueError(f"{file} cannot be loaded: {problem}") from None
 
 

@@ -5,13 +5,13 @@ are data, and loading them runs no code.
 """
 
 import json
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from siamese.data.checked_folder import CheckedFolder
 from siamese.inference.packing import Packing
 from siamese.inference.parts import Arrays, Layer, Tables, bind
 from siamese.inference.plan import Plan
@@ -23,6 +23,8 @@ from siamese.text.inputs import Inputs, QuestionVectors, TokenIds
 FORMAT_VERSION = 1
 FORMAT_WITH_BYTES = 2  # a table of bytes is kept as such
 BYTES, SCALE = "#bytes", "#scale"  # behind the name of an array
+LARGEST_SCALE = 1e30  # by which no byte becomes infinite
+ROUNDING = 1e-5  # that a similarity may be above 1 by
 TABLE = 2**18  # numbers from which on an array may be a table of bytes
 CHUNK_NUMBERS = 2**18  # maximal size of an array of a chunk, 1 MB: fits the cache of a core
 CHUNK_TOKENS = 4_096  # maximal tokens of a chunk, whose questions are the rows of an LSTM's matrix products
@@ -116,30 +118,37 @@ class NumpyNetwork(Runtime):
         np.savez(folder / "light.npz", allow_pickle=False, **arrays)
 
     @classmethod
-    def load(cls, folder: Path) -> "NumpyNetwork":
-        """Read what `save` wrote; ValueError if a file is missing, is of another format, or holds no network."""
-        missing = [name for name in FILES["numpy"] if not (folder / name).is_file()]
+    def load(cls, folder: Path | CheckedFolder) -> "NumpyNetwork":
+        """Read what `save` wrote; ValueError if a file is missing or not whole, is of another format, or holds no network."""
+        folder = CheckedFolder.of(folder)
+        head, weights = FILES["numpy"]
+        missing = [name for name in FILES["numpy"] if not folder.has(name)]
         if missing:
-            raise ValueError(f"{folder} holds no network: it has no {', '.join(missing)}")
-        try:
-            description = json.loads((folder / "light.json").read_text(encoding="utf-8"))
-            version = description.pop("format_version")
-        except (ValueError, KeyError, AttributeError, TypeError) as problem:
-            raise ValueError(f"{folder / 'light.json'} describes no network: {problem!r}") from None
+            raise ValueError(f"{folder.path} holds no network: it has no {', '.join(missing)}")
+        description = folder.json(head)
+        version = description.pop("format_version", None)
         if version not in (FORMAT_VERSION, FORMAT_WITH_BYTES):
             raise ValueError(
-                f"{folder / 'light.json'} has format {version}, this program reads {FORMAT_VERSION} and {FORMAT_WITH_BYTES}; "
+                f"{folder.path / head} has format {version}, this program reads {FORMAT_VERSION} and {FORMAT_WITH_BYTES}; "
                 "use the version of the project that wrote it, or train again"
             )
+        arrays = folder.arrays(weights)
         try:
-            with np.load(folder / "light.npz", allow_pickle=False) as file:
-                arrays = _unpacked(dict(file))
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as problem:
-            raise ValueError(f"{folder / 'light.npz'} holds no arrays: {problem}") from None
-        try:
-            return cls(description, arrays)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as problem:
-            raise ValueError(f"{folder}: light.json and light.npz are no network: {problem}") from None
+            network = cls(description, _unpacked(arrays))
+            network._try()
+        except Exception as problem:  # whatever a layer makes of what it cannot compute
+            raise ValueError(f"{folder.path}: {head} and {weights} are no network: {problem}") from None
+        return network
+
+    def _try(self) -> None:
+        """Raise an error if two questions cannot be compared."""
+        inputs: Inputs = TokenIds(np.array([0, 0, self.vocabulary - 1], np.int32), np.array([0, 1, 3]))
+        if self.vector_width:
+            inputs = QuestionVectors(np.eye(2, self.vector_width, dtype=np.float32))
+        with np.errstate(all="ignore"):
+            [similarity] = self.score(inputs, np.array([0]), np.array([1]))
+        if not 0 <= similarity <= 1 + ROUNDING:
+            raise ValueError(f"it gave the similarity {similarity}, which must lie in [0, 1]")
 
 
 def _packed(arrays: Arrays) -> Arrays:
@@ -152,7 +161,7 @@ def _packed(arrays: Arrays) -> Arrays:
             if (rounded * scale[:, None] == array).all():
                 packed |= {name + BYTES: rounded, name + SCALE: scale}
                 continue
-        packed[name] = array
+        packed[name] = np.asarray(array, order="C")
     return packed
 
 
@@ -160,7 +169,10 @@ def _unpacked(arrays: Arrays) -> Arrays:
     """The arrays that `_packed` was given, to the bit."""
     unpacked = {name: array for name, array in arrays.items() if not name.endswith((BYTES, SCALE))}
     for name in [name.removesuffix(BYTES) for name in arrays if name.endswith(BYTES)]:
-        unpacked[name] = arrays[name + BYTES] * arrays[name + SCALE][:, None]
+        table, scale = arrays[name + BYTES], arrays[name + SCALE]
+        if table.dtype != np.int8 or scale.shape != table.shape[:1] or not np.abs(scale).max() <= LARGEST_SCALE:
+            raise ValueError(f"the table of bytes {name} and its scale do not belong together")
+        unpacked[name] = table * scale[:, None]
     return unpacked
 
 

@@ -1,7 +1,9 @@
 """Parts: layers and similarities, each described once for Keras, NumPy and ONNX, and registered by its kind."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from numbers import Integral, Real
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -169,6 +171,20 @@ def bind(base: type[P], kind: str, config: dict[str, Any], width: int, arrays: A
     part = known[kind](partial(take_array, arrays, name), width, **config)
     part.name = name
     return part
+
+
+def whole(name: str, value: object) -> int:
+    """A setting that is a whole number of at least 1; ValueError if it is none."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def positive(name: str, value: object) -> float:
+    """A setting that is a finite number above 0; ValueError if it is none."""
+    if not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        raise ValueError(f"{name} must be a number above 0, got {value!r}")
+    return float(value)
 
 
 def take_array(arrays: Arrays, name: str, weight: str, *shape: int) -> np.ndarray:

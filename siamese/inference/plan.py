@@ -10,6 +10,8 @@ from siamese.inference.layers import Embedding, Vectors
 from siamese.inference.packing import Packing
 from siamese.inference.parts import Arrays, Layer, QuestionLayer, RowLayer, Tables, bind
 
+WIDEST = 2**20  # numbers of a vector; steps that read one step twice could double it for ever
+
 
 class Plan:
     """A tower, ready to run.
@@ -40,24 +42,26 @@ class Plan:
             name, inputs = step["name"], step["inputs"]
             layer = bind(Layer, step["layer"], step["config"], sum(width[each] for each in inputs), arrays, name)
             self.steps.append((layer, inputs))
-            width[name] = layer.width
+            source = _source(layer, name in width, {rows[each] for each in inputs}, len(inputs))
+            width[name], rows[name] = layer.width, source
             if isinstance(layer, QuestionLayer):
                 rows[name] = layer.rows
-                self.table_width += layer.table_width if rows[inputs[0]] == "words" else 0
+                self.table_width += layer.table_width if source == "words" else 0
                 self._behind[name] = layer
                 continue
             assert isinstance(layer, RowLayer), f"{layer} must be a RowLayer or a QuestionLayer"
             layer.in_place = all(readers[each] == 1 for each in inputs)
             if isinstance(layer, Embedding):
-                self.vocabulary, rows[name] = layer.ids, "words"
+                self.vocabulary = layer.ids
             elif isinstance(layer, Vectors):
-                self.vector_width, rows[name] = layer.width, "questions"
-            else:
-                rows[name] = rows[inputs[0]]
-            (self._on_words if rows[name] == "words" else self._behind)[name] = layer
+                self.vector_width = layer.width
+            (self._on_words if source == "words" else self._behind)[name] = layer
         self._output = tower[-1]["name"]
         if rows[self._output] != "questions":
             raise ValueError(f"{self._output}, the last step of the tower, gives no row for each question")
+        begins = {each.ids if isinstance(each, Embedding) else -1 for each, inputs in self.steps if not inputs}
+        if len(begins) != 1:
+            raise ValueError("the tower must begin with tables of the same token ids, or with vectors")
         self.dimension = width[self._output]
         self.widest = max((width[name] for name in rows if rows[name] == "tokens"), default=0)
         # a token's own vector depends on its neighbors
@@ -107,3 +111,21 @@ class Plan:
             else:
                 values[name] = layer.shares(tables[name], packing.word, packing)
         return values[self._output]
+
+
+def _source(layer: Layer, is_named_twice: bool, read: set[str], inputs: int) -> str:
+    """What the rows are that a layer reads, or gives where it begins the tower; ValueError if it cannot read them."""
+    if is_named_twice or not layer.width <= WIDEST:
+        raise ValueError(f"the step {layer.name} has the name of another one, or {layer.width} numbers, over {WIDEST}")
+    begins = {Embedding: "words", Vectors: "questions"}.get(type(layer))  # type: ignore[call-overload]
+    if begins is not None and not read:
+        return begins
+    if (
+        begins is not None
+        or len(read) != 1
+        or (isinstance(layer, QuestionLayer) and (inputs != 1 or read == {"questions"}))
+    ):
+        raise ValueError(
+            f"the step {layer.name} cannot read {inputs} inputs, of {', '.join(sorted(read)) or 'nothing'}"
+        )
+    return next(iter(read))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from siamese.data.checked_folder import CheckedFolder
 from siamese.inference.similarities import Similarity
 from siamese.model.silence import silent_stderr
 from siamese.text.inputs import Inputs, QuestionVectors
@@ -97,7 +98,7 @@ class Runtime:
         raise NotImplementedError
 
 
-def load_network(name: str, folder: Path) -> Runtime:
+def load_network(name: str, folder: CheckedFolder) -> Runtime:
     """The network of a detector's folder; TensorFlow is imported for "keras" alone.
 
     Raises ValueError if the folder holds no such network, or its layers are not imported.

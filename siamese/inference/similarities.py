@@ -10,7 +10,7 @@ import numpy as np
 
 from siamese.inference import onnx_operators as operators
 from siamese.inference.onnx_operators import EPSILON, Graph
-from siamese.inference.parts import Part, Take, register
+from siamese.inference.parts import Part, Take, positive, register, whole
 
 
 class Similarity(Part):
@@ -78,7 +78,7 @@ class Euclidean(Similarity):
     formula = "1 / (1 + |u - v|₂ / {scale})"
 
     def __init__(self, take: Take, dimension: int, /, scale: float):
-        self.scale = scale
+        self.scale = positive("scale", scale)
 
     def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """1 - d / (d + scale), exactly 1 at d = 0."""
@@ -123,7 +123,7 @@ class Learned(Similarity):
     unit = True
 
     def __init__(self, take: Take, dimension: int, /, units: Sequence[int]):
-        widths = [2 * dimension, *units, 1]
+        widths = [2 * dimension, *(whole("units", each) for each in units), 1]
         self.layers = [  # kernel and bias of each ReLU layer, and of the output m
             (take(f"{i}/kernel", *widths[i : i + 2]), take(f"{i}/bias", widths[i + 1])) for i in range(len(widths) - 1)
         ]

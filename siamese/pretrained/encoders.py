@@ -10,7 +10,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from siamese.data.checked_folder import CheckedFolder
+
 FILE = "encoder.json"  # of a detector's folder
+ENCODER = "encoder"  # of a detector's folder: the files of an encoder that no package holds
+SETTINGS = ("name", "model", "tokenizer", "pooling", "install", "license", "trained_on")  # texts that describe one
 UNTRAINED = Path(__file__).with_name("untrained")
 ENCODER_AND_TOWER = "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and no other tower does"
 READY = {"minilm": ("en",), "use_multilingual": ("en", "fr")}  # the shipped questions that each was calibrated on
@@ -53,7 +57,7 @@ def save(encoder: Encoder, folder: Path) -> None:
     (folder / FILE).write_text(json.dumps(encoder.describe(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def load(folder: Path) -> Encoder:
+def load(folder: Path | CheckedFolder) -> Encoder:
     """The encoder that `save` wrote, if its weights and its tokenizer are still the same. No module is named by the file.
 
     Raises:
@@ -62,18 +66,32 @@ def load(folder: Path) -> Encoder:
     from siamese.pretrained.onnx_encoder import OnnxEncoder
     from siamese.pretrained.use_encoder import USEEncoder
 
+    folder = CheckedFolder.of(folder)
+    settings = folder.json(FILE)
     try:
-        settings = json.loads((folder / FILE).read_text(encoding="utf-8"))
         kind, digest = settings.pop("kind"), settings.pop("digest")
-        own = {} if settings.get("install") else {"folder": folder}
+        if wrong := [name for name, value in settings.items() if not _is_setting(name, value)]:
+            raise TypeError(f"{', '.join(wrong)}: no settings of an encoder, or not of their type")
+        own = {} if settings.get("install") else {"folder": folder.path}
+        if own:
+            folder.check(ENCODER)
         encoder: Encoder = {"onnx": OnnxEncoder, "use": USEEncoder}[kind](**settings, **own)
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as problem:
-        raise ValueError(f"{folder / FILE} describes no encoder: {problem!r}") from None
+    except (KeyError, TypeError) as problem:
+        raise ValueError(f"{folder.path / FILE} describes no encoder: {problem!r}") from None
     if encoder.digest != digest:
         raise ValueError(
-            f"{encoder.name} has the digest {encoder.digest[:12]}, but {folder} was made with {digest[:12]}"
+            f"{encoder.name} has the digest {encoder.digest[:12]}, but {folder.path} was made with {str(digest)[:12]}"
         )
     return encoder
+
+
+def _is_setting(name: str, value: object) -> bool:
+    """Whether a setting of `encoder.json` is one that `describe` writes: no other folder and no cache is named by the file."""
+    if name == "max_length":
+        return type(value) is int
+    if name == "sha256":
+        return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+    return name in SETTINGS and isinstance(value, str)
 
 
 def find(name: str) -> Encoder:

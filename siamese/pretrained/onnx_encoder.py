@@ -16,7 +16,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from siamese.inference.threads import cores
-from siamese.pretrained.encoders import cache_folder, digest_of, package_file, verify
+from siamese.pretrained.encoders import ENCODER, cache_folder, digest_of, package_file, verify
 from siamese.text.inputs import Coverage
 from siamese.text.vectorizer import LONGEST_TOKEN
 
@@ -178,7 +178,7 @@ class OnnxEncoder:
 
     def copy(self, folder: Path) -> dict[str, str]:
         """Copy the files into `folder`/encoder; returns their names there."""
-        (folder / "encoder").mkdir()
+        (folder / ENCODER).mkdir()
         for what, file in self.files.items():
             if what == "tokenizer":
                 (folder / _stored(what)).write_text(self._tokenizer_json, encoding="utf-8")
@@ -198,7 +198,7 @@ def _file(path: str, folder: str | Path | None, install: str) -> Path:
 
 def _stored(what: str) -> str:
     """The name of a file in a detector's folder."""
-    return f"encoder/{ {'model': MODELS[0], 'tokenizer': TOKENIZER}.get(what, what) }"
+    return f"{ENCODER}/{ {'model': MODELS[0], 'tokenizer': TOKENIZER}.get(what, what) }"
 
 
 def _content(file: Path) -> bytes:

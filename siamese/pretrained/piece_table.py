@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from siamese.data.checked_folder import CheckedFolder
 from siamese.data.folders import atomic_folder
 from siamese.inference.network import NumpyNetwork
 from siamese.inference.runtime import FILES as RUNTIME_FILES
@@ -22,6 +23,7 @@ from siamese.pretrained import encoders
 from siamese.text import lexicon
 from siamese.text import vectorizer as words
 from siamese.text.inputs import UNKNOWN
+from siamese.text.tokenizer_forms import tokenizer_from
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.vocabulary import SPECIAL, bert_pieces, fold_case, word_pieces
 from siamese.text.word_vectors import WordVectors, random
@@ -30,6 +32,7 @@ SHIPPED = Path(__file__).with_name("tables")
 MINILM = Path(__file__).with_name("minilm") / "tokenizer.json.gz"
 FILES: tuple[str, ...] = ("tokenizer.json", "rows.npz")
 DETECTOR = RUNTIME_FILES["numpy"]  # of a detector, beside its words
+MOST_COLUMNS = 2**12  # of a table that is read
 SAMPLE = 2_000  # questions by which a shipped table is chosen
 # Of a word, on average: English and French need 1.1 in their own tables, 1.5 in the other one, German 2.2.
 MOST_PIECES = 1.6
@@ -65,10 +68,11 @@ class PieceTable:
         Raises:
             ValueError: it reads the vectors of an encoder, answers through Keras, or is broken.
         """
-        network = NumpyNetwork.load(folder)
+        checked = CheckedFolder.of(folder)
+        network = NumpyNetwork.load(checked)
         if not network.vocabulary:
             raise ValueError(f"{folder} has no words: it reads the vectors of an encoder; choose tower=encoder")
-        vectorizer = Vectorizer.from_json((folder / words.FILE).read_text(encoding="utf-8"))
+        vectorizer = Vectorizer.load(checked)
         if vectorizer.size != network.vocabulary:
             raise ValueError(
                 f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, but the "
@@ -111,27 +115,24 @@ class PieceTable:
         Raises:
             ValueError: the folder is not there, or holds no table.
         """
-        folder = Path(folder).expanduser()
-        missing = [name for name in FILES if not (folder / name).is_file()]
+        checked = CheckedFolder(Path(folder).expanduser())
+        missing = [name for name in FILES if not checked.has(name)]
         if missing:
-            raise ValueError(f"{folder} is no table of word pieces: it has no {', '.join(missing)}")
+            raise ValueError(f"{checked.path} is no table of word pieces: it has no {', '.join(missing)}")
+        state = checked.json(FILES[0])
         try:
-            tokenizer = Tokenizer.from_file(str(folder / FILES[0]))
-            with np.load(folder / FILES[1], allow_pickle=False) as file:
-                table = cls(tokenizer, file["rows"], file["scale"])
-        except Exception as problem:  # the tokenizer's errors have no common type
-            raise ValueError(f"{folder} is no table of word pieces: {problem}") from None
-        size, rows, scale = tokenizer.get_vocab_size(), table.rows, table.scale
+            tokenizer = tokenizer_from(state)
+        except ValueError as problem:
+            raise ValueError(f"{checked.path / FILES[0]} is no table of word pieces: {problem}") from None
+        size = tokenizer.get_vocab_size()
+        arrays = checked.arrays(FILES[1], most=size * (MOST_COLUMNS + 4))
+        rows, scale = (arrays.get(name, np.empty(0)) for name in ("rows", "scale"))
         if rows.dtype != np.int8 or rows.ndim != 2 or scale.dtype != np.float32 or not len(rows) == len(scale) == size:
             raise ValueError(
-                f"{folder}: expected rows int8[{size}, width] and scale float32[{size}], one for each piece of the "
-                f"tokenizer, got {rows.dtype}{list(rows.shape)} and {scale.dtype}{list(scale.shape)}"
+                f"{checked.path / FILES[1]}: expected rows int8[{size}, width] and scale float32[{size}], one for each piece "
+                f"of the tokenizer, got {rows.dtype}{list(rows.shape)} and {scale.dtype}{list(scale.shape)}"
             )
-        if [tokenizer.token_to_id(token) for token in SPECIAL] != [0, 1] or not np.isfinite(scale).all():
-            raise ValueError(
-                f"{folder}: the first pieces must be {', '.join(SPECIAL)}, and every scale a finite number"
-            )
-        return table
+        return cls(tokenizer, rows, scale)
 
 
 def find(table: str, questions: Sequence[str]) -> PieceTable | None:

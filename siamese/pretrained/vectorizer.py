@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siamese.data.checked_folder import CheckedFolder
 from siamese.data.questions import visible
 from siamese.data.texts import Texts, factorize
 from siamese.pretrained import cache, encoders
@@ -36,7 +37,7 @@ class EncoderVectorizer:
         self.encoder, self.lexicon = encoder, lexicon
 
     @classmethod
-    def load(cls, folder: Path) -> "EncoderVectorizer":
+    def load(cls, folder: CheckedFolder) -> "EncoderVectorizer":
         """What `save` wrote; errors as in `encoders.load` and `Lexicon.load`."""
         return cls(encoders.load(folder), Lexicon.load(folder))
 

@@ -11,9 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from siamese.detector import Detector, detector_folder
+from siamese.detector import Detector
 from siamese.pretrained.encoders import Encoder
 from siamese.registry import latest
+from siamese.saved_detector import detector_folder
 
 MODEL = "duplicate-questions"  # the registered model whose champion answers
 ORIGIN = "origin.json"  # in the folder of a detector: what it was trained on, and when

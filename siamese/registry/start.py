@@ -5,9 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from siamese.data.folders import files_digest
-from siamese.detector import detector_folder
 from siamese.pretrained import piece_table
 from siamese.registry.locate import locate
+from siamese.saved_detector import detector_folder
 
 RUN = "run:"
 SHOWN = 3  # runs that a message names

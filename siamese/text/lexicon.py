@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from siamese.data.checked_folder import CheckedFolder
 from siamese.text.inputs import UNKNOWN
 from siamese.text.vectorizer import FILE, Vectorizer
 
@@ -26,6 +27,7 @@ NAME = "lexicon"  # of the layer that holds the rows; of the folder of a detecto
 ROWS = "rows.npz"
 BLOCKS = ("letters", "numbers", "negations")
 NUMBERS = 32
+MOST_COLUMNS = 2**12  # of rows that are read
 GRAM = 3  # letters
 WORD_START, CONTINUED, SPACE = "<", "##", "\u2581"  # of a trigram; of word pieces; of subwords that begin a word
 # n't ends in the token t
@@ -99,20 +101,16 @@ class Lexicon:
         np.savez_compressed(folder / NAME / ROWS, rows=self.rows)
 
     @classmethod
-    def load(cls, folder: Path) -> "Lexicon | None":
-        """What `save` wrote, None if it did not; ValueError if the files do not fit together."""
-        inside = folder / NAME
-        if not inside.is_dir():
+    def load(cls, folder: Path | CheckedFolder) -> "Lexicon | None":
+        """What `save` wrote, None if it did not; ValueError if a file is not whole, or they do not fit together."""
+        folder = CheckedFolder.of(folder)
+        if not folder.has(NAME):
             return None
-        try:
-            vectorizer = Vectorizer.from_json((inside / FILE).read_text(encoding="utf-8"))
-            with np.load(inside / ROWS, allow_pickle=False) as file:
-                rows = file["rows"]
-        except (OSError, ValueError, KeyError) as problem:
-            raise ValueError(f"{inside} is no lexicon: {problem}") from None
+        vectorizer = Vectorizer.load(folder, f"{NAME}/{FILE}")
+        rows = folder.arrays(f"{NAME}/{ROWS}", most=vectorizer.size * MOST_COLUMNS * 4).get("rows", np.empty(0))
         if rows.ndim != 2 or rows.dtype != np.float32 or len(rows) != vectorizer.size:
             raise ValueError(
-                f"{inside / ROWS} must be float32[{vectorizer.size}, width], got {rows.dtype}{list(rows.shape)}"
+                f"{folder.path / NAME / ROWS} must be float32[{vectorizer.size}, width], got {rows.dtype}{list(rows.shape)}"
             )
         return cls(vectorizer, rows)
 

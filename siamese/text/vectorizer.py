@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from siamese.data.checked_folder import CheckedFolder, json_object
 from siamese.data.texts import Texts
 from siamese.text import chunks
 from siamese.text.inputs import UNKNOWN, Coverage, TokenIds
+from siamese.text.tokenizer_forms import tokenizer_from
 from siamese.text.vocabulary import drop_invisible, learn
 
 FORMAT_VERSION = 1
@@ -256,15 +258,37 @@ class Vectorizer:
 
     @classmethod
     def from_json(cls, text: str) -> "Vectorizer":
-        """The vectorizer that `to_json` wrote."""
-        rest, key, tokenizer = text.rstrip().partition('"tokenizer": ')  # the last key; reading it twice takes a while
-        state = json.loads(rest + key + "null}")
-        if state["format_version"] > FORMAT_VERSION:
+        """The vectorizer that `to_json` wrote.
+
+        Raises:
+            ValueError: it wrote something else, or is of a newer version.
+        """
+        state = json_object(text)
+        version = state.get("format_version")
+        if not isinstance(version, int) or version > FORMAT_VERSION:
             raise ValueError(
-                f"the vectorizer has format {state['format_version']}, this program reads up to {FORMAT_VERSION}; "
+                f"the vectorizer has format {version}, this program reads up to {FORMAT_VERSION}; "
                 "use a newer version of the project"
             )
-        return cls(Tokenizer.from_str(tokenizer[:-1]), state["oov_buckets"], state["max_length"])
+        for name, least in (("oov_buckets", 0), ("max_length", 1)):
+            value = state.get(name)
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        return cls(tokenizer_from(state.get("tokenizer")), state["oov_buckets"], state["max_length"])
+
+    @classmethod
+    def load(cls, folder: Path | CheckedFolder, name: str = FILE) -> "Vectorizer":
+        """Read what `save` wrote; `name` is that of the file in the folder.
+
+        Raises:
+            ValueError: the file is not whole.
+        """
+        folder = CheckedFolder.of(folder)
+        text = folder.text(name)
+        try:
+            return cls.from_json(text)
+        except ValueError as problem:
+            raise ValueError(f"{folder.path / name} holds no vectorizer: {problem}") from None
 
 
 def _is_leading(counts: np.ndarray, most: int) -> np.ndarray:

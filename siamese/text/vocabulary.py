@@ -17,6 +17,8 @@ from siamese.text import chunks
 SPECIAL = ("[PAD]", "[UNK]")  # of the ids 0 and 1
 MOST_SIGNS = 200  # of a language, the most frequent; others are unknown to word pieces
 
+MOST_LETTERS = 100  # of a word that is spelled in word pieces; a longer one is unknown
+QUOTES = "[\u2018\u2019\u02bc\uff07]"  # that are read as an apostrophe
 FOLDED = {"ß": "ss", "ς": "σ"}  # what Unicode's case folding changes of a lowercase text, but for rare scripts
 # Letters of scripts without spaces between words: each is a word, with its marks and signs of length.
 SPACELESS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
@@ -29,6 +31,13 @@ WORD = (
     r"|'[sS]\b"
     rf"|[\p{{L}}&&[{SPACELESS}]][\p{{M}}\x{{30FC}}]*"
     rf"|{LETTER}{IN_WORD}(?:'(?![sS]\b){LETTER}{IN_WORD})*"
+    r"|\p{N}+(?:[.,]\p{N}+)*"
+    r"|[^\s\p{L}\p{N}][\p{M}\x{200D}\x{FE0F}]*"
+)
+WORD_BEFORE_SCRIPTS = (  # of detectors that take what is written without spaces for one word
+    r"\b(?i:[cdjlmnst]|(?:jus|lors|puis|quoi|quel)?qu)'(?=\p{L})"
+    r"|'[sS]\b"
+    r"|\p{L}[\p{L}\p{M}]*(?:'(?![sS]\b)\p{L}[\p{L}\p{M}]*)*"
     r"|\p{N}+(?:[.,]\p{N}+)*"
     r"|[^\s\p{L}\p{N}][\p{M}\x{200D}\x{FE0F}]*"
 )
@@ -80,7 +89,7 @@ def word_pieces(texts: Sequence[str], size: int) -> Tokenizer:
 
 def _pieces(vocabulary: dict[str, int], lowercase: bool) -> Tokenizer:
     """A tokenizer of word pieces."""
-    model = models.WordPiece(vocabulary, unk_token=SPECIAL[1], max_input_chars_per_word=100)
+    model = models.WordPiece(vocabulary, unk_token=SPECIAL[1], max_input_chars_per_word=MOST_LETTERS)
     tokenizer = _tokenizer(model, lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
@@ -114,7 +123,7 @@ def fold_case(tokenizer: Tokenizer) -> None:
 def _tokenizer(model: models.Model, lowercase: bool) -> Tokenizer:
     """A tokenizer with normalization only."""
     tokenizer = Tokenizer(model)
-    steps = [normalizers.NFKC(), normalizers.Replace(Regex("[\u2018\u2019\u02bc\uff07]"), "'")]
+    steps = [normalizers.NFKC(), normalizers.Replace(Regex(QUOTES), "'")]
     tokenizer.normalizer = normalizers.Sequence(steps + ([normalizers.Lowercase()] if lowercase else []))
     fold_case(tokenizer)
     drop_invisible(tokenizer)

@@ -11,7 +11,7 @@ from siamese.commands.started import COMMANDS
 from siamese.data.formats import TableFile
 
 ROOT = Path(__file__).parents[2]
-DETECTOR = f"run={ROOT / 'tests' / 'fixtures' / 'detector_format_3'}"
+DETECTOR = f"run={ROOT / 'tests' / 'fixtures' / 'detector_format_5'}"
 PAIR = ("How do I pay my bill?", "Where can I pay the bill?")
 
 

@@ -25,7 +25,7 @@ from siamese.registry import publish
 from siamese.serving.scoring_server import ROUTE
 from tests.programs import ROOT, needs_make, serving
 
-FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_3"
+FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_5"
 FIXTURES = {
     "model": f"{FIXTURE}; {Detector.load(FIXTURE).calibration.rule()}"
 }  # what its answers say beside predictions

@@ -9,7 +9,7 @@ from siamese.detector import Detector
 from siamese.explanation import heat_map
 from siamese.explanation.word_effects import why
 
-FIXTURE = "tests/fixtures/detector_format_3"
+FIXTURE = "tests/fixtures/detector_format_5"
 
 
 @pytest.fixture

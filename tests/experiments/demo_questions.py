@@ -2,7 +2,7 @@
 
 from tests.programs import ROOT
 
-DETECTOR = ROOT / "tests" / "fixtures" / "detector_format_3"
+DETECTOR = ROOT / "tests" / "fixtures" / "detector_format_5"
 SAME = ("How do I pay my bill?", "Where can I pay the bill?")
 DIFFERENT = ("I lost my card", "How do I cook rice?")
 EVIL = """<script>alert(1)</script><img src=x onerror="document.title='taken'">'&amp;"""

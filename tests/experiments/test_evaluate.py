@@ -14,7 +14,7 @@ from siamese.detector import Detector
 from siamese.registry import latest
 
 ROOT = Path(__file__).parents[2]
-DETECTOR = ROOT / "tests" / "fixtures" / "detector_format_3"
+DETECTOR = ROOT / "tests" / "fixtures" / "detector_format_5"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import random
 
 LEFT, RIGHT = "How do I pay my bill, please?", "Where can I\u00a0pay the bill bill?"
-FIXTURE = "tests/fixtures/detector_format_3"
+FIXTURE = "tests/fixtures/detector_format_5"
 ADDITIVE = [
     {"units": [6], "pooling": ["mean"]},
     {"units": [6], "pooling": ["max"]},

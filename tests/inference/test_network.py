@@ -287,14 +287,14 @@ class Evil:
 
 def test_a_pickle_is_not_opened(folder, capsys):
     (folder / "light.npz").write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(ValueError, match=r"light\.npz holds no arrays"):
+    with pytest.raises(ValueError, match=r"light\.npz is no whole archive"):
         NumpyNetwork.load(folder)
     assert capsys.readouterr().out == ""
 
 
 def test_objects_among_the_arrays_are_not_unpickled(folder, bilstm, capsys):
     np.savez(folder / "light.npz", allow_pickle=True, **bilstm[0].arrays, mine=np.array([Evil()], object))
-    with pytest.raises(ValueError, match=r"light\.npz holds no arrays: .*allow_pickle=False"):
+    with pytest.raises(ValueError, match=r"light\.npz holds no arrays: mine.npy is of type \|O"):
         NumpyNetwork.load(folder)
     assert capsys.readouterr().out == ""
 
@@ -303,7 +303,7 @@ def test_objects_among_the_arrays_are_not_unpickled(folder, bilstm, capsys):
 def test_a_damaged_archive_is_refused(folder, cut):
     content = (folder / "light.npz").read_bytes()
     (folder / "light.npz").write_bytes(content[:cut])
-    with pytest.raises(ValueError, match=r"light\.npz holds no arrays"):
+    with pytest.raises(ValueError, match=r"light\.npz is no whole archive"):
         NumpyNetwork.load(folder)
 
 

@@ -11,7 +11,7 @@ from siamese.evaluation.report import report
 from siamese.evaluation.thresholds import choose_threshold
 from siamese.registry.model_card import Training, model_card
 
-FIXTURE = Path(__file__).parents[1] / "fixtures" / "detector_format_3"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "detector_format_5"
 SETTINGS = {
     "data": "corpus",
     "tower": "dense",

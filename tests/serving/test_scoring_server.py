@@ -28,7 +28,7 @@ LARGEST = 2_000
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector.load("tests/fixtures/detector_format_3")
+    return Detector.load("tests/fixtures/detector_format_5")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from siamese.inference import onnx_operators as operators
 from siamese.inference.layers.rows import dense
 from siamese.inference.onnx_operators import Graph
 from siamese.inference.packing import Packing
-from siamese.inference.parts import QuestionLayer, Tables, Take, register
+from siamese.inference.parts import QuestionLayer, Tables, Take, register, whole
 
 IOFG = [0, 2, 1, 3]  # ONNX's order of an LSTM's gates, by their places in the project's i, f, o, g
 
@@ -27,7 +27,7 @@ class BidirectionalLSTM(QuestionLayer):
     weights = ("kernel", "recurrent_kernel", "bias")
 
     def __init__(self, take: Take, width: int, /, units: int):
-        self.units = units
+        self.units = whole("units", units)
         self.width, self.table_width = 2 * units, 8 * units
         self.kernel, self.bias = take("kernel", width, 8 * units), take("bias", 8 * units)
         self.recurrent_kernel = take("recurrent_kernel", 2, units, 4 * units)

@@ -8,7 +8,7 @@ from siamese.inference import onnx_operators as operators
 from siamese.inference.layers.rows import dense
 from siamese.inference.onnx_operators import Graph
 from siamese.inference.packing import Packing
-from siamese.inference.parts import QuestionLayer, Tables, Take, register
+from siamese.inference.parts import QuestionLayer, Tables, Take, register, whole
 
 
 @register
@@ -23,8 +23,8 @@ class NGrams(QuestionLayer):
     weights = ("kernel", "bias")
 
     def __init__(self, take: Take, width: int, /, filters: int, kernel_sizes: Sequence[int]):
-        words = sum(kernel_sizes)
-        self.filters, self.kernel_sizes = filters, kernel_sizes
+        words = sum(whole("kernel_sizes", size) for size in kernel_sizes)
+        self.filters, self.kernel_sizes = whole("filters", filters), kernel_sizes
         self.width, self.table_width = len(kernel_sizes) * filters, words * filters
         self.kernel = take("kernel", width, self.table_width)
         columns = iter(np.split(self.kernel, words, axis=1))

@@ -10,6 +10,7 @@ from siamese.inference.onnx_operators import Graph
 from siamese.inference.packing import Packing
 from siamese.inference.parts import QuestionLayer, Tables, Take, register
 
+WAYS = ("max", "mean")
 LOWEST = float(np.finfo(np.float32).min)
 
 
@@ -24,6 +25,8 @@ class Pool(QuestionLayer):
 
     def __init__(self, take: Take, width: int, /, pooling: Sequence[str]):
         self.pooling = list(pooling)
+        if sorted(self.pooling) not in ([each] for each in WAYS) and sorted(self.pooling) != sorted(WAYS):
+            raise ValueError(f"pooling must be some of {', '.join(WAYS)}, each once, got {pooling!r}")
         self.width, self.table_width = len(pooling) * width, width
 
     def tabulate(self, x: np.ndarray) -> Tables:

@@ -7,7 +7,7 @@ import numpy as np
 
 from siamese.inference import onnx_operators as operators
 from siamese.inference.onnx_operators import Graph
-from siamese.inference.parts import RowLayer, Take, register
+from siamese.inference.parts import RowLayer, Take, positive, register, whole
 
 NOTHING = 1e-4  # as in siamese.model.layers
 
@@ -23,7 +23,7 @@ class Embedding(RowLayer):
     keras_classes = ("keras.layers.Embedding", "siamese.model.layers.WordEmbedding")
 
     def __init__(self, take: Take, _: int, /, ids: int, width: int):
-        self.ids, self.width = ids, width
+        self.ids, self.width = whole("ids", ids), whole("width", width)
         self.embeddings = take("embeddings", ids, width)
 
     @classmethod
@@ -48,7 +48,7 @@ class Vectors(RowLayer):
     """The vectors that an encoder gave: where a tower begins that reads questions instead of token ids."""
 
     def __init__(self, take: Take, _: int, /, width: int):
-        self.width = width
+        self.width = whole("width", width)
 
     keras_classes = ("keras.layers.InputLayer",)
 
@@ -96,9 +96,11 @@ class UnitBlocks(RowLayer):
     weights = ("shares",)
 
     def __init__(self, take: Take, width: int, /, widths: Sequence[int]):
-        self.widths = [width - sum(widths), *widths]
+        self.widths = [whole("widths", each) for each in (width - sum(widths), *widths)]
         self.width = width + len(self.widths)
         self.shares = take("shares", len(self.widths))
+        if not (self.shares >= 0).all():
+            raise ValueError(f"the shares must be 0 or more, got {self.shares}")
 
     def compute(self, *inputs: np.ndarray) -> np.ndarray:
         """`float32[n, dimension]`, `float32[n, sum(widths)]` -> `float32[n, both + blocks]`."""
@@ -132,7 +134,7 @@ class Add(RowLayer):
     additive = True
 
     def __init__(self, take: Take, width: int, /, inputs: int):
-        self.inputs, self.width = inputs, width // inputs
+        self.inputs, self.width = inputs, width // whole("inputs", inputs)
 
     @classmethod
     def keras_settings(cls, layer: Any) -> dict[str, Any]:
@@ -158,7 +160,7 @@ class Dense(RowLayer):
     required = (("use_bias", True), ("activation", "linear"))
 
     def __init__(self, take: Take, width: int, /, units: int):
-        self.width = units
+        self.width = whole("units", units)
         self.kernel, self.bias = take("kernel", width, units), take("bias", units)
 
     def compute(self, x: np.ndarray) -> np.ndarray:
@@ -178,7 +180,7 @@ class LayerNormalization(RowLayer):
     required = (("center", True), ("scale", True), ("rms_scaling", False), ("axis", [-1]))
 
     def __init__(self, take: Take, width: int, /, epsilon: float):
-        self.width, self.epsilon = width, epsilon
+        self.width, self.epsilon = width, positive("epsilon", epsilon)
         self.gamma, self.beta = take("gamma", width), take("beta", width)
 
     def compute(self, x: np.ndarray) -> np.ndarray:

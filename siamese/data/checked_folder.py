@@ -1,0 +1,244 @@
+"""Checked folder: what is read of a saved folder is whole, or refused in a line that names the file.
+
+A folder may come from anywhere, half copied or made to do harm. So only ordinary files are read, none larger than the memory,
+each once, and nothing is given out before it has its checksum. What a file claims of itself, such as the shape of an array, is
+held against its size before any memory is taken for it.
+"""
+
+import hashlib
+import io
+import json
+import math
+import os
+import stat
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HEAD, SHA256 = "detector.json", "sha256"  # the file that notes checksums, and where in it
+NOT_SAVED = "{} is not the file that was saved: {}; copy the folder again, or train again"
+LARGEST_JSON = 2**26  # bytes; parsed it takes up to 25 times as much memory
+ARRAYS = ("<f4", "<f8", "|i1", "|b1")  # types of numbers that are written
+KINDS = (
+    (stat.S_ISLNK, "a link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, "a device"),
+)
+
+
+class CheckedFolder:
+    """The files of a saved folder.
+
+    Args:
+        path: of the folder, which may itself be a link.
+        sha256: the checksums of its files by their names, 64 hexadecimal digits each; None where there are none.
+    """
+
+    def __init__(self, path: Path, sha256: Mapping[str, str] | None = None):
+        self.path, self.sha256 = path, sha256
+
+    @classmethod
+    def of(cls, folder: "Path | CheckedFolder") -> "CheckedFolder":
+        """The folder itself, or that of a path with the checksums that its HEAD notes, if any.
+
+        Raises:
+            ValueError: the HEAD is not whole.
+        """
+        if isinstance(folder, CheckedFolder):
+            return folder
+        found = cls(folder)
+        noted = found.json(HEAD) if found.has(HEAD) else {}
+        if SHA256 not in noted:
+            return found
+        checksums = noted[SHA256]
+        if not isinstance(checksums, dict) or checksums.get(HEAD) != _digest(noted):
+            raise ValueError(NOT_SAVED.format(folder / HEAD, "its SHA-256 is not the one that it notes"))
+        return cls(folder, checksums)
+
+    def has(self, name: str) -> bool:
+        """Whether there is anything of this name."""
+        return os.path.lexists(self.path / name)
+
+    def size(self, name: str) -> int:
+        """The bytes of a file.
+
+        Raises:
+            ValueError: it is not there, or no ordinary file, or a part of the way to it is a link.
+        """
+        inside = [*reversed(Path(name).parents)][1:]
+        for part in inside:
+            if (self.path / part).is_symlink():
+                raise ValueError(f"{self.path / part} is a link, not a folder; copy what it points to")
+        try:
+            found = os.lstat(self.path / name)
+        except (OSError, ValueError):  # a name with a zero byte
+            raise ValueError(f"{self.path} has no {name}") from None
+        if not stat.S_ISREG(found.st_mode):
+            kind = next((kind for is_kind, kind in KINDS if is_kind(found.st_mode)), "of another kind")
+            raise ValueError(f"{self.path / name} is {kind}, not an ordinary file; copy the file itself")
+        return found.st_size
+
+    def check(self, name: str) -> None:
+        """Raise ValueError unless all that lies in a folder of this name is ordinary files and folders."""
+        for inside in sorted((self.path / name).rglob("*")):
+            if not inside.is_dir() or inside.is_symlink():
+                self.size(inside.relative_to(self.path).as_posix())
+
+    def read(self, name: str, most: int | None = None) -> bytes:
+        """The content of a file.
+
+        Args:
+            name: of the file, with "/" where it lies deeper.
+            most: bytes that it may have; None for what the memory holds.
+
+        Raises:
+            ValueError: as `size`; it is larger, or has another checksum or none.
+        """
+        file, size, limit = self.path / name, self.size(name), _memory() if most is None else most
+        if size > limit:
+            raise ValueError(f"{file} has {size:,} bytes; at most {limit:,} are read")
+        no_waiting = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # for a FIFO that has just taken its place
+        with os.fdopen(os.open(file, no_waiting), "rb") as opened:
+            content = opened.read(size)
+        if len(content) != size:
+            raise ValueError(f"{file} changes while it is read; try again")
+        if self.sha256 is not None and name != HEAD and self.sha256.get(name) != hashlib.sha256(content).hexdigest():
+            why = "its SHA-256 is another one" if name in self.sha256 else f"{HEAD} notes no SHA-256 of it"
+            raise ValueError(NOT_SAVED.format(file, why))
+        return content
+
+    def text(self, name: str) -> str:
+        """The content of a JSON file, in UTF-8, for a parser of its own; errors as in `read`."""
+        try:
+            return self.read(name, LARGEST_JSON).decode("utf-8")
+        except UnicodeDecodeError as problem:
+            raise ValueError(f"{self.path / name} is no UTF-8: {problem}") from None
+
+    def json(self, name: str) -> dict[str, Any]:
+        """The content of a JSON file that holds an object.
+
+        Raises:
+            ValueError: as `read`, or it holds something else.
+        """
+        text = self.text(name)
+        try:
+            return json_object(text)
+        except ValueError as problem:
+            raise ValueError(f"{self.path / name} is no JSON that can be read: {problem}") from None
+
+    def entries(self, name: str, most: int = 0) -> dict[str, bytes]:
+        """The contents of a ZIP file by their names.
+
+        Args:
+            name: of the file.
+            most: bytes that they may have together where they are compressed; 0 for a file that is not compressed.
+
+        Raises:
+            ValueError: as `read`, or it is no such file.
+        """
+        content = self.read(name)
+        try:
+            return _entries(content, most)
+        except Exception as problem:  # of zipfile and zlib; they have no common type
+            raise ValueError(f"{self.path / name} is no whole archive: {problem or type(problem).__name__}") from None
+
+    def arrays(self, name: str, most: int = 0) -> dict[str, np.ndarray]:
+        """The arrays of an .npz file by their names, read-only; arguments as in `entries`.
+
+        Raises:
+            ValueError: as `entries`, or it holds something else than arrays of the types `ARRAYS`, or a number that is not
+                finite.
+        """
+        arrays = {}
+        for entry, content in self.entries(name, most).items():
+            try:
+                arrays[entry.removesuffix(".npy")] = _array(content)
+            except Exception as problem:  # of NumPy's reader of headers
+                raise ValueError(f"{self.path / name} holds no arrays: {entry} {problem}") from None
+        return arrays
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The object that a JSON text holds.
+
+    Raises:
+        ValueError: it is no JSON, holds no object or one name twice, or is too deep.
+
+    >>> json_object('{"a": 1, "a": 2}')
+    Traceback (most recent call last):
+    ValueError: a name occurs twice in an object
+    """
+    try:
+        found = json.loads(text, object_pairs_hook=_distinct)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"an object was expected, got {type(found).__name__}")
+    return found
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name occurs twice in an object")
+    return found
+
+
+def seal(folder: Path, state: dict[str, Any]) -> None:
+    """Write the HEAD of a folder: what it says, with the SHA-256 of each file that is there, and of what it says itself."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / HEAD)
+    sha256 = {each.relative_to(folder).as_posix(): hashlib.sha256(each.read_bytes()).hexdigest() for each in files}
+    state = state | {SHA256: sha256}
+    state |= {SHA256: sha256 | {HEAD: _digest(state)}}
+    (folder / HEAD).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+
+def _digest(state: dict[str, Any]) -> str:
+    """The SHA-256 of all that a HEAD says but this one."""
+    others = {name: each for name, each in state[SHA256].items() if name != HEAD}
+    return hashlib.sha256(json.dumps(state | {SHA256: others}, sort_keys=True).encode()).hexdigest()
+
+
+def _memory() -> int:
+    """Bytes of the machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _entries(content: bytes, most: int) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+        ways = {each.compress_type for each in entries}
+        limit = len(content) if ways <= {zipfile.ZIP_STORED} else most
+        claimed = sum(each.file_size for each in entries)
+        if claimed > limit or not ways <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise ValueError(f"it claims to hold {claimed:,} bytes, {limit:,} are expected at most")
+        for each in entries:
+            if each.filename in found:
+                raise ValueError(f"{each.filename} occurs twice")
+            with archive.open(each) as entry:
+                found[each.filename] = entry.read(each.file_size)  # no more, whatever it unpacks to
+    return found
+
+
+def _array(content: bytes) -> np.ndarray:
+    """The array of an .npy file, which shares the memory of its content."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, by_column, dtype = header(stream)
+    if dtype.str not in ARRAYS or by_column:
+        raise ValueError(f"is of type {dtype.str}{' by columns' * by_column}, expected one of {', '.join(ARRAYS)}")
+    size = len(content) - stream.tell()
+    if math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"claims to be {dtype}{list(shape)}, but has {size:,} bytes")
+    array = np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape)
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("has numbers that are NaN or infinite")
+    return array
