@@ -73,7 +73,7 @@ def read(folder: Path) -> SavedDetector:
     """
     state, checked = _head(folder)
     runtime, dev, calibration = state.get("runtime", "numpy"), None, _calibration(folder, state)
-    if runtime not in FILES:
+    if not isinstance(runtime, str) or runtime not in FILES:
         raise ValueError(f"{folder / HEAD}: runtime must be one of {', '.join(FILES)}, got {runtime!r}")
     with_encoder = state["format_version"] > WITHOUT_ENCODER and checked.has(encoders.FILE)
     files = [encoders.FILE if with_encoder else words.FILE, *FILES[runtime]]
@@ -121,19 +121,17 @@ def _calibration(folder: Path, state: dict[str, Any]) -> Calibration:
     try:
         fields = state["calibration"].items()
         found = Calibration(**{"criterion" if name == CRITERION_ON_DISK else name: value for name, value in fields})
-        numbers = {
-            "threshold": (found.threshold, 0, HIGHEST_THRESHOLD),
-            "temperature": (found.temperature, 0, math.inf),
+        numbers: dict[str, tuple[float, float, float]] = {
+            "threshold": (found.threshold, 0.0, HIGHEST_THRESHOLD),
+            "temperature": (found.temperature, math.ulp(0.0), math.inf),
+            "offset": (found.offset, -math.inf, math.inf),
         }
-        numbers |= {"offset": (found.offset, -math.inf, math.inf)}
         shares = {"prior": found.prior, "precision": found.precision, "recall": found.recall}
-        numbers |= {name: (share, 0, 1) for name, share in shares.items() if share is not None}
+        numbers |= {name: (share, 0.0, 1.0) for name, share in shares.items() if share is not None}
         for name, (value, least, most) in numbers.items():
             unknown = name == "threshold" and math.isnan(value)  # of an encoder that nothing was chosen for
             if isinstance(value, bool) or not (least <= value <= most or unknown) or math.isinf(value):
                 raise ValueError(f"{name} must lie in [{least}, {most}], got {value!r}")
-        if found.temperature == 0:
-            raise ValueError("temperature must be above 0")
         if found.criterion is not None:
             parse_criterion(found.criterion)
     except (ValueError, KeyError, TypeError, AttributeError) as problem:

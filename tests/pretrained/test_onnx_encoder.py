@@ -167,7 +167,9 @@ def test_an_encoder_of_a_folder_is_kept_with_its_files(folder, tmp_path):
         (lambda state: state | {"pooling": "max"}, "has the digest .*, but .* was made with"),
         (lambda state: state | {"model": "../model.onnx"}, r"has no ../model.onnx"),
         (lambda state: state | {"install": "x", "model": "siamese.detector/x"}, "siamese.detector/x is not installed"),
-        (lambda state: [], "describes no encoder"),
+        (lambda state: [], "encoder.json is no JSON that can be read: an object was expected"),
+        (lambda state: state | {"cache": "elsewhere"}, "describes no encoder: .*cache"),
+        (lambda state: state | {"folder": "elsewhere"}, "describes no encoder: .*folder"),
     ],
 )
 def test_a_changed_description_is_refused(folder, change, message):

@@ -77,7 +77,7 @@ def test_the_folder_holds_the_encoder_and_can_be_moved(detector, encoder, tmp_pa
     assert not (detector / "vectorizer.json").exists()
     described = json.loads((detector / "encoder.json").read_text(encoding="utf-8"))
     assert described["digest"] == from_folder(encoder).digest
-    assert json.loads((detector / "detector.json").read_text(encoding="utf-8"))["format_version"] == 4
+    assert json.loads((detector / "detector.json").read_text(encoding="utf-8"))["format_version"] == 5
     shutil.copytree(detector, tmp_path / "moved")
     moved = Detector.load(tmp_path / "moved")
     assert moved.similarity([PAIR]).tolist() == Detector.load(detector).similarity([PAIR]).tolist()
