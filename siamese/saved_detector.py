@@ -75,7 +75,9 @@ def read(folder: Path) -> SavedDetector:
     runtime, dev, calibration = state.get("runtime", "numpy"), None, _calibration(folder, state)
     if not isinstance(runtime, str) or runtime not in FILES:
         raise ValueError(f"{folder / HEAD}: runtime must be one of {', '.join(FILES)}, got {runtime!r}")
-    with_encoder = state["format_version"] > WITHOUT_ENCODER and checked.has(encoders.FILE)
+    with_encoder = (
+        encoders.FILE in (checked.sha256 or ()) or WITHOUT_ENCODER < state["format_version"] <= WITHOUT_CHECKSUMS
+    )
     files = [encoders.FILE if with_encoder else words.FILE, *FILES[runtime]]
     files += [] if state.get("dev") is None else [DEV_SCORES]
     missing = [name for name in files if not checked.has(name)]
@@ -87,8 +89,8 @@ def read(folder: Path) -> SavedDetector:
             raise ValueError(
                 f"the files of {folder} do not belong together: {HEAD} counts {state['dev']}, {DEV_SCORES} {dev.counts()}"
             )
-    vectorizer = EncoderVectorizer.load(checked) if with_encoder else Vectorizer.load(checked)
     network = load_network(runtime, checked)
+    vectorizer = EncoderVectorizer.load(checked) if with_encoder else Vectorizer.load(checked)
     if vectorizer.size != network.vocabulary:
         raise ValueError(
             f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, "

@@ -15,4 +15,5 @@ def unseal(folder: Path) -> None:
     """Make it a folder of the last format without checksums."""
     state = json.loads((folder / HEAD).read_text(encoding="utf-8"))
     del state[SHA256]
-    (folder / HEAD).write_text(json.dumps(state | {"format_version": 4}), encoding="utf-8")
+    version = 4 if (folder / "encoder.json").exists() else 3
+    (folder / HEAD).write_text(json.dumps(state | {"format_version": version}), encoding="utf-8")

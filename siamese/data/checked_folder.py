@@ -69,7 +69,7 @@ class CheckedFolder:
         """The bytes of a file.
 
         Raises:
-            ValueError: it is not there, or no ordinary file, or a part of the way to it is a link.
+            ValueError: it is not there, no ordinary file or larger than the memory, or a part of the way to it is a link.
         """
         inside = [*reversed(Path(name).parents)][1:]
         for part in inside:
@@ -82,6 +82,8 @@ class CheckedFolder:
         if not stat.S_ISREG(found.st_mode):
             kind = next((kind for is_kind, kind in KINDS if is_kind(found.st_mode)), "of another kind")
             raise ValueError(f"{self.path / name} is {kind}, not an ordinary file; copy the file itself")
+        if found.st_size > _memory():
+            raise ValueError(f"{self.path / name} has {found.st_size:,} bytes, more than the memory of this machine")
         return found.st_size
 
     def check(self, name: str) -> None:
@@ -95,14 +97,14 @@ class CheckedFolder:
 
         Args:
             name: of the file, with "/" where it lies deeper.
-            most: bytes that it may have; None for what the memory holds.
+            most: bytes that it may have; None for no such limit.
 
         Raises:
             ValueError: as `size`; it is larger, or has another checksum or none.
         """
-        file, size, limit = self.path / name, self.size(name), _memory() if most is None else most
-        if size > limit:
-            raise ValueError(f"{file} has {size:,} bytes; at most {limit:,} are read")
+        file, size = self.path / name, self.size(name)
+        if most is not None and size > most:
+            raise ValueError(f"{file} has {size:,} bytes; at most {most:,} are read")
         no_waiting = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # for a FIFO that has just taken its place
         with os.fdopen(os.open(file, no_waiting), "rb") as opened:
             content = opened.read(size)

@@ -146,7 +146,7 @@ def load_keras(folder: Path | CheckedFolder) -> keras.Model:
     try:
         return keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as problem:  # of Keras, TensorFlow, h5py or a layer; they have no common type
-        raise ValueError(f"{file} cannot be loaded: {problem}") from None
+        raise ValueError(f"{file} cannot be loaded: {' '.join(str(problem).split())}") from None
 
 
 def _check_saving(network: keras.Model) -> None:

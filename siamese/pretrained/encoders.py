@@ -67,20 +67,22 @@ def load(folder: Path | CheckedFolder) -> Encoder:
     from siamese.pretrained.use_encoder import USEEncoder
 
     folder = CheckedFolder.of(folder)
-    settings = folder.json(FILE)
+    settings, own = folder.json(FILE), {}
     try:
         kind, digest = settings.pop("kind"), settings.pop("digest")
         if wrong := [name for name, value in settings.items() if not _is_setting(name, value)]:
             raise TypeError(f"{', '.join(wrong)}: no settings of an encoder, or not of their type")
-        own = {} if settings.get("install") else {"folder": folder.path}
-        if own:
+        if not settings.get("install"):
+            own = {"folder": folder.path}
             folder.check(ENCODER)
         encoder: Encoder = {"onnx": OnnxEncoder, "use": USEEncoder}[kind](**settings, **own)
     except (KeyError, TypeError) as problem:
         raise ValueError(f"{folder.path / FILE} describes no encoder: {problem!r}") from None
+    except ValueError as problem:
+        raise ValueError(f"{folder.path / FILE}: {problem}" if own else str(problem)) from None
     if encoder.digest != digest:
         raise ValueError(
-            f"{encoder.name} has the digest {encoder.digest[:12]}, but {folder.path} was made with {str(digest)[:12]}"
+            f"{encoder.name} has the digest {encoder.digest[:12]}, but {folder.path / FILE} was made with {str(digest)[:12]}"
         )
     return encoder
 
@@ -140,13 +142,13 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def verify(name: str, given: Mapping[str, str], expected: Mapping[str, str]) -> None:
+def verify(name: str, files: Mapping[str, Path], given: Mapping[str, str], expected: Mapping[str, str]) -> None:
     """Raise ValueError where a file of an encoder has another SHA-256 than it should have."""
     for file, digest in expected.items():
         if given.get(file) != digest:
             raise ValueError(
-                f"the {file} of {name} has the SHA-256 {given.get(file)}, expected {digest}: it is another file than the "
-                "one that was tested; install the version that the project names"
+                f"the {file} of {name} has the SHA-256 {given.get(file)}, expected {digest}: "
+                f"{files.get(file, 'it')} is another file than the one that was tested; install the version that the project names"
             )
 
 

@@ -80,7 +80,7 @@ class OnnxEncoder:
                 raise ValueError(f"{self.files['model']} keeps weights in {inside!r}, which is no file beside it")
             self.files[inside], content[inside] = file, file.read_bytes()
         self._sha256 = {what: digest_of(each) for what, each in content.items()}
-        verify(name, self._sha256, sha256)
+        verify(name, self.files, self._sha256, sha256)
         settings = {**self._sha256, "pooling": pooling, "max_length": max_length}
         self.digest = digest_of(json.dumps(settings, sort_keys=True).encode())
         self._tokenizer_json = content["tokenizer"].decode("utf-8")

@@ -47,8 +47,9 @@ class USEEncoder:
     ):
         self.name, self.cache = name, cache_folder(cache)
         self._about = {"install": install, "license": license, "trained_on": trained_on}
-        self._sha256 = {what: digest_of(package_file(path, install).read_bytes()) for what, path in FILES.items()}
-        verify(name, self._sha256, sha256)
+        files = {what: package_file(path, install) for what, path in FILES.items()}
+        self._sha256 = {what: digest_of(file.read_bytes()) for what, file in files.items()}
+        verify(name, files, self._sha256, sha256)
         self.digest = digest_of(json.dumps(self._sha256, sort_keys=True).encode())
 
     @cached_property

@@ -128,4 +128,4 @@ def _model(state: object) -> models.Model:
             return models.WordPiece(tables["vocab"], unk_token=SPECIAL[1], max_input_chars_per_word=MOST_LETTERS)
         return models.WordLevel(tables["vocab"], unk_token=SPECIAL[1])
     except Exception as problem:  # the tokenizer's errors have no common type
-        raise ValueError(f"the tokenizer's vocabulary cannot be read: {problem}") from None
+        raise ValueError(f"the tokenizer's vocabulary cannot be read: {' '.join(str(problem).split())}") from None

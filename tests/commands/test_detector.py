@@ -7,7 +7,7 @@ from siamese.commands.detector import chosen
 from siamese.detector import Detector
 from tests.encoders import write_encoder
 
-FIXTURE = "tests/fixtures/detector_format_3"
+FIXTURE = "tests/fixtures/detector_format_5"
 SETTINGS = {"run": FIXTURE, "encoder": None, "plugins": None, "threshold": None, "prior": None,
             "tracking.uri": "sqlite:///mlflow.db", "tracking.experiment": "duplicate-questions"}  # fmt: skip
 
@@ -15,6 +15,14 @@ SETTINGS = {"run": FIXTURE, "encoder": None, "plugins": None, "threshold": None,
 def test_without_wishes_it_is_the_detector_as_trained(capsys):
     assert chosen(SETTINGS, show_threshold=True).calibration == Detector.load(FIXTURE).calibration
     assert capsys.readouterr().err == f"model: {FIXTURE}; {Detector.load(FIXTURE).calibration.rule()}\n"
+
+
+def test_a_detector_without_checksums_is_noted(capsys):
+    old = FIXTURE.replace("5", "3")
+    chosen(SETTINGS | {"run": old})
+    note, model = capsys.readouterr().err.splitlines()
+    assert note.startswith(f"note: {old} was saved without checksums, by an older version, so that a damaged file may")
+    assert model.startswith("model: ")
 
 
 def test_threshold_and_prior_are_used_and_noted(capsys):
