@@ -148,7 +148,7 @@ def verify(name: str, files: Mapping[str, Path], given: Mapping[str, str], expec
         if given.get(file) != digest:
             raise ValueError(
                 f"the {file} of {name} has the SHA-256 {given.get(file)}, expected {digest}: "
-                f"{files.get(file, 'it')} is another file than the one that was tested; install the version that the project names"
+                f"{files.get(file, 'it')} is not the file that was tested; install the version that the project names"
             )
 
 
