@@ -6,6 +6,7 @@ ever. So its steps must be those of `siamese.text.vocabulary`, in their order, a
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from json import dumps
 from typing import Any
 
@@ -110,22 +111,30 @@ def _model(state: object) -> models.Model:
     if state != settings | tables | merges:
         raise ValueError(f"the tokenizer's {kind} has other settings than the project writes: {settings}")
     try:
-        pairs = list(tables["vocab"].items() if kind != "Unigram" else map(tuple, tables["vocab"]))
-        tokens, numbers = map(list, zip(*pairs, strict=True))
-        if kind == "Unigram" and not all(map(math.isfinite, numbers)):
-            raise ValueError("a score is not finite")
-        if kind != "Unigram" and numbers != list(range(len(numbers))):
-            raise ValueError("the tokens are not numbered 0, 1, 2, …")
-        if tuple(tokens[:2]) != SPECIAL or "" in tokens or len(set(tokens)) != len(tokens):
-            raise ValueError(f"it must begin with {', '.join(SPECIAL)}, and no token may be empty or occur twice")
         if kind == "Unigram":
-            return models.Unigram(pairs, unk_id=1, byte_fallback=False)
+            return models.Unigram(_scored(tables["vocab"]), unk_id=1, byte_fallback=False)
+        vocabulary = tables["vocab"]
+        if list(vocabulary.values()) != list(range(len(vocabulary))):
+            raise ValueError("the tokens are not numbered 0, 1, 2, …")
+        _check_tokens(vocabulary)
         if kind == "BPE":
-            return models.BPE(
-                tables["vocab"], [(left, right) for left, right in merges["merges"]], unk_token=SPECIAL[1]
-            )
+            return models.BPE(vocabulary, [(left, right) for left, right in merges["merges"]], unk_token=SPECIAL[1])
         if kind == "WordPiece":
-            return models.WordPiece(tables["vocab"], unk_token=SPECIAL[1], max_input_chars_per_word=MOST_LETTERS)
-        return models.WordLevel(tables["vocab"], unk_token=SPECIAL[1])
+            return models.WordPiece(vocabulary, unk_token=SPECIAL[1], max_input_chars_per_word=MOST_LETTERS)
+        return models.WordLevel(vocabulary, unk_token=SPECIAL[1])
     except Exception as problem:  # the tokenizer's errors have no common type
         raise ValueError(f"the tokenizer's vocabulary cannot be read: {' '.join(str(problem).split())}") from None
+
+
+def _scored(vocabulary: Sequence[Sequence[Any]]) -> list[tuple[str, float]]:
+    """The tokens of a unigram model with their scores."""
+    pairs = [(token, float(score)) for token, score in vocabulary]
+    _check_tokens(dict(pairs))
+    if len(dict(pairs)) != len(pairs) or not all(math.isfinite(score) for _, score in pairs):
+        raise ValueError("a token occurs twice, or a score is not finite")
+    return pairs
+
+
+def _check_tokens(vocabulary: dict[str, Any]) -> None:
+    if tuple(islice(vocabulary, len(SPECIAL))) != SPECIAL or "" in vocabulary:
+        raise ValueError(f"it must begin with {', '.join(SPECIAL)}, and no token may be empty")
