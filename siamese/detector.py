@@ -9,7 +9,6 @@ adds `network.keras` for users of Keras. A network with layers that NumPy does n
 """
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 
 from siamese import saved_detector
 from siamese.data.pairs import PairSplits, QuestionPairs
-from siamese.data.questions import pair_list, question_list
+from siamese.data.questions import distinct_questions, question_list
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores
 from siamese.evaluation.verdicts import Verdicts
@@ -35,11 +34,6 @@ if TYPE_CHECKING:
     import keras
 
     from siamese.evaluation.report import Report
-
-NO_CHECKSUMS = (
-    "{} was saved without checksums, by an older version, so that a damaged file may go unnoticed; Detector.load(…).save(…) "
-    "writes it anew, with them"
-)
 
 
 @dataclass(eq=False, repr=False)
@@ -135,7 +129,7 @@ class Detector:
         Raises:
             ValueError: a pair is not two values, or one is not a question; its place is named.
         """
-        index, texts = _distinct(pairs)
+        index, texts = distinct_questions(pairs)
         return self.network.score(self.vectorizer.encode(texts), *index.T)
 
     def verdicts(self, pairs: Sequence[tuple[str, str]]) -> Verdicts:
@@ -145,7 +139,7 @@ class Detector:
         >>> detector.verdicts([("How do I pay my bill?", "Wie zahle ich die Rechnung?")]).known_words
         array([[1., 0.]])
         """
-        index, texts = _distinct(pairs)
+        index, texts = distinct_questions(pairs)
         inputs, coverage = self.vectorizer.read(texts)
         similarity = self.network.score(inputs, *index.T)
         duplicate, probability = self.calibration.duplicate(similarity), self.probability(similarity)
@@ -248,13 +242,4 @@ class Detector:
         if not folder.is_dir():
             raise ValueError(f"{folder} is no folder; for a run or a registry URI use siamese.registry.locate.load")
         found = saved_detector.read(saved_detector.detector_folder(folder))
-        if not found.has_checksums:
-            warnings.warn(NO_CHECKSUMS.format(folder), stacklevel=2)
         return cls(found.network, found.vectorizer, found.calibration, found.dev)
-
-
-def _distinct(pairs: Sequence[tuple[str, str]]) -> tuple[np.ndarray, list[str]]:
-    """The positions `int64[pairs, 2]` of the questions of pairs among their distinct texts, and these."""
-    position: dict[str, int] = {}
-    index = [[position.setdefault(text, len(position)) for text in pair] for pair in pair_list(pairs)]
-    return np.array(index, np.int64).reshape(-1, 2), list(position)

@@ -7,6 +7,7 @@ a folder only from whom you trust to say what a duplicate is. Even then loading 
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -30,17 +31,20 @@ OLDEST_FORMAT = 2  # without dev scores: its threshold cannot be chosen anew
 DEV_SCORES = "dev_scores.npz"
 CRITERION_ON_DISK = "purpose"  # of Calibration's field
 HIGHEST_THRESHOLD = 1 + 1e-5  # that no similarity reaches
+NO_CHECKSUMS = (
+    "{} was saved without checksums, by an older version, so that a damaged file may go unnoticed; Detector.load(…).save(…) "
+    "writes it anew, with them"
+)
 
 
 @dataclass(frozen=True)
 class SavedDetector:
-    """The parts of a detector that its folder holds; `has_checksums` tells whether they were compared with any."""
+    """The parts of a detector that its folder holds."""
 
     network: Runtime
     vectorizer: Vectorizer | EncoderVectorizer
     calibration: Calibration
     dev: DevScores | None
-    has_checksums: bool
 
 
 def detector_folder(folder: Path) -> Path:
@@ -65,7 +69,7 @@ def writing(folder: Path, runtime: str, calibration: Calibration, dev: DevScores
 
 
 def read(folder: Path) -> SavedDetector:
-    """What `writing` wrote.
+    """What `writing` wrote; warns the caller's caller of a format without checksums.
 
     Raises:
         ValueError: there is no detector of this format, a file is not whole or out of its range, the files do not fit together,
@@ -96,7 +100,9 @@ def read(folder: Path) -> SavedDetector:
             f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, "
             f"but the network {network.vocabulary}"
         )
-    return SavedDetector(network, vectorizer, calibration, dev, checked.sha256 is not None)
+    if checked.sha256 is None:
+        warnings.warn(NO_CHECKSUMS.format(folder), stacklevel=3)
+    return SavedDetector(network, vectorizer, calibration, dev)
 
 
 def _head(folder: Path) -> tuple[dict[str, Any], CheckedFolder]:

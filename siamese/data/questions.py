@@ -9,6 +9,8 @@ Mongolian words, and between emoji. A text keeps them where it is stored and sho
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 # Bytes that are not UTF-8 are decoded to these lone surrogates, so that a bad byte costs one row and not the file.
 UNDECODABLE = re.compile("[\ud800-\udfff]")
 IGNORABLE = (
@@ -120,3 +122,10 @@ def pair_list(pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
             for number, pair in enumerate(checked, start=1):
                 require_question(pair[column], f"question {column + 1} of pair {number} of {len(checked)}")
     return checked
+
+
+def distinct_questions(pairs: Iterable[Sequence[str]]) -> tuple[np.ndarray, list[str]]:
+    """The positions `int64[pairs, 2]` of the questions of pairs among their distinct texts, and these; errors as `pair_list`."""
+    position: dict[str, int] = {}
+    index = [[position.setdefault(text, len(position)) for text in pair] for pair in pair_list(pairs)]
+    return np.array(index, np.int64).reshape(-1, 2), list(position)

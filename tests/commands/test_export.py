@@ -24,7 +24,6 @@ from siamese.export.folder import is_export
 from siamese.export.runners import batches, onnx_runner, run
 from siamese.export.sample import OWN_DEV, UNKNOWN_PAIRS, draw
 from siamese.export.tokenizer import write_tokenizer
-from siamese.inference.from_keras import save_keras
 from siamese.model.similarity import Euclidean
 from siamese.registry import latest
 from siamese.registry.locate import Located, locate
@@ -56,8 +55,7 @@ def detector(build_network, vectorizer, pairs) -> tuple[Detector, object]:
 @pytest.fixture
 def here(detector, pairs, tmp_path, monkeypatch) -> Path:
     """A working directory with a detector, its Keras network, and a file of its dev pairs."""
-    detector[0].save(tmp_path / "detector")
-    save_keras(detector[1], tmp_path / "detector")
+    detector[0].save(tmp_path / "detector", detector[1])
     with (tmp_path / "pairs.csv").open("w", newline="") as file:
         rows = zip(pairs.left_texts(), pairs.right_texts(), pairs.label.tolist(), strict=True)
         csv.writer(file).writerows([["question1", "question2", "is_duplicate"], *rows])

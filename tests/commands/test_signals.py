@@ -9,7 +9,7 @@ import pytest
 
 from tests.programs import ROOT
 
-FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_3"
+FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_5"
 WRITER = """
 import time
 from siamese.commands.errors import report_user_errors

@@ -14,7 +14,7 @@ from siamese.retrieval.question_index import Collection, digest
 from siamese.retrieval.question_index import answers as rows
 from tests.programs import ROOT
 
-FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_3"
+FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_5"
 ASKED = "how can i pay the bill"
 
 
