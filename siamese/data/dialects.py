@@ -60,7 +60,7 @@ class Reading:
         if self.html not in (True, False, "auto"):
             raise ValueError(f"{self.prefix}html must be true, false or auto, got {self.html!r}")
         try:
-            "".encode(self.encoding or "utf-8")
+            "".encode("utf-8" if self.encoding is None else self.encoding)
         except (LookupError, ValueError):  # no name of Python, or of an encoding that is none of texts, such as hex
             raise ValueError(
                 f"{self.prefix}encoding must be a name that Python knows, such as utf-8, cp1252 or utf-16; got {self.encoding!r}"

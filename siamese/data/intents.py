@@ -169,7 +169,7 @@ def pairs_from_intents(
     """
     if duplicates_per_intent is not None and duplicates_per_intent < 1:
         raise ValueError(f"data.duplicates_per_intent must be at least 1, or null, got {duplicates_per_intent}")
-    if not (0 < duplicate_share <= 1 and 0 <= hard_negative_share <= 1 and duplicates_per_question > 0):
+    if not (0 < duplicate_share <= 1 and 0 <= hard_negative_share <= 1 and 0 < duplicates_per_question < np.inf):
         raise ValueError(
             "expected data.duplicate_share in (0, 1], data.hard_negative_share in [0, 1] and data.duplicates_per_question "
             f"above 0; got {duplicate_share}, {hard_negative_share} and {duplicates_per_question}"
@@ -183,6 +183,7 @@ def pairs_from_intents(
             "add questions or raise data.dev and data.test"
         )
     wanted = round(len(left) * (1 - duplicate_share) / duplicate_share)
+    wanted = min(wanted, len(corpus.question) ** 2 + 100)  # more than there are; tries beyond that would only take long
     known: set[int] = set()
     confusable = _negatives(corpus, round(wanted * hard_negative_share), True, known, generator)
     anywhere = _negatives(corpus, wanted - len(confusable), False, known, generator)

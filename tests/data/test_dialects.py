@@ -104,7 +104,7 @@ def test_a_given_encoding_wins(tmp_path):
     assert read(tmp_path / "a.csv", content, encoding="mac-roman") == ([("é", "à", 1)], [])
     with pytest.raises(ValueError, match=r"a\.csv is not ascii: .*; name its encoding with data\.encoding="):
         read(tmp_path / "a.csv", content, encoding="ascii")
-    for name in ("hex", "a\0"):
+    for name in ("hex", "a\0", ""):
         with pytest.raises(ValueError, match=r"data\.encoding must be a name that Python knows"):
             Reading(encoding=name)
     with pytest.raises(ValueError, match=r"data\.encoding must be a name that Python knows, .*got 'excel'"):

@@ -182,7 +182,7 @@ def coverage(pairs: int, repeats: int, resamples: int) -> dict[str, float]:
         found, error = intervals(weighted, pairs, repeat, repeats=resamples), "expected_calibration_error"
         own = values(weighted, pairs)[error]
         found[error] = calibration_error_interval(label, probability, repeat)
-        assert found[error][0] <= own <= found[error][1]
+        assert found[error][0] - 1e-12 <= own <= found[error][1] + 1e-12  # summed in another order
         for name, (low, high) in found.items():
             covered[name] += low <= truth[name] <= high
     return {name: count / repeats for name, count in covered.items()}
@@ -195,10 +195,11 @@ def test_intervals_cover_the_truth_of_the_population():
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize(("pairs", "least"), [(100, 0.90), (1000, 0.93)])
+@pytest.mark.parametrize(("pairs", "least"), [(100, 0.90), (1000, 0.92)])
 def test_intervals_cover_the_truth_in_many_samples(pairs, least):
-    """2,000 samples: the coverage is known to 0.5 %. Percentiles of few pairs are a little narrow."""
-    found = coverage(pairs, 2_000, resamples=500)
+    """1,000 samples: the coverage is known to 0.7 %. Percentiles of few pairs are a little narrow."""
+    found = coverage(pairs, 1_000, resamples=300)
+    print(f"coverage with {pairs} pairs: {found}")
     assert least <= min(found.values()), found
     assert max(found.values()) <= 0.985, found
 
