@@ -245,3 +245,11 @@ def test_a_few_questions_of_each_intent_are_drawn():
 def test_a_draw_that_is_no_use_is_refused(per_intent, message):
     with pytest.raises(ValueError, match=message):
         draw_few(corpus(topics=1), per_intent, seed=0)
+
+
+def test_more_negatives_than_there_are_end_soon():
+    """0.0001 duplicates among all pairs would be a million negatives of 12 questions."""
+    questions = [f"question {row}" for row in range(12)]
+    corpus = IntentQuestions.from_columns(questions, [f"intent {row % 4}" for row in range(12)], [""] * 12)
+    pairs = pairs_from_intents(corpus, 2.5, 0.0001, 0.5, seed=0)
+    assert (~pairs.duplicate).sum() == 12 * 11 // 2 - 4 * 3  # all that there are

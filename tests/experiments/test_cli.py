@@ -6,14 +6,18 @@ import shlex
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from experiments import cli, grid
-from experiments.cli import hints, hydra_over, tree_of
+from experiments.cli import hints, hydra_over, plain, tree_of
+from experiments.config_checks import check
 from experiments.hydra_words import as_overrides, as_words
+from siamese.commands import errors
 from siamese.commands.config_files import CONF, read_config_file
 from tests.commands.test_arguments import nasty_texts
 from tests.programs import STAGE, TINY
@@ -40,6 +44,41 @@ def composed(words: list[str], primary: str = "config", folder: Path | None = No
     tree = tree_of(primary, words, folder)
     with hints(tree), hydra_over(folder):
         return compose(primary, as_overrides(words, tree, several=False))
+
+
+NAMES = tree_of("config", [], None).names()
+VALUES = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        ["nan", "1e400", "[]", "{a: 1}", "${nope}", "${tower}", "[1,[2]]", "???", "null", "\0", "precision@2"]
+    ),
+)
+WORDS = st.tuples(
+    st.sampled_from(["", "", "", "+", "~"]), st.sampled_from(NAMES), st.sampled_from(["=", "=", ".x="]), VALUES
+)
+
+
+def is_composed_or_refused(words: list[str]) -> None:
+    """A config that passes the checks, or an error that a program reports in one line."""
+    try:
+        check(plain(composed(words)))
+    except Exception as mistake:
+        assert errors._can_be_mended(mistake), f"{words}: {mistake!r}"  # noqa: PT017
+
+
+@pytest.mark.slow
+@hypothesis.settings(max_examples=12)
+@hypothesis.given(st.lists(WORDS.map("".join), min_size=1, max_size=2))
+def test_any_override_makes_a_config_or_is_refused(words):
+    is_composed_or_refused(words)
+
+
+@pytest.mark.stress
+@pytest.mark.timeout(1800)
+@hypothesis.settings(max_examples=1_500)
+@hypothesis.given(st.lists(WORDS.map("".join), min_size=1, max_size=2))
+def test_many_overrides_make_a_config_or_are_refused(words):
+    is_composed_or_refused(words)
 
 
 @pytest.mark.parametrize("value", ["[]", "[1,[2]]", "{a: 1}", "1.5"])
