@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -143,6 +144,28 @@ def _starting(start: Callable) -> Iterator[Callable]:
     for process in started:
         with process:
             programs.end(process)
+
+
+@pytest.fixture
+def running(caplog) -> Callable:
+    """`tests.clients.running`; nothing is logged as an error meanwhile."""
+    from tests import clients
+
+    @contextmanager
+    def run(app):
+        with clients.running(app) as address:
+            yield address
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+    return run
+
+
+@pytest.fixture
+def leave() -> Callable:
+    """`tests.clients.leave`."""
+    from tests import clients
+
+    return clients.leave
 
 
 @pytest.fixture

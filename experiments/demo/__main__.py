@@ -21,10 +21,9 @@ from siamese.commands.search import read_collection
 from siamese.data.files import read_questions
 from siamese.data.sources import CORPORA
 from siamese.detector import Detector
+from siamese.serving.connections import ANY, LOCAL, TimedProtocol, allowed_hosts
 
-ANY = "0.0.0.0"  # every address of this machine
 EACH = 20  # of the shipped questions one, to find out which language a detector reads
-LOCAL = ("127.0.0.1", "localhost")
 
 
 def shipped_questions(detector: Detector) -> Path:
@@ -51,12 +50,12 @@ def main() -> None:
         print(f"reading the questions of {index.name}", file=sys.stderr)
         collection = read_collection(detector, index, settings["column"], reading(settings))
         collection.detector = in_collection(detector, settings, collection.embeddings)
-        # a page of another site could otherwise ask under a name of its own that leads here (DNS rebinding)
-        names = ["*"] if host == ANY else [*LOCAL, host]
-        app = application(detector, collection, index.name, settings["candidates"], names)
+        app = application(detector, collection, index.name, settings["candidates"], allowed_hosts(host))
         address = f"http://{LOCAL[0] if host == ANY else host}:{listener.getsockname()[1]}/"
         print(f"open {address} (Ctrl-C ends it)", flush=True)
-        Server(Config(app, log_level="warning", lifespan="off", server_header=False)).run([listener])
+        Server(Config(app, http=TimedProtocol, ws="none", log_level="error", lifespan="off", server_header=False)).run(
+            [listener]
+        )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -30,10 +30,12 @@ from siamese.detector import Detector
 from siamese.explanation.heat_map import html
 from siamese.explanation.word_effects import why
 from siamese.retrieval.question_index import Collection, answers
+from siamese.serving.connections import read_body
 from siamese.text.inputs import as_shares
 
 PAGE = Path(__file__).parent / "page"
 MAX_BODY = 2**16  # bytes
+MAX_QUESTION = 2_000  # characters; each word costs another look
 MAX_TOP = 100
 WHICH = {"left": "the first question", "right": "the second question", "question": "the question"}
 JSON = "application/json"  # pages of other sites may not send it without permission, which is refused
@@ -115,19 +117,15 @@ def application(
             Middleware(BaseHTTPMiddleware, dispatch=_with_headers),
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False),
         ],
-        exception_handlers={HTTPException: _refuse},
+        exception_handlers={HTTPException: _refuse, ClientDisconnect: _leave},
     )
 
 
 async def _read(request: Request) -> dict[str, Any]:
     """The JSON object that was sent."""
-    if request.headers.get("Content-Type", "").partition(";")[0].strip() != JSON:
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != JSON:
         raise HTTPException(415, f"send JSON, with the header Content-Type: {JSON}")
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY:
-            raise HTTPException(413, f"that is too long; a request may have up to {MAX_BODY:,} bytes")
+    body = await read_body(request.receive, MAX_BODY)
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError) as problem:
@@ -141,12 +139,19 @@ def _question(asked: dict[str, Any], name: str) -> str:
     question = asked.get(name, "")
     if problem := text_problem(question):
         raise HTTPException(400, f"{WHICH[name]}: {problem}")
+    if len(question) > MAX_QUESTION:
+        problem = f"the text has {len(question):,} characters; at most {MAX_QUESTION:,} are compared here"
+        raise HTTPException(400, f"{WHICH[name]}: {problem}")
     return question.strip()
 
 
 async def _refuse(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
     return JSONResponse({"error": problem.detail}, problem.status_code, problem.headers)
+
+
+async def _leave(request: Request, problem: Exception) -> Response:
+    return Response()  # which nobody reads
 
 
 async def _with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:

@@ -1,6 +1,13 @@
 """Serving: the HTTP server, and the model that MLflow loads."""
 
-# models saved by earlier versions import these names from here
-from siamese.serving.scoring_server import ANSWERS, answers
+from typing import Any
 
-__all__ = ["ANSWERS", "answers"]
+OLD_NAMES = ("ANSWERS", "answers")  # which models saved by earlier versions import from here
+
+
+def __getattr__(name: str) -> Any:
+    if name not in OLD_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from siamese.serving import scoring_server  # starts MLflow, which the demo does not need
+
+    return getattr(scoring_server, name)

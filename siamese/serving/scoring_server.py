@@ -5,6 +5,9 @@ refuses requests that MLflow would misread or crash on, and gives all errors one
 """
 
 import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from functools import partial
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -15,11 +18,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.types import ColSpec, Schema
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from siamese.data.questions import text_problem
+from siamese.data.questions import LONGEST, text_problem
 from siamese.detector import Detector
+from siamese.serving.connections import read_body
 
 QUESTIONS = ("question1", "question2")
 ANSWERS = {  # name -> type in MLflow's schema
@@ -39,6 +46,8 @@ EXAMPLE = ("How do I reset my password?", "I forgot my password, what now?")
 FORMS = ("dataframe_records", "dataframe_split")
 WIDEST = 100  # columns that a request may have
 SHOWN = 500  # characters at either end of a message: some of MLflow's repeat the request
+MOST_SMALL = 2**16  # bytes of a body that is answered before large ones
+LARGE: ContextVar[bool] = ContextVar("LARGE", default=False)  # whether the request under way is larger
 
 Kind = TypeVar("Kind")
 
@@ -69,13 +78,19 @@ def curl(address: str) -> str:
     return f"curl {address}{ROUTE} -H 'Content-Type: application/json' -d '{pairs}'"
 
 
-def scoring_app(detector: Detector, max_request_bytes: int) -> ASGIApp:
-    """MLflow's scoring server for a detector, as an ASGI app that refuses larger requests. It runs no code of a model.
+def scoring_app(detector: Detector, max_request_bytes: int, hosts: Sequence[str]) -> ASGIApp:
+    """MLflow's scoring server for a detector, as an ASGI app. It runs no code of a model.
 
     Beside MLflow's predictions, an answer has the model that gave it.
+
+    Args:
+        detector: answers.
+        max_request_bytes: larger requests are refused.
+        hosts: names of this machine that are accepted; "*" for any.
     """
     model = PyFuncModel(Model(signature=SIGNATURE), SimpleNamespace(predict=partial(answers, detector)))
-    return with_clear_errors(with_model(scoring_server.init(model), detector.model), max_request_bytes)
+    app = with_model(scoring_server.init(model), detector.model)
+    return with_clear_errors(TrustedHostMiddleware(app, hosts, www_redirect=False), max_request_bytes)
 
 
 def with_model(app: ASGIApp, name: str) -> ASGIApp:
@@ -106,11 +121,19 @@ def with_clear_errors(app: ASGIApp, max_request_bytes: int) -> ASGIApp:
     """The app of `scoring_server.init` with every error as a short JSON object {"error_code", "message"}."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _body(receive, max_request_bytes)
-        refusal = _refusal(scope, body, max_request_bytes)
+        try:
+            body = await read_body(receive, max_request_bytes)
+        except ClientDisconnect:
+            return
+        except HTTPException as problem:
+            await _error(problem.status_code, problem.detail, problem.headers)(scope, receive, send)
+            return
+        refusal = _refusal(scope, body)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
+        LARGE.set(len(body) > MOST_SMALL)
+        scope = {**scope, "headers": [(name, _as_mlflow_reads(name, value)) for name, value in scope["headers"]]}
         unread = [{"type": "http.request", "body": body, "more_body": False}]
         error: list[Message] = []  # the parts of MLflow's error response
 
@@ -135,7 +158,8 @@ def form_problem(body: bytes) -> str:
     """Why a body is not passed on to MLflow; "" if it is.
 
     MLflow accepts more formats. In some it converts numbers and null to texts, or reads the first columns of a CSV as
-    an index. And one wide row widens its whole table: a request of 1 MB could allocate 100 GB.
+    an index. And one wide row widens its whole table: a request of 1 MB could allocate 100 GB. Nor may texts grow when they
+    are normalized: one character can become 18.
 
     >>> form_problem(b'{"dataframe_records": [{"question1": "a", "question2": "b"}]}')
     ''
@@ -163,30 +187,22 @@ def form_problem(body: bytes) -> str:
             "dataframe_records must be a list of objects, one for each pair; dataframe_split must have columns, "
             "a list of names, and data, a list with a list for each pair"
         )
-    return f"the pairs have {width:,} columns; at most {WIDEST} are accepted" if width > WIDEST else ""
+    if width > WIDEST:
+        return f"the pairs have {width:,} columns; at most {WIDEST} are accepted"
+    if body.isascii() and b"\\u" not in body:
+        return ""
+    grown = len(unicodedata.normalize("NFKC", json.dumps(request, ensure_ascii=False)))
+    if grown > max(LONGEST, len(body)):
+        return f"the texts have {grown:,} characters after normalization (NFKC), more than the {len(body):,} bytes of the body"
+    return ""
 
 
 def _all_are(values: object, kind: type[Kind]) -> TypeGuard[list[Kind]]:
     return isinstance(values, list) and all(isinstance(value, kind) for value in values)
 
 
-async def _body(receive: Receive, largest: int) -> bytes | None:
-    """The body of a request; None if it is too large. It is read to the end, because clients send first, then listen."""
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        part = message.get("body", b"")
-        size += len(part)
-        if size <= largest:
-            parts.append(part)
-        more = message.get("more_body", False)  # also False if the client has disconnected
-    return b"".join(parts) if size <= largest else None
-
-
-def _refusal(scope: Scope, body: bytes | None, max_request_bytes: int) -> JSONResponse | None:
+def _refusal(scope: Scope, body: bytes) -> JSONResponse | None:
     """The response to a request that is not passed on to MLflow."""
-    if body is None:
-        return _error(413, f"the body has more than {max_request_bytes:,} bytes; ask in several requests")
     if scope["path"] != ROUTE or scope["method"] != "POST":
         return None
     content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
@@ -205,6 +221,11 @@ def _message(text: str) -> str:
     return str(answer.get("message") or answer.get("detail"))
 
 
-def _error(status: int, message: str) -> JSONResponse:
+def _as_mlflow_reads(name: bytes, value: bytes) -> bytes:
+    """The value of a header; MLflow takes a content type in small letters alone."""
+    return value.lower() if name == b"content-type" else value
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     shown = message if len(message) <= 2 * SHOWN else f"{message[:SHOWN]} … {message[-SHOWN:]}"
-    return JSONResponse({"error_code": HTTPStatus(status).name, "message": shown}, status)
+    return JSONResponse({"error_code": HTTPStatus(status).name, "message": shown}, status, headers)

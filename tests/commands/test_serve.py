@@ -263,7 +263,9 @@ def test_a_request_under_way_is_answered_before_the_end(start):
     process, address = start()
     body = records(PAIRS[0])
     with socket.create_connection(address) as client:
-        head = f"POST {ROUTE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        head = (
+            f"POST {ROUTE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        )
         client.sendall(head.encode() + b"\r\n\r\n" + body[:5])
         ask(http.client.HTTPConnection(*address, timeout=60), body)  # by now the first has been let in
         process.terminate()
@@ -275,6 +277,20 @@ def test_a_request_under_way_is_answered_before_the_end(start):
         assert json.load(answer) == FIXTURES | {"predictions": expected(Detector.load(FIXTURE), PAIRS[:1])}
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (-signal.SIGTERM, f"model: {FIXTURES['model']}\n")
+
+
+def test_a_large_request_does_not_stop_the_others(start):
+    _, address = start("max_request_bytes=4000000")
+    many = [(f"{number} " + "'" * 400, f"{number}") for number in range(7_000)]  # each sign is a word
+    with ThreadPoolExecutor(1) as thread:
+        large = thread.submit(lambda: ask(http.client.HTTPConnection(*address, timeout=120), records(*many)))
+        time.sleep(0.3)
+        small = 0
+        while not large.done():
+            assert ask(http.client.HTTPConnection(*address, timeout=60), records(PAIRS[0]))[0] == 200
+            small += not large.done()
+    assert large.result()[0] == 200
+    assert small > 3
 
 
 def test_threshold_and_prior_are_those_of_the_settings(start):

@@ -118,7 +118,7 @@ def test_questions_are_never_markup(client):
     assert "&lt;" in answer["html"]
 
 
-@pytest.mark.parametrize("question", ["?", "\N{NO-BREAK SPACE}é", "日本語", "a " * 9_999])
+@pytest.mark.parametrize("question", ["?", "\N{NO-BREAK SPACE}é", "日本語", "a " * 999])
 def test_any_text_is_a_question(client, question):
     sent = json.dumps({"left": question, "right": "a"})
     answer = client.post("/compare", content=sent, headers={"Content-Type": "application/json"})
@@ -134,6 +134,12 @@ def test_any_text_is_a_question(client, question):
         ("/compare", b'{"left": null, "right": "a"}', 400, "the first question: the text is missing"),
         ("/compare", b'{"left": "a"}', 400, "the second question: the text is empty"),
         ("/compare", b'{"left": 5, "right": "a"}', 400, "the first question: a text is expected, not int"),
+        (
+            "/compare",
+            b'{"left": "%s"}' % (b"a" * 2_001),
+            400,
+            "the first question: the text has 2,001 characters; at most 2,000",
+        ),
         ("/search", b"{}", 400, "the question: the text is empty"),
         ("/search", b'{"question": "a", "top": 0}', 400, "'top' must be a whole number from 1 to 100, got 0"),
         ("/search", b'{"question": "a", "top": 101}', 400, "'top' must be a whole number from 1 to 100, got 101"),
@@ -143,7 +149,7 @@ def test_any_text_is_a_question(client, question):
         ("/compare", b"", 400, "this is no JSON in UTF-8: Expecting value: line 1 column 1 (char 0)"),
         ("/compare", b'{"left": "\xff"}', 400, "this is no JSON in UTF-8: 'utf-8' codec can't decode byte 0xff"),
         ("/compare", b"[" * 50_000, 400, "this is no JSON in UTF-8: maximum recursion depth exceeded"),
-        ("/compare", b" " * 65_537, 413, "that is too long; a request may have up to 65,536 bytes"),
+        ("/compare", b" " * 65_537, 413, "the body has more than 65,536 bytes; ask less at once"),
         ("/nothing", b"{}", 405, "Method Not Allowed"),
     ],
 )
@@ -156,6 +162,16 @@ def test_a_bad_request_gets_a_message(client, path, sent, status, sentence):
 def test_a_request_in_pieces_has_the_same_limit(client):
     pieces = (b" " * 1_000 for _ in range(66))
     assert client.post("/compare", content=pieces, headers={"Content-Type": "application/json"}).status_code == 413
+
+
+def test_the_type_may_be_written_in_any_case(client):
+    sent = client.post("/compare", content=b'{"left": "a", "right": "b"}', headers={"Content-Type": "Application/JSON"})
+    assert sent.status_code == 200
+
+
+def test_a_client_that_leaves_is_no_error(client, running, leave):
+    with running(client.app) as address:
+        leave(address, "/compare")
 
 
 def test_a_page_of_another_site_cannot_ask(client):

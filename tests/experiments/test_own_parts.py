@@ -149,7 +149,7 @@ def test_mine_why_and_the_server_answer(here):
     assert explained.contributions is None
     (answer,), *_ = predict.run(settings("predict"), PAIR)
     assert answer["similarity"] == pytest.approx(explained.similarity, abs=1e-6)
-    client = TestClient(scoring_app(chosen(settings("serve", "run=")), 10_000))
+    client = TestClient(scoring_app(chosen(settings("serve", "run=")), 10_000, ["*"]))
     asked = {"dataframe_records": [dict(zip(("question1", "question2"), PAIR, strict=True))]}
     served = client.post(ROUTE, json=asked).json()["predictions"][0]
     assert served["similarity"] == pytest.approx(explained.similarity, abs=1e-6)

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from siamese.detector import Detector
+from siamese.serving.connections import allowed_hosts
 from siamese.serving.scoring_server import (
     QUESTIONS,
     ROUTE,
@@ -33,7 +34,7 @@ def detector() -> Detector:
 
 @pytest.fixture(scope="module")
 def client(detector) -> TestClient:
-    return TestClient(scoring_app(detector, LARGEST))
+    return TestClient(scoring_app(detector, LARGEST, ["*"]))
 
 
 def table(pairs) -> pd.DataFrame:
@@ -131,7 +132,7 @@ def test_a_body_is_refused_one_byte_above_the_limit(client):
         assert answer.status_code == status
     assert answer.json() == {
         "error_code": "REQUEST_ENTITY_TOO_LARGE",
-        "message": "the body has more than 2,000 bytes; ask in several requests",
+        "message": "the body has more than 2,000 bytes; ask less at once",
     }
 
 
@@ -151,7 +152,9 @@ def test_what_is_too_large_is_read_to_its_end_and_not_kept():
         sent.append(message)
 
     tracemalloc.start()
-    asyncio.run(with_clear_errors(PlainTextResponse(""), LARGEST)({"type": "http", "path": ROUTE}, receive, send))
+    asyncio.run(
+        with_clear_errors(PlainTextResponse(""), LARGEST)({"type": "http", "path": ROUTE, "headers": []}, receive, send)
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sent[0]["status"] == 413
@@ -174,9 +177,51 @@ def test_errors_of_the_framework_have_the_same_form(client, path, method, status
     assert set(answer.json()) == {"error_code", "message"}
 
 
+def test_the_type_may_be_written_in_any_case(client):
+    body = json.dumps({"dataframe_records": records(PAIRS)})
+    for kind in ("Application/JSON", "APPLICATION/json; Charset=UTF-8"):
+        assert client.post(ROUTE, content=body, headers={"content-type": kind}).status_code == 200
+
+
+def test_only_names_of_this_machine_are_answered(detector):
+    app = scoring_app(detector, LARGEST, allowed_hosts("127.0.0.1"))
+    for host, status in (("localhost", 200), ("127.0.0.1:5002", 200), ("attacker.example", 400)):
+        answer = TestClient(app).post(ROUTE, json={"dataframe_records": records(PAIRS)}, headers={"Host": host})
+        assert answer.status_code == status
+    assert answer.json() == {"error_code": "BAD_REQUEST", "message": "Invalid host header"}
+    assert allowed_hosts("0.0.0.0") == ["*"]
+
+
+@pytest.mark.parametrize("as_ascii", [True, False])
+def test_texts_that_grow_when_they_are_normalized_are_refused(as_ascii):
+    def sent(pairs: int) -> bytes:
+        texts = [(f"{number} " + "\ufdfa" * 20, "a") for number in range(pairs)]
+        return json.dumps({"dataframe_records": records(texts)}, ensure_ascii=as_ascii).encode()
+
+    assert form_problem(sent(200)) == ""  # few
+    found = form_problem(sent(2_000))
+    assert found.startswith("the texts have 8")
+    assert " characters after normalization (NFKC), more than the " in found
+    french = [("où est mon colis, déjà envoyé ?", "mon paquet n'arrive pas, où est-il passé ?")] * 5_000
+    assert form_problem(json.dumps({"dataframe_records": records(french)}, ensure_ascii=as_ascii).encode()) == ""
+
+
+def test_a_text_that_is_far_too_long_is_named(detector):
+    client = TestClient(scoring_app(detector, 10**6, ["*"]))
+    answer = client.post(ROUTE, json={"dataframe_records": records([("a", "b"), ("a" * 100_001, "b")])})
+    assert answer.status_code == 400
+    problem = "the text has 100,001 characters; a question has at most 100,000"
+    assert answer.json()["message"].endswith(f"question1 of pair 2 of 2: {problem}")
+
+
+def test_a_client_that_leaves_is_no_error(detector, running, leave):
+    with running(scoring_app(detector, LARGEST, ["*"])) as address:
+        leave(address, ROUTE)
+
+
 def test_how_much_was_read_is_in_the_answer(detector):
     pairs = records([("how do i cook rice", "wie koche ich Reis"), ("card " * 65, "card " * 65)])
-    answer = TestClient(scoring_app(detector, LARGEST)).post(ROUTE, json={"dataframe_records": pairs}).json()
+    answer = TestClient(scoring_app(detector, LARGEST, ["*"])).post(ROUTE, json={"dataframe_records": pairs}).json()
     read = [(row["known_words1"], row["known_words2"], row["cut"]) for row in answer["predictions"]]
     assert read == [(1, 0, 0), (1, 1, 2)]
 
@@ -187,7 +232,7 @@ def test_an_error_of_the_model_is_reported_without_its_traceback(detector):
             raise RuntimeError("of the inside")
 
     failing = Failing(detector.network, detector.vectorizer, detector.calibration)
-    answer = TestClient(scoring_app(failing, LARGEST)).post(ROUTE, json={"dataframe_records": records(PAIRS)})
+    answer = TestClient(scoring_app(failing, LARGEST, ["*"])).post(ROUTE, json={"dataframe_records": records(PAIRS)})
     assert answer.status_code == 400
     assert set(answer.json()) == {"error_code", "message"}
     assert "Traceback" not in answer.text

@@ -1,0 +1,106 @@
+"""Connections: clients that send too little, too slowly or without end are let go, and hold up nobody."""
+
+import socket
+import time
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+
+from siamese.serving import connections
+from siamese.serving.scoring_server import with_clear_errors
+from tests.clients import HEAD, rest
+
+LARGEST = 1_000
+ASK = HEAD.format(path="/").encode()
+WHOLE = ASK + b"Content-Length: 2\r\n\r\n{}"
+
+
+@pytest.fixture
+def address(running, monkeypatch):
+    """A server that answers with the number of bytes that it read."""
+    monkeypatch.setattr(connections, "HEAD_S", 0.4)
+    monkeypatch.setattr(connections, "BODY_S", 0.4)
+    monkeypatch.setattr(connections, "MOST_REFUSED", 10 * LARGEST)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body = await Request(scope, receive).body()
+        await JSONResponse(len(body))(scope, receive, send)
+
+    with running(with_clear_errors(app, LARGEST)) as address:
+        yield address
+
+
+def answered(client: socket.socket) -> bytes:
+    """The answer to one request over a connection that stays open."""
+    client.settimeout(10)
+    received = b""
+    while b"\r\n\r\n" not in received or received.endswith(b"\r\n\r\n"):
+        received += client.recv(2**16)
+    return received
+
+
+def test_whole_requests_are_answered_over_one_connection(address):
+    with socket.create_connection(address) as client:
+        for _ in range(3):
+            client.sendall(WHOLE)
+            assert answered(client).endswith(b"\r\n\r\n2")
+            time.sleep(0.25)  # together longer than one head may take
+
+
+@pytest.mark.parametrize("first", [b"", WHOLE])
+def test_a_head_that_does_not_come_whole_ends_the_connection(address, first):
+    """However often another byte comes; also behind a request that was answered."""
+    with socket.create_connection(address) as client:
+        client.sendall(first)
+        if first:
+            answered(client)
+        started = time.monotonic()
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):  # noqa: PT012
+            for byte in ASK * 10:
+                client.sendall(bytes([byte]))
+                time.sleep(0.05)
+        assert 0.3 < time.monotonic() - started < 5
+
+
+def test_a_silent_connection_ends(address):
+    with socket.create_connection(address) as client:
+        assert rest(client) == b""
+
+
+def test_a_body_that_does_not_come_whole_is_told_and_ends_the_connection(address):
+    for length in (b"Content-Length: 10\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"):
+        with socket.create_connection(address) as client:
+            client.sendall(ASK + length)
+            answer = rest(client)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert answer.endswith(
+            b'{"error_code":"REQUEST_TIMEOUT","message":"the body did not come whole within 0.4 seconds"}'
+        )
+
+
+def test_a_body_without_end_has_one(address):
+    with socket.create_connection(address) as client:
+        client.sendall(ASK + b"Transfer-Encoding: chunked\r\n\r\n")
+        client.sendall(b"64\r\n" + b" " * 100 + b"\r\n")
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):  # noqa: PT012
+            for _ in range(100_000):
+                client.sendall(b"64\r\n" + b" " * 100 + b"\r\n")
+                time.sleep(0.0005)
+
+
+def test_a_large_body_is_refused_and_the_connection_stays(address):
+    with socket.create_connection(address) as client:
+        client.sendall(ASK + b"Content-Length: 1001\r\n\r\n" + b" " * 1_001)
+        assert b"the body has more than 1,000 bytes; ask less at once" in answered(client)
+        client.sendall(WHOLE)
+        assert answered(client).endswith(b"\r\n\r\n2")
+
+
+def test_the_old_names_of_the_package_are_there():
+    import siamese.serving
+
+    assert siamese.serving.ANSWERS["similarity"] == "double"
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        siamese.serving.nothing  # noqa: B018
