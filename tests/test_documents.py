@@ -14,6 +14,7 @@ DOCUMENTS = (
     "README.md",
     ".github/CHANGELOG.md",
     ".github/CONTRIBUTING.md",
+    ".github/SECURITY.md",
     "experiments/README.md",
     "experiments/BENCHMARKS.md",
     "experiments/RESULTS.md",
@@ -23,7 +24,7 @@ DOCUMENTS = (
     "siamese/data/corpora/README.md",
 )
 WITH_HYDRA = {"train": "config", "evaluate": "evaluate", "promote": "promote", "benchmark": "benchmark"}
-WITH_SETTINGS = ("predict", "why", "search", "mine", "export", "serve", "demo")
+WITH_SETTINGS = ("predict", "why", "search", "mine", "export", "serve", "demo", "recover")
 
 
 def text_of(document: str) -> str:
@@ -93,3 +94,11 @@ def test_every_pinned_package_that_the_project_names_has_a_line_on_the_front_pag
     assert len(packages) > 20
     table = text_of("README.md").partition("## Why each package is here")[2].lower().replace("_", "-")
     assert not [name for name in packages if name.lower().replace("_", "-") not in table]
+
+
+def test_each_promise_names_a_test_that_is_there():
+    promises = [line for line in text_of(".github/SECURITY.md").splitlines() if "`tests/" in line]
+    assert len(promises) > 10
+    for promise in promises:
+        file, name = re.search(r"`(tests/[\w/]+\.py)::(test_\w+)`", promise).groups()
+        assert re.search(rf"^def {name}\(", text_of(file), re.M), promise
