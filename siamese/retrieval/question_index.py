@@ -1,12 +1,4 @@
-"""Question index: questions with their embeddings, to search, extend and reduce.
-
-It is saved as a folder of plain files, without code:
-
-    collection.json     format version, the digest of the detector, and the next number
-    questions.parquet   number (kept for good), question, and the other columns
-    embeddings.npy      float32[questions, dimension]
-    nearest.faiss       the approximate index, if there is one
-"""
+"""Question index: questions with their embeddings, to search, extend and reduce."""
 
 import hashlib
 import json
@@ -18,18 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from siamese.data.columns import beside
-from siamese.data.folders import atomic_folder
 from siamese.detector import Detector
-from siamese.retrieval import embedding_space
+from siamese.retrieval import embedding_space, saved_index
 from siamese.retrieval.approximate_index import ApproximateIndex
 from siamese.retrieval.exact_search import exact_top
 from siamese.text.inputs import as_shares
 
-FORMAT_VERSION = 1
-HEAD, TABLE, EMBEDDINGS, INDEX = "collection.json", "questions.parquet", "embeddings.npy", "nearest.faiss"
 Row = dict[str, Any]  # by column
 Where = Mapping[str, str] | None  # column -> value
 TAKEN = ("number", "asked", "similarity", "probability", "duplicate", "model")  # columns that every answer has
@@ -153,52 +141,14 @@ class Collection:
 
         Who changes an index that others may change at the same time loads and saves it within `siamese.data.locks.exclusive`.
         """
-        with atomic_folder(folder, lambda old: (old / HEAD).is_file()) as new:
-            pq.write_table(self.table, new / TABLE)
-            np.save(new / EMBEDDINGS, self.embeddings)
-            if self.index is not None:
-                self.index.save(new / INDEX)
-            head: dict[str, Any] = {"format_version": FORMAT_VERSION, "detector": digest(self.detector)}
-            head |= {"following": self.following, "approximate": self.approximate}
-            (new / HEAD).write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")
+        made = saved_index.Saved(self.table, self.embeddings, self.index, self.following)
+        saved_index.write(folder, digest(self.detector), made)
 
     @classmethod
     def load(cls, folder: Path, detector: Detector) -> "Collection":
         """Read a folder that `save` wrote, embeddings memory-mapped; ValueError if it is another or no detector's index."""
-        while True:
-            before = _identity(folder)
-            try:
-                loaded = cls._load(folder, detector)
-            except (OSError, ValueError):
-                if _identity(folder) == before:
-                    raise
-            else:
-                if _identity(folder) == before:
-                    return loaded
-            # another process has replaced the folder meanwhile: its files may be some old, some new
-
-    @classmethod
-    def _load(cls, folder: Path, detector: Detector) -> "Collection":
-        head = _head(folder)
-        if head["detector"] != digest(detector):
-            raise ValueError(
-                f"{folder} was made by another detector (digest {head['detector'][:12]}, this one has "
-                f"{digest(detector)[:12]}); their embeddings are not comparable. "
-                "Name the detector that made it with run=, or build the index anew"
-            )
-        try:
-            table = pq.ParquetFile(folder / TABLE).read()  # pq.read_table would import pandas
-            embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, pa.ArrowInvalid) as problem:
-            raise ValueError(f"{folder} cannot be read: {problem}; build it anew") from None
-        index = ApproximateIndex.load(folder / INDEX) if head["approximate"] else None
-        expected = len(table), detector.network.dimension
-        if embeddings.shape != expected or (index is not None and len(index) != len(table)):
-            raise ValueError(
-                f"the files of {folder} do not belong together: {len(table)} questions, embeddings of shape "
-                f"{list(embeddings.shape)}; build it anew"
-            )
-        return cls(detector, table, embeddings, index, head["following"])
+        saved = saved_index.read(folder, digest(detector), detector.network.dimension)
+        return cls(detector, saved.table, saved.embeddings, saved.index, saved.following)
 
 
 def answers(
@@ -229,32 +179,6 @@ def digest(detector: Detector) -> str:
     for name, array in sorted(detector.network.arrays.items()):
         blake.update(f"{name} {array.shape}".encode() + array.tobytes())
     return blake.hexdigest()
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """What tells a folder from the one that replaces it; None if there is none."""
-    try:
-        status = folder.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_ctime_ns
-
-
-def _head(folder: Path) -> dict[str, Any]:
-    if not (folder / HEAD).is_file():
-        raise ValueError(f"{folder} is no collection: it has no {HEAD}")
-    try:
-        head = json.loads((folder / HEAD).read_text(encoding="utf-8"))
-        version, missing = head["format_version"], {"detector", "following", "approximate"} - set(head)
-    except (ValueError, KeyError, TypeError) as problem:
-        raise ValueError(f"{folder / HEAD} describes no collection: {problem!r}; build it anew") from None
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{folder} has format {version}, this program reads up to {FORMAT_VERSION}; use a newer version of the project"
-        )
-    if missing:
-        raise ValueError(f"{folder / HEAD} lacks {', '.join(sorted(missing))}; build the collection anew")
-    return head
 
 
 def _numbered(questions: pa.Table, first: int) -> pa.Table:

@@ -3,8 +3,7 @@
 import json
 import zlib
 from collections.abc import Sequence
-from itertools import chain, groupby, islice
-from operator import itemgetter
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +11,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from siamese.data.checked_folder import CheckedFolder, json_object
 from siamese.data.texts import Texts
-from siamese.text import chunks
+from siamese.text import chunks, known_words
 from siamese.text.inputs import UNKNOWN, Coverage, TokenIds
 from siamese.text.tokenizer_forms import tokenizer_from
 from siamese.text.vocabulary import drop_invisible, learn
 
 FORMAT_VERSION = 1
 FILE = "vectorizer.json"  # of a detector's folder
-KINDS_OF_WORDS = 3
-LONG = 4  # letters of a word
 LONGEST_TOKEN = 64  # characters that a text has for each of its tokens, with the space around them, at most on average
 
 
@@ -150,9 +147,7 @@ class Vectorizer:
     def read(self, questions: Sequence[str]) -> tuple[TokenIds, Coverage]:
         """The token ids of `encode`, and how much of each question they hold.
 
-        A word is known if the vocabulary has it whole. The pieces of a table, and subwords, spell any word of their
-        alphabet: there it must be one piece, and only words of at least LONG letters count, as shorter ones are pieces in
-        every language. Numbers are known however they are spelled. Punctuation counts only where there is nothing else.
+        `siamese.text.known_words` says which words are known.
 
         >>> vectorizer = Vectorizer.fit(["how do i pay my bill ?"], min_frequency=1)
         >>> vectorizer.read(["How do I pay?", "comment payer ?", "pay pal"])[1].known_words
@@ -167,9 +162,9 @@ class Vectorizer:
     def _read(self, questions: Sequence[str], count_words: bool) -> tuple[TokenIds, Coverage]:
         number = chunks.Numbering()
         chunk_ids, chunk_ends = np.empty(0, np.int32), np.zeros(1, np.int64)  # of the chunks in `number`, in its order
-        chunk_words = np.empty((0, 2 * KINDS_OF_WORDS), np.int32)  # as in `_count_words`
+        chunk_words = np.empty((0, 2 * known_words.KINDS), np.int32)  # as in `known_words.count`
         values, lengths = bytearray(), bytearray()  # int32 and int64; they grow without a second copy
-        known_words, cut = [np.empty(0)], [np.empty(0, bool)]
+        shares, cut = [np.empty(0)], [np.empty(0, bool)]
         for whole in Texts.of(questions).blocks(chunks.BLOCK):
             block = chunks.shortened(whole, self._most)
             if len(number) > chunks.CHUNKS_KEPT:
@@ -186,7 +181,7 @@ class Vectorizer:
                     new_counts = np.minimum(new_counts, self.max_length + 1)
                 every_ids.append(new_ids)
                 every_end.append(every_end[-1][-1:] + np.cumsum(new_counts))
-                every_words += [self._count_words(new)] if count_words else []
+                every_words += [known_words.count(self._tokenizer, self._ids, new)] if count_words else []
             chunk_ids, chunk_words = np.concatenate(every_ids), np.concatenate(every_words)
             chunk_ends = np.concatenate(every_end)
 
@@ -204,35 +199,10 @@ class Vectorizer:
                 cut[-1] |= np.diff(block.offsets) < np.diff(whole.offsets)
             if count_words:
                 ends_of_words = np.cumsum(np.vstack([chunk_words[:1] * 0, chunk_words[which]]), axis=0, dtype=np.int64)
-                known_words.append(_share(np.diff(ends_of_words[question_ends], axis=0)))
+                shares.append(known_words.share(np.diff(ends_of_words[question_ends], axis=0)))
         offsets = np.concatenate([[0], np.cumsum(np.frombuffer(lengths, np.int64))])
         ids = TokenIds(np.frombuffer(values, np.int32), offsets)
-        return ids, Coverage(np.concatenate(known_words), np.concatenate(cut))
-
-    def _count_words(self, new: list[str]) -> np.ndarray:
-        """How many words of chunks count, and how many of these are known, for each kind of words: `int32[chunks, 2 * kinds]`.
-
-        The kinds, of which the first that a question has counts: words (of subwords those with at least LONG letters);
-        other words and numbers; all else.
-        """
-        found = np.zeros((len(new), KINDS_OF_WORDS, 2), np.int32)
-        if self._ids is not None:
-            words, counts = chunks.words_of(self._tokenizer, new)
-            for row, word in zip(np.repeat(np.arange(len(new)), counts).tolist(), words, strict=True):
-                kind = 0 if any(map(str.isalnum, word)) else 2
-                found[row, kind] += 1, word in self._ids
-        else:
-            for row, (chunk, encoding) in enumerate(zip(new, self._tokenizer.encode_batch(new), strict=True)):
-                spelled = zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True)
-                for _, word_pieces in groupby(spelled, key=itemgetter(0)):
-                    pieces = [(piece, chunk[start:end]) for _, piece, (start, end) in word_pieces]
-                    pieces = [each for each in pieces if any(map(str.isalnum, each[1]))] or pieces
-                    word = "".join(text for _, text in pieces)
-                    letters, is_number = sum(map(str.isalnum, word)), not any(map(str.isalpha, word))
-                    kind = 2 if not letters else 1 if is_number or letters < LONG else 0
-                    is_known = (len(pieces) == 1 or is_number) and all(piece != UNKNOWN for piece, _ in pieces)
-                    found[row, kind] += 1, is_known
-        return found.reshape(len(new), -1)
+        return ids, Coverage(np.concatenate(shares), np.concatenate(cut))
 
     def _tokenize(self, new: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """The token ids of chunks, one after another, `int32[tokens]`, and their number in each, `int64[chunks]`."""
@@ -294,10 +264,3 @@ class Vectorizer:
 def _is_leading(counts: np.ndarray, most: int) -> np.ndarray:
     """Which of the tokens of several texts in turn, of `counts` each, are among the first `most` of theirs: `bool[tokens]`."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) < most
-
-
-def _share(words: np.ndarray) -> np.ndarray:
-    """The share of known words, `float64[questions]`, of what `Vectorizer._count_words` counts of each question."""
-    counted, known = words[:, 0::2], words[:, 1::2]
-    row, kind = np.arange(len(words)), (counted > 0).argmax(axis=1)
-    return known[row, kind] / np.maximum(1, counted[row, kind])
