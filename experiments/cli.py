@@ -16,6 +16,7 @@ from experiments.stages import doing, telling
 from siamese.commands.arguments import FOOT, HELP, entry, nearest, no_setting, setting_text
 from siamese.commands.config_files import CONF, Setting
 from siamese.commands.errors import report_user_errors
+from siamese.data.questions import UNDECODABLE
 
 if TYPE_CHECKING:  # Hydra takes half a second to import, and help does not need it
     from hydra._internal.hydra import Hydra
@@ -74,7 +75,9 @@ def split_config_dir(words: Sequence[str]) -> tuple[Path | None, list[str]]:
 
 
 def tree_of(primary: str, words: Sequence[str], folder: Path | None) -> ConfigTree:
-    """The choices and settings after the words of a command line."""
+    """The choices and settings after the words of a command line; ValueError if a word is not UTF-8."""
+    if undecodable := [word for word in words if UNDECODABLE.search(word)]:
+        raise ValueError(f"{undecodable[0]!r} is not UTF-8")
     chosen = dict(word.lstrip("+").split("=", 1) for word in words if "=" in word)
     return read_tree(primary, chosen, [CONF, *([folder] if folder else [])])
 

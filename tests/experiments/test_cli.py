@@ -46,6 +46,13 @@ def composed(words: list[str], primary: str = "config", folder: Path | None = No
         return compose(primary, as_overrides(words, tree, several=False))
 
 
+@pytest.mark.parametrize("word", ["tower=caf\udce9", "tracking.experiment=\ud83d"])
+def test_a_word_that_is_not_utf8_is_refused(word):
+    with pytest.raises(ValueError, match="is not UTF-8") as caught:
+        composed([word])
+    assert type(caught.value) is ValueError
+
+
 NAMES = tree_of("config", [], None).names()
 VALUES = st.one_of(
     st.text(max_size=6),
