@@ -116,7 +116,7 @@ def _head(folder: Path) -> tuple[dict[str, Any], CheckedFolder]:
     if type(version) is not int or not OLDEST_FORMAT <= version <= FORMAT_VERSION:
         is_newer = type(version) is int and version > FORMAT_VERSION
         raise ValueError(
-            f"{folder / HEAD} has format {version}, this program reads formats {OLDEST_FORMAT} to {FORMAT_VERSION}; "
+            f"{folder / HEAD} has format {version!r}, this program reads formats {OLDEST_FORMAT} to {FORMAT_VERSION}; "
             + ("use a newer version of the project" if is_newer else "train again")
         )
     if version > WITHOUT_CHECKSUMS and checked.sha256 is None:
@@ -143,5 +143,6 @@ def _calibration(folder: Path, state: dict[str, Any]) -> Calibration:
         if found.criterion is not None:
             parse_criterion(found.criterion)
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise ValueError(f"{folder / HEAD} holds no calibration: {problem}") from None
+        printable = str(problem).encode("utf-8", "backslashreplace").decode("utf-8")
+        raise ValueError(f"{folder / HEAD} holds no calibration: {printable}") from None
     return found

@@ -9,8 +9,11 @@ import gzip
 import io
 import json
 import random
+import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import pyarrow.parquet as pq
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from siamese.commands.label import LabelFile
+from siamese.data.checked_folder import HEAD, seal
 from siamese.data.columns import pair_columns
 from siamese.data.dialects import Reading
 from siamese.data.files import read_pair_file, read_question_table
@@ -28,8 +32,12 @@ from siamese.data.gzipped import MAGIC
 from siamese.data.intent_files import read_intent_file
 from siamese.data.questions import text_problem
 from siamese.data.records import read_file, read_lines
+from siamese.detector import Detector
+from siamese.pretrained.piece_table import PieceTable
 from siamese.text.vector_files import read_vectors
+from siamese.text.vocabulary import word_pieces
 
+DETECTOR = Path(__file__).parent / "fixtures" / "detector_format_5"
 SECONDS = 5.0  # that a target may take
 PAIR = ("question1", "question2", "is_duplicate")
 WORDS = ("red", "green", "été")
@@ -111,6 +119,38 @@ def tokenizer(file: Path) -> None:
     accepted(lambda: read_vectors(file.with_name("matrix.npy"), file, WORDS), file.parent)
 
 
+def detector(name: str, file: Path) -> None:
+    """A detector's folder in which this file takes the place of `name`, with the checksums made anew."""
+    folder = file.with_name("detector")
+    shutil.copytree(DETECTOR, folder, dirs_exist_ok=True)
+    shutil.copy(file, folder / name)
+    with suppress(ValueError, RecursionError):  # a damaged head stays as it is
+        state = json.loads((folder / HEAD).read_bytes())
+        if isinstance(state, dict):
+            seal(folder, state)
+    found = accepted(lambda: Detector.load(folder), folder)
+    if found is not None:
+        verdicts = found.verdicts([("How do I pay my bill?", "Where can I pay?"), ("How do I pay my bill?", "rice")])
+        for scores in (verdicts.similarity, verdicts.probability):
+            assert ((scores >= 0) & (scores <= 1 + 1e-5)).all(), scores
+
+
+def piece_table(name: str, file: Path) -> None:
+    """A table of word pieces in whose folder this file takes the place of `name`."""
+    folder = file.with_name("table")
+    if not folder.exists():
+        _table().save(folder)
+    good = (folder / name).read_bytes()
+    shutil.copy(file, folder / name)
+    try:
+        found = accepted(lambda: PieceTable.load(folder), folder)
+        if found is not None:
+            assert np.isfinite(found.matrix).all()
+            found.pieces_per_word(["red password"])
+    finally:
+        (folder / name).write_bytes(good)
+
+
 def accepted(read: Callable[[], Any], file: Path) -> Any:
     """What is read, or None if it is refused as it should be."""
     begun, refused = time.monotonic(), None
@@ -153,6 +193,13 @@ def seeds() -> dict[str, list[tuple[Callable[[Path], None], bytes]]]:
     found[".txt"] = [(stream, lines.encode())]
     found[".vectors"] = [(vectors, content) for content in _vector_files()]
     found[".json"] = [(tokenizer, _tokenizer().to_str().encode())]
+    content = io.BytesIO()
+    np.savez(content, rows=_table().rows, scale=_table().scale)
+    found[".table"] = [
+        (partial(piece_table, "rows.npz"), content.getvalue()),
+        (partial(piece_table, "tokenizer.json"), _pieces()),
+    ]
+    found[".saved"] = [(partial(detector, each.name), each.read_bytes()) for each in sorted(DETECTOR.iterdir())]
     return found
 
 
@@ -240,6 +287,16 @@ def _vector_files() -> list[bytes]:
         len(header).to_bytes(8, "little") + header + rows.tobytes(),
         len(pieces).to_bytes(8, "little") + pieces + np.ones((4, 3)).tobytes(),
     ]
+
+
+@cache
+def _table() -> PieceTable:
+    pieces = word_pieces(["red green password"] * 2, 40)
+    return PieceTable.of(pieces, np.random.default_rng(0).normal(size=(pieces.get_vocab_size(), 3)).astype(np.float32))
+
+
+def _pieces() -> bytes:
+    return _table().tokenizer.to_str().encode()
 
 
 def _tokenizer() -> Tokenizer:

@@ -78,7 +78,7 @@ def tokenizer_from(state: object) -> Tokenizer:
     if not isinstance(state, dict):
         raise ValueError(f"a tokenizer is an object, got {type(state).__name__}")
     wrong = [name for name, forms in FORMS.items() if name not in state or state[name] not in forms]
-    wrong += sorted(set(state) - {*FORMS, "normalizer", "model"})
+    wrong += map(ascii, sorted(set(state) - {*FORMS, "normalizer", "model"}))  # whatever else it holds, in one line
     if wrong:
         raise ValueError(f"the tokenizer's {', '.join(wrong)} is none that the project writes")
     # All but the vocabulary is made of the forms, not of what came, and the vocabulary is not parsed a second time.

@@ -195,12 +195,12 @@ def test_intervals_cover_the_truth_of_the_population():
 
 
 @pytest.mark.stress
-@pytest.mark.parametrize(("pairs", "least"), [(100, 0.90), (1000, 0.92)])
-def test_intervals_cover_the_truth_in_many_samples(pairs, least):
-    """1,000 samples: the coverage is known to 0.7 %. Percentiles of few pairs are a little narrow."""
-    found = coverage(pairs, 1_000, resamples=300)
-    print(f"coverage with {pairs} pairs: {found}")
-    assert least <= min(found.values()), found
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("pairs", "samples"), [(100, 1_000), (1_000, 300)])
+def test_intervals_cover_the_truth_in_many_samples(pairs, samples):
+    """The coverage is known to 0.7 % with 1,000 samples, to 1.3 % with 300. Percentiles are a little narrow."""
+    found = coverage(pairs, samples, resamples=300)
+    assert min(found.values()) >= 0.90, found
     assert max(found.values()) <= 0.985, found
 
 

@@ -82,7 +82,7 @@ def test_any_override_makes_a_config_or_is_refused(words):
 
 @pytest.mark.stress
 @pytest.mark.timeout(1800)
-@hypothesis.settings(max_examples=1_500)
+@hypothesis.settings(max_examples=500)
 @hypothesis.given(st.lists(WORDS.map("".join), min_size=1, max_size=2))
 def test_many_overrides_make_a_config_or_are_refused(words):
     is_composed_or_refused(words)
