@@ -404,6 +404,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "by columns": ("light.npz", lambda file: npz(file, **{"dense/kernel": npy(DTYPE % ("<f4", True, (4, 4)))})),
     "code in a header": ("light.npz", lambda file: npz(file, **{"dense/bias": npy("__import__('os').abort()")})),
     "NaN": ("light.npz", lambda file: np.savez(file, **{"dense/bias": np.full(4, np.nan, np.float32)})),
+    "1e38": ("light.npz", lambda file: np.savez(file, **{"dense/bias": np.full(4, 1e38, np.float32)})),
     "infinity": ("light.npz", lambda file: np.savez(file, **{"dense/bias": np.full(4, np.inf, np.float32)})),
     "bytes without a scale": (
         "light.npz",

@@ -21,6 +21,7 @@ import numpy as np
 HEAD, SHA256 = "detector.json", "sha256"  # the file that notes checksums, and where in it
 NOT_SAVED = "{} is not the file that was saved: {}; copy the folder again, or train again"
 LARGEST_JSON = 2**26  # bytes; parsed it takes up to 25 times as much memory
+LARGEST = 1e9  # number of an array; weights beyond make embeddings that float32 cannot square
 ARRAYS = ("<f4", "<f8", "|i1", "|b1")  # types of numbers that are written
 KINDS = (
     (stat.S_ISLNK, "a link"),
@@ -154,8 +155,8 @@ class CheckedFolder:
         """The arrays of an .npz file by their names, read-only; arguments as in `entries`.
 
         Raises:
-            ValueError: as `entries`, or it holds something else than arrays of the types `ARRAYS`, or a number that is not
-                finite.
+            ValueError: as `entries`, or it holds something else than arrays of the types `ARRAYS`, or a number that is
+                NaN or beyond ± LARGEST.
         """
         arrays = {}
         for entry, content in self.entries(name, most).items():
@@ -234,6 +235,6 @@ def _array(content: bytes) -> np.ndarray:
     if math.prod(shape) * dtype.itemsize != size:
         raise ValueError(f"claims to be {dtype}{list(shape)}, but has {size:,} bytes")
     array = np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape)
-    if dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError("has numbers that are NaN or infinite")
+    if dtype.kind == "f" and not (array.min(initial=0) >= -LARGEST and array.max(initial=0) <= LARGEST):
+        raise ValueError(f"has numbers that are NaN, infinite or beyond ±{LARGEST:g}")
     return array
