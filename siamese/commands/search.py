@@ -31,6 +31,7 @@ from siamese.commands.output import (
     read_sentence,
     reading,
     require_suffix,
+    warnings_as_notes,
 )
 from siamese.data.dialects import Reading
 from siamese.data.files import read_question_table
@@ -71,7 +72,8 @@ def read_collection(
 ) -> Collection:
     """The collection of a folder, or one built from a file of questions."""
     if index.is_dir():
-        return Collection.load(index, detector)
+        with warnings_as_notes():
+            return Collection.load(index, detector)
     return Collection.build(detector, _read(index, column, how, detector), approximate)
 
 

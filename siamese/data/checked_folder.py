@@ -12,13 +12,14 @@ import math
 import os
 import stat
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-HEAD, SHA256 = "detector.json", "sha256"  # the file that notes checksums, and where in it
+HEADS = HEAD, HEAD_OF_COLLECTION = "detector.json", "collection.json"  # files that note checksums
+SHA256 = "sha256"  # where in them
 NOT_SAVED = "{} is not the file that was saved: {}; copy the folder again, or train again"
 LARGEST_JSON = 2**26  # bytes; parsed it takes up to 25 times as much memory
 LARGEST = 1e9  # number of an array; weights beyond make embeddings that float32 cannot square
@@ -45,22 +46,23 @@ class CheckedFolder:
         self.path, self.sha256 = path, sha256
 
     @classmethod
-    def of(cls, folder: "Path | CheckedFolder") -> "CheckedFolder":
-        """The folder itself, or that of a path with the checksums that its HEAD notes, if any.
+    def of(cls, folder: "Path | CheckedFolder", head: str = HEAD) -> "CheckedFolder":
+        """The folder itself, or that of a path with the checksums that its head notes, if any.
 
         Raises:
-            ValueError: the HEAD is not whole.
+            ValueError: the head is not whole.
         """
         if isinstance(folder, CheckedFolder):
             return folder
         found = cls(folder)
-        noted = found.json(HEAD) if found.has(HEAD) else {}
+        noted = found.json(head) if found.has(head) else {}
         if SHA256 not in noted:
             return found
         checksums = noted[SHA256]
-        if not isinstance(checksums, dict) or checksums.get(HEAD) != _digest(noted):
-            raise ValueError(NOT_SAVED.format(folder / HEAD, "its SHA-256 is not the one that it notes"))
-        return cls(folder, checksums)
+        if not isinstance(checksums, dict) or checksums.pop(head, None) != _digest(noted):
+            raise ValueError(NOT_SAVED.format(folder / head, "its SHA-256 is not the one that it notes"))
+        found.sha256 = checksums
+        return found
 
     def has(self, name: str) -> bool:
         """Whether there is anything of this name."""
@@ -111,10 +113,20 @@ class CheckedFolder:
             content = opened.read(size)
         if len(content) != size:
             raise ValueError(f"{file} changes while it is read; try again")
-        if self.sha256 is not None and name != HEAD and self.sha256.get(name) != hashlib.sha256(content).hexdigest():
-            why = "its SHA-256 is another one" if name in self.sha256 else f"{HEAD} notes no SHA-256 of it"
-            raise ValueError(NOT_SAVED.format(file, why))
+        self._compare(name, hashlib.sha256(content).hexdigest)
         return content
+
+    def verify(self, name: str) -> Path:
+        """The path of a file that another library reads; errors as in `read`."""
+        self.size(name)
+        self._compare(name, lambda: _file_digest(self.path / name))
+        return self.path / name
+
+    def _compare(self, name: str, sha256: Callable[[], str]) -> None:
+        """Raise ValueError where a file has another checksum than the one noted, or none; a head has its own."""
+        if self.sha256 is not None and name not in HEADS and self.sha256.get(name) != sha256():
+            why = "its SHA-256 is another one" if name in self.sha256 else "no SHA-256 of it is noted"
+            raise ValueError(NOT_SAVED.format(self.path / name, why))
 
     def text(self, name: str) -> str:
         """The content of a JSON file, in UTF-8, for a parser of its own; errors as in `read`."""
@@ -186,19 +198,23 @@ def json_object(text: str) -> dict[str, Any]:
     return found
 
 
-def seal(folder: Path, state: dict[str, Any]) -> None:
-    """Write the HEAD of a folder: what it says, with the SHA-256 of each file that is there, and of what it says itself."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / HEAD)
-    sha256 = {each.relative_to(folder).as_posix(): hashlib.sha256(each.read_bytes()).hexdigest() for each in files}
+def seal(folder: Path, state: dict[str, Any], head: str = HEAD) -> None:
+    """Write the head of a folder: what it says, with the SHA-256 of each file that is there, and of what it says itself."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file != folder / head)
+    sha256 = {file.relative_to(folder).as_posix(): _file_digest(file) for file in files}
     state = state | {SHA256: sha256}
-    state |= {SHA256: sha256 | {HEAD: _digest(state)}}
-    (folder / HEAD).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+    state |= {SHA256: sha256 | {head: _digest(state)}}
+    (folder / head).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+
+def _file_digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _digest(state: dict[str, Any]) -> str:
-    """The SHA-256 of all that a HEAD says but this one."""
-    others = {name: each for name, each in state[SHA256].items() if name != HEAD}
-    return hashlib.sha256(json.dumps(state | {SHA256: others}, sort_keys=True).encode()).hexdigest()
+    """The SHA-256 of all that a head says but this one."""
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _memory() -> int:

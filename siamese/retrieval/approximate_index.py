@@ -58,6 +58,11 @@ class ApproximateIndex:
         return self._index.ntotal
 
     @property
+    def dimension(self) -> int:
+        """Numbers of a vector."""
+        return int(self._index.d)
+
+    @property
     def memory(self) -> int:
         """Bytes of vectors, numbers and centers."""
         centres = self._index.nlist * self._index.d * 4
@@ -112,7 +117,7 @@ class ApproximateIndex:
             raise ValueError(f"there is no file {path}; name one that ApproximateIndex.save wrote")
         try:
             index = faiss.read_index(str(path))
-        except RuntimeError as problem:
+        except (RuntimeError, MemoryError) as problem:
             raise ValueError(f"{path} is no index that faiss can read; build and save it again") from problem
         if not isinstance(index, faiss.IndexIVFScalarQuantizer):
             raise ValueError(f"{path} holds a faiss {type(index).__name__}, not one that ApproximateIndex.save wrote")

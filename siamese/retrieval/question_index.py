@@ -120,6 +120,8 @@ class Collection:
         position = self._nearest(_points(self.detector, embedding), max(top, candidates), where or {})
         repeated = np.repeat(embedding, len(position), axis=0)
         similarity = self.detector.network.similarity(repeated, self.embeddings[position])
+        if not np.isfinite(similarity).all():
+            raise ValueError("the embeddings of the collection hold numbers that are not finite; build it anew")
         best = np.argsort(-similarity, kind="stable")[:top]
         return position[best], similarity[best]
 

@@ -1,17 +1,21 @@
 """Collection: answers against the similarity of every question, additions, deletions, and the folder that keeps it."""
 
 import json
+import os
 import time
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from siamese.data.checked_folder import seal
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.model.similarity import Euclidean, Learned
 from siamese.retrieval.question_index import Collection, digest
 from siamese.retrieval.question_index import answers as rows
+from siamese.retrieval.saved_index import EMBEDDINGS, HEAD, INDEX, TABLE
 from tests.programs import ROOT
 
 FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_5"
@@ -199,7 +203,7 @@ def test_a_digest_tells_networks_and_vectorizers_apart(detector, build_network, 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 2}, "has format 2, this program reads up to 1; use a newer version"),
+        ({"format_version": 3}, "has format 3, this program reads up to 2; use a newer version"),
         ({"format_version": None}, "describes no collection"),
         ({"following": None}, "lacks following"),
     ],
@@ -208,20 +212,111 @@ def test_other_formats_are_refused(detector, questions, tmp_path, change, messag
     Collection.build(detector, questions).save(tmp_path / "faq")
     file = tmp_path / "faq" / "collection.json"
     head = json.loads(file.read_text()) | change
-    file.write_text(json.dumps({name: value for name, value in head.items() if value is not None}))
+    seal(tmp_path / "faq", {name: value for name, value in head.items() if value is not None}, HEAD)
     with pytest.raises(ValueError, match=message):
         Collection.load(tmp_path / "faq", detector)
+
+
+def reseal(folder) -> None:
+    """Make the checksums those of the files that are there."""
+    seal(folder, json.loads((folder / HEAD).read_text()), HEAD)
 
 
 def test_files_that_do_not_fit_are_refused(detector, questions, tmp_path):
     Collection.build(detector, questions).save(tmp_path / "faq")
     np.save(tmp_path / "faq" / "embeddings.npy", np.zeros((3, 8), np.float32))
-    with pytest.raises(ValueError, match=r"do not belong together: 12 questions, embeddings of shape \[3, 8\]"):
+    with pytest.raises(ValueError, match=r"embeddings\.npy is not the file that was saved: its SHA-256 is another one"):
         Collection.load(tmp_path / "faq", detector)
-    (tmp_path / "faq" / "embeddings.npy").write_bytes(b"noise")
-    with pytest.raises(ValueError, match="cannot be read"):
+    reseal(tmp_path / "faq")
+    with pytest.raises(ValueError, match=r"questions.parquet .* has 12 questions, and there are 3 embeddings"):
         Collection.load(tmp_path / "faq", detector)
     with pytest.raises(ValueError, match=r"no collection: it has no collection\.json"):
+        Collection.load(tmp_path, detector)
+
+
+def test_every_flipped_byte_is_found_or_changes_nothing(collection, detector, tmp_path):
+    collection.save(tmp_path)
+    expected, generator = rows(detector, collection, ASKED, 12), np.random.default_rng(0)
+    for file in sorted(tmp_path.iterdir()):
+        content = file.read_bytes()
+        for _ in range(40):
+            flipped = bytearray(content)
+            flipped[generator.integers(len(content))] ^= int(generator.choice([1, 4, 16, 64, 255]))
+            file.write_bytes(flipped)
+            if collection.approximate and file.name == EMBEDDINGS:  # read where a search needs them
+                continue
+            message = ""
+            try:
+                assert rows(detector, Collection.load(tmp_path, detector), ASKED, 12) == expected
+            except ValueError as problem:
+                message = str(problem)
+            assert not message or file.name in message or HEAD in message
+        file.write_bytes(content)
+
+
+def other_table(file) -> None:
+    table = pq.read_table(file)
+    pq.write_table(table.set_column(0, "number", pa.array([1] * len(table))), file)
+
+
+HARM = {
+    "a link": lambda file: (file.rename(file.with_suffix(".old")), file.symlink_to(file.with_suffix(".old"))),
+    "a FIFO": lambda file: (file.unlink(), os.mkfifo(file)),
+    "4 TB": lambda file: os.truncate(file, 2**42),
+    "nothing": lambda file: file.unlink(),
+    "noise": lambda file: file.write_bytes(b"noise"),
+}
+
+
+@pytest.mark.parametrize("what", HARM)
+@pytest.mark.parametrize("name", [HEAD, TABLE, EMBEDDINGS, INDEX])
+def test_no_ordinary_file_is_refused_at_once(what, name, detector, questions, tmp_path):
+    Collection.build(detector, questions, approximate=True).save(tmp_path)
+    HARM[what](tmp_path / name)
+    with pytest.raises(ValueError, match=name):
+        Collection.load(tmp_path, detector)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        (EMBEDDINGS, lambda file: np.save(file, np.full((12, 8), np.nan, np.float32)), "of finite numbers"),
+        (EMBEDDINGS, lambda file: np.save(file, np.zeros((12, 8))), r"must be float32.*, got float64"),
+        (
+            EMBEDDINGS,
+            lambda file: np.save(file, np.array([{}]), allow_pickle=True),
+            "cannot be read: .*Python objects",
+        ),
+        (TABLE, other_table, "its numbers do not ascend"),
+        (TABLE, lambda file: pq.write_table(pa.table({"number": range(12)}), file), "there is no column question"),
+    ],
+)
+def test_files_of_another_kind_are_refused(name, damage, message, detector, questions, tmp_path):
+    Collection.build(detector, questions).save(tmp_path)
+    damage(tmp_path / name)
+    reseal(tmp_path)
+    with pytest.raises(ValueError, match=f"{name} .*{message}"):
+        Collection.load(tmp_path, detector)
+
+
+def test_numbers_that_are_not_finite_are_told_where_a_search_finds_them(detector, questions, tmp_path):
+    pytest.importorskip("faiss")
+    Collection.build(detector, questions, approximate=True).save(tmp_path)
+    np.save(tmp_path / EMBEDDINGS, np.full((12, detector.network.dimension), np.nan, np.float32))
+    with pytest.raises(ValueError, match="hold numbers that are not finite"):
+        Collection.load(tmp_path, detector).search(ASKED, 1)
+
+
+def test_a_collection_of_before_the_checksums_is_read_with_a_warning(detector, questions, tmp_path):
+    built = Collection.build(detector, questions)
+    built.save(tmp_path)
+    head = json.loads((tmp_path / HEAD).read_text())
+    del head["sha256"]
+    (tmp_path / HEAD).write_text(json.dumps(head | {"format_version": 1}))
+    with pytest.warns(UserWarning, match="was saved without checksums"):
+        assert answers(Collection.load(tmp_path, detector)) == answers(built)
+    (tmp_path / HEAD).write_text(json.dumps(head | {"format_version": 2}))
+    with pytest.raises(ValueError, match="lacks its checksums"):
         Collection.load(tmp_path, detector)
 
 
