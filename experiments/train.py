@@ -20,11 +20,13 @@ def run(cfg: "DictConfig") -> None:
     """Check the settings and read the data before TensorFlow starts, which takes seconds; then train."""
     from experiments import config_checks, data_source  # which help and misspelt words do not need
     from experiments.start import identified
-    from siamese.tracking import outages
 
     config = plain(cfg)
     config_checks.check(config)
-    outages.prepare(config["tracking"]["uri"], config["tracking"]["experiment"])
+    if config["tracking"]["uri"].startswith("http"):
+        from siamese.tracking import outages  # MLflow takes seconds, too, but less than to train without a server
+
+        outages.prepare(config["tracking"]["uri"], config["tracking"]["experiment"])
     identified(config)
     doing("reading the data")
     data_source.read(config["data"])

@@ -75,7 +75,10 @@ def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
     from siamese.registry.model_uri import champion_uri, download
     from siamese.tracking.queries import newest_model_run
 
-    tracking.open_store(uri, experiment)
+    try:
+        tracking.open_store(uri, experiment)
+    except ValueError as problem:
+        raise ValueError(f"run={wanted} is no folder, and {problem}" if wanted else str(problem)) from None
     promoted = None if wanted else champion_uri(MODEL)
     source = wanted or promoted or newest_model_run()
     folder, run_id = download(source)

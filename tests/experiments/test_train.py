@@ -220,8 +220,8 @@ def test_evaluate_scores_another_file_as_an_evaluation_of_the_run(trained, run_p
         ),
         ("train", ["data=pairs_file", "data.train=nowhere.csv"], "nowhere.csv"),
         ("predict", ["one question"], "give two questions"),
-        ("predict", ["a", "b", "run=no-such-run"], "run=no-such-run is no run"),
-        ("evaluate", ["run=no-such-run"], "run=no-such-run is no run"),
+        ("predict", ["a", "b", "run=no-such-run"], "run=no-such-run is no folder, and there is no tracking store"),
+        ("evaluate", ["run=no-such-run"], "run=no-such-run is no folder, and there is no tracking store"),
     ],
 )
 def test_a_mistake_is_explained_without_a_traceback(program, arguments, message, tmp_path, run_program):
