@@ -119,6 +119,7 @@ def refusal(folder: Path, expected: tuple | None = None) -> str:
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["words", "subwords", "encoder"])
 def test_every_flipped_byte_is_found_or_changes_nothing(kind, folders, tmp_path):
     """One bit, or all of a byte, anywhere in any file."""
@@ -257,6 +258,7 @@ OTHER_NETWORKS = [  # which fit their arrays
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", VALUES)
 def test_settings_out_of_their_range_are_refused_by_the_file(kind, folders, tmp_path):
     """All without their checksums; and with these all but those of other networks, which anyone could have trained."""
@@ -476,6 +478,7 @@ def test_a_file_that_no_checksum_is_noted_of_is_refused(tmp_path):
         assert "detector.json" in refusal(folder)
 
 
+@pytest.mark.slow
 def test_old_folders_without_checksums_do_no_harm_when_damaged(tmp_path):
     """What a flipped byte changes there may not be found; but it is a line or a number."""
     folder = shutil.copytree(FIXTURES / "detector_format_3", tmp_path / "copy")
