@@ -1,6 +1,7 @@
 """Logs: parameters, metrics, tags and artifacts of a run."""
 
 import importlib.metadata
+import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -73,9 +74,9 @@ def _log_parameters(values: Mapping[str, object]) -> None:
 
 @writing
 def log_environment(seed: int) -> None:
-    """Log what a repetition needs besides the config: seed, git commit, package versions."""
+    """Log what a repetition needs besides the config: seed, git commit, number of cores, package versions."""
     code = {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain"))}
-    mlflow.set_tags({"seed": seed, "metrics_version": METRICS_VERSION, **code})
+    mlflow.set_tags({"seed": seed, "metrics_version": METRICS_VERSION, "cores": len(os.sched_getaffinity(0)), **code})
     mlflow.log_text("".join(f"{each}\n" for each in _installed()), "versions.txt")
 
 
