@@ -40,7 +40,10 @@ def test_threshold_and_prior_are_used_and_noted(capsys):
     [
         ({"prior": "many"}, "prior must be a share of duplicates such as 0.01, got 'many'"),
         ({"run": None, "tracking.uri": None}, "tracking.uri is empty; give the address of a store"),
-        ({"run": "nowhere", "tracking.uri": "sqlite:///{folder}/mlflow.db"}, "run=nowhere is no folder, and there is no"),
+        (
+            {"run": "nowhere", "tracking.uri": "sqlite:///{folder}/mlflow.db"},
+            "run=nowhere is no folder, and there is no",
+        ),
     ],
 )
 def test_mistakes_are_reported(changed, message, tmp_path):
