@@ -1,8 +1,20 @@
 """The programs. Importing any of them keeps TensorFlow and MLflow silent; starting them is left to those that need them."""
 
-import siamese.commands  # noqa: F401, I001 (first, so that Ctrl-C is one line from here on)
-import logging
 import os
+import signal
+import sys
+
+
+def _end(signum: int, frame: object) -> None:
+    # an exception would get lost in some places of an import, or come out of it as another one
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+if sys.argv[:1] == ["-m"]:  # while Python looks for the program that it is to run; `report_user_errors` comes later
+    signal.signal(signal.SIGINT, _end)
+
+import logging  # noqa: E402 (what takes longer comes after that)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")

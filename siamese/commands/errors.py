@@ -30,13 +30,11 @@ def _ended_by_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # a script starts what it does not wait for so (`make train &`)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     own = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
     for each in own:
         signal.signal(each, _terminate)
+    if own:  # a script starts what it does not wait for with Ctrl-C ignored (`make train &`)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except Terminated as terminated:
@@ -50,9 +48,8 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _terminate(signum: int, frame: object) -> None:
-    signal.signal(
-        signum, lambda *_: None
-    )  # `make` passes one on that all its group has: the second must not stop the cleaning
+    # `make` passes a signal on that its whole group has got: the second one must not stop the cleaning
+    signal.signal(signum, lambda *_: None)
     raise Terminated(signum)
 
 

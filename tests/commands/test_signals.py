@@ -68,6 +68,17 @@ def test_ctrl_c_while_a_program_imports_is_one_line(tmp_path, start_python, prog
     assert (out, errors, started.returncode) == ("", "interrupted\n", 130)
 
 
+def test_ctrl_c_while_a_program_imports_is_not_lost_where_python_drops_exceptions(tmp_path, start_python):
+    slow = "import time, weakref\nclass A: pass\na = A()\n"
+    slow += "kept = weakref.ref(a, lambda _: (print('importing', flush=True), time.sleep(60)))\ndel a\n"
+    (tmp_path / "yaml.py").write_text(slow)
+    started = start_python("-m", "experiments.predict", folder=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert started.stdout.readline() == "importing\n"
+    started.send_signal(signal.SIGINT)
+    out, errors = started.communicate(timeout=60)
+    assert (out, errors, started.returncode) == ("", "interrupted\n", 130)
+
+
 @pytest.mark.parametrize(
     ("words", "ready"),
     [
