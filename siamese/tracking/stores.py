@@ -61,7 +61,7 @@ def open_store(uri: str, experiment: str) -> None:
     """Use a tracking store that exists, to read it: nothing is made.
 
     Raises:
-        ValueError: there is no such store, or it has no such experiment.
+        ValueError: there is no such store.
     """
     file = _file_of(uri)
     if file is not None and not file.is_file():
@@ -74,9 +74,8 @@ def open_store(uri: str, experiment: str) -> None:
         found = mlflow.get_experiment_by_name(experiment)
     except MlflowException as problem:
         raise ValueError(f"cannot read the tracking store {outages.shown(uri)}: {outages.reason(problem)}") from None
-    if found is None:
-        raise ValueError(f"{outages.shown(uri)} has no experiment {experiment}; train first (make train)")
-    mlflow.set_experiment(experiment)
+    if found is not None:
+        mlflow.set_experiment(experiment)
 
 
 def _file_of(uri: str) -> Path | None:

@@ -104,9 +104,11 @@ def test_a_folder_without_a_detector_is_one_line(uri, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_store_without_models_says_how_to_get_one(store):
+@pytest.mark.parametrize("experiment", ["tests", "others"])
+def test_a_store_without_models_says_how_to_get_one(own_store, experiment):
     with pytest.raises(ValueError, match="has no finished run with a model; train one first: make train"):
-        locate(None, f"sqlite:///{store}/mlflow.db", "tests")
+        locate(None, own_store, experiment)
+    assert mlflow.get_experiment_by_name("others") is None
 
 
 @pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:///folder/mlflow.db"])
@@ -115,12 +117,6 @@ def test_reading_makes_nothing(uri, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"there is no tracking store .*mlflow\.db; train first \(make train\)"):
         locate(None, uri, "tests")
     assert not list(tmp_path.iterdir())
-
-
-def test_reading_makes_no_experiment(store):
-    with pytest.raises(ValueError, match="has no experiment others; train first"):
-        locate(None, f"sqlite:///{store}/mlflow.db", "others")
-    assert mlflow.get_experiment_by_name("others") is None
 
 
 def test_without_a_store_only_a_folder_can_be_found():
