@@ -25,7 +25,8 @@ from experiments.pictures import browser_page, find_browser
 
 if not find_browser():
     pytest.skip("there is no Chromium: apt-get install chromium", allow_module_level=True)
-pytestmark = [needs_make, pytest.mark.browser, pytest.mark.process, pytest.mark.slow]
+SECONDS = 180  # for a test: a browser that hangs answers nothing, and Playwright waits
+pytestmark = [needs_make, pytest.mark.browser, pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(SECONDS)]
 
 expect.set_options(timeout=60_000)  # milliseconds
 PICTURES = ROOT / ".ci" / "artifacts"
