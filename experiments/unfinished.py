@@ -63,6 +63,9 @@ def folder_of(
     try:
         yield folder
     except UnsentError as problem:
+        if is_trial:
+            _remove(folder)
+            raise
         for name in (FILE, COMMAND, RESERVE):
             (folder / name).unlink(missing_ok=True)
         raise ValueError(f"{problem}; the detector is in {folder / DETECTOR}") from None

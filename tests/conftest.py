@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,9 @@ from hypothesis import settings
 from siamese.data.pairs import QuestionPairs
 from siamese.text.vectorizer import Vectorizer
 from tests import programs
+
+if TYPE_CHECKING:
+    from tests.postgres import Cluster
 
 INTENTS = (
     ("how do i pay my bill", "where can i pay the bill ?", "what are the ways to pay a bill"),
@@ -180,6 +184,19 @@ def full_disk(tmp_path) -> Iterator[Path]:
         pytest.skip(f"a small disk cannot be mounted: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator["Cluster"]:
+    """A PostgreSQL of our own; a test that needs it is skipped where it is not installed."""
+    import mlflow
+
+    from tests.postgres import cluster
+
+    before = mlflow.get_tracking_uri()
+    with cluster() as own:
+        yield own
+    mlflow.set_tracking_uri(before)
 
 
 @pytest.fixture(scope="module")

@@ -6,20 +6,26 @@ was interrupted: its ordinal is free again and keeps its parameters.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import optuna
 from filelock import FileLock
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.sweep.plan import Plan
 from siamese import tracking
 
 SQLITE = "sqlite:///"
 BUSY_SECONDS = 60  # that SQLite waits for another writer
+ERRORS = (StorageInternalError, SQLAlchemyError)  # of a store that does not answer, among others
+T = TypeVar("T")
 
 
 def lock_of(plan: Plan, purpose: str) -> FileLock:
@@ -36,9 +42,16 @@ def open_study(plan: Plan) -> optuna.Study:
         ValueError: a sweep of this name was started with another plan.
     """
     storage = plan.settings.storage
-    engine = {"connect_args": {"timeout": BUSY_SECONDS}} if storage.startswith(SQLITE) else {}
+    sqlite, url = storage.startswith(SQLITE), tracking.shown(storage)
+    engine = {"connect_args": {"timeout": BUSY_SECONDS}} if sqlite else {"pool_pre_ping": True}
+    try:
+        opened = RDBStorage(storage, engine_kwargs=engine)
+    except ERRORS as problem:
+        raise OSError(
+            f"cannot open the trial store {url}: {tracking.reason(problem)}; give another sweep.storage"
+        ) from None
     study = optuna.create_study(
-        storage=RDBStorage(storage, engine_kwargs=engine),
+        storage=opened,
         study_name=plan.settings.name,
         direction=plan.direction,
         pruner=plan.settings.pruner,
@@ -51,17 +64,26 @@ def open_study(plan: Plan) -> optuna.Study:
         both = {name: (before.get(name), plan.identity.get(name)) for name in before | plan.identity}
         changed = [f"{name}: {old} before, {new} now" for name, (old, new) in both.items() if old != new]
         raise ValueError(
-            f"the sweep {plan.settings.name} in {storage} was started with other settings ({'; '.join(changed)}); "
+            f"the sweep {plan.settings.name} in {url} was started with other settings ({'; '.join(changed)}); "
             "continue with those, or start another one with sweep.name=…"
         )
     return study
 
 
+def patiently(plan: Plan, attempt: Callable[[], T]) -> T:
+    """The result of an attempt that is repeated while the trial store is silent.
+
+    Raises:
+        SilentError: it stays silent. The trial under way is free again when this process has ended.
+    """
+    return tracking.patiently(attempt, plan.settings.storage)
+
+
 def claim(study: optuna.Study, plan: Plan) -> optuna.Trial | None:
     """Claim the first free ordinal, with its parameters; None if there is none.
 
-    The caller holds a lock. A process killed in here leaves a waiting trial, which the next one takes, or a running
-    trial without a process, which the next one fails.
+    The caller holds a lock. A process killed in here, or a store that does not confirm, leaves a waiting trial, which the
+    next claim takes, or a running trial without a process, which the next claim fails.
     """
     for attempt in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_dead(attempt, plan.settings.heartbeat_timeout_s):
@@ -79,7 +101,7 @@ def claim(study: optuna.Study, plan: Plan) -> optuna.Trial | None:
         study.enqueue_trial(_known_parameters(attempts, ordinal, plan), user_attrs={"ordinal": ordinal})
     study.sampler = plan.settings.sampler(space=plan.space, seed=plan.settings.seed, ordinal=ordinal)
     trial = study.ask(plan.space)
-    trial.set_user_attr("process", tracking.process())
+    patiently(plan, partial(trial.set_user_attr, "process", tracking.process()))
     return trial
 
 

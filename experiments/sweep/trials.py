@@ -3,6 +3,8 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +35,7 @@ def sweep_run(study: optuna.Study, plan: Plan) -> str:
     """
     if "run" not in study.user_attrs:
         with tracking.tracked_run(plan.settings.name, "sweep", tags={"sweep": plan.settings.name}) as run_id:
-            study.set_user_attr("run", run_id)
+            trial_store.patiently(plan, partial(study.set_user_attr, "run", run_id))
     run = study.user_attrs["run"]
     if not child_runs.is_there(run):
         raise ValueError(
@@ -48,11 +50,11 @@ def work(study: optuna.Study, plan: Plan, parent: str, lock: FileLock, train: Tr
     waiting = False
     while True:
         with lock:
-            trial = trial_store.claim(study, plan)
+            trial = trial_store.patiently(plan, partial(trial_store.claim, study, plan))
         if trial is not None:
             _run(study, trial, plan, parent, train)
-            print(_progress(study, trial.number, plan), flush=True)
-        elif running := study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            print(trial_store.patiently(plan, partial(_progress, study, trial.number, plan)), flush=True)
+        elif running := trial_store.patiently(plan, partial(_running, study)):
             if not waiting:
                 print(f"waiting for {len(running)} trials of other processes", flush=True)
             waiting = True
@@ -69,24 +71,46 @@ def _run(study: optuna.Study, trial: optuna.Trial, plan: Plan, parent: str, trai
     ):  # interrupted, or finished without a record in the study
         child_runs.end_as_killed(earlier.id)
 
-    def after_epoch(epoch: "Epoch") -> None:
+    def report(epoch: "Epoch") -> bool:
         trial_store.heartbeat(trial)
         trial.report(_objective(epoch.dev, plan.metric), epoch.number)
-        if trial.should_prune():
+        return trial.should_prune()
+
+    def after_epoch(epoch: "Epoch") -> None:
+        if trial_store.patiently(plan, partial(report, epoch)):
             raise optuna.TrialPruned
 
     try:
         _, measured = train(overrides, name, parent, tags, after_epoch=after_epoch)
-        study.tell(trial, _objective(measured, plan.settings.objective))
+        trial_store.patiently(plan, partial(_end, study, trial, _objective(measured, plan.settings.objective)))
     except optuna.TrialPruned:
         child_runs.end_as_pruned(child_runs.children(parent, {"trial": ordinal})[-1].id, f"{name}, pruned")
-        study.tell(trial, state=TrialState.PRUNED)
+        trial_store.patiently(plan, partial(_end, study, trial, state=TrialState.PRUNED))
+    except (tracking.SilentError, tracking.UnsentError):
+        raise  # the trial is free again when this process has ended
     except Exception as error:  # a diverged loss, memory, a choice that cannot be built: the others go on
-        trial.set_user_attr("error", f"{type(error).__name__}: {error}")
-        study.tell(trial, state=TrialState.FAIL)
+        told = f"{type(error).__name__}: {error}"
+        trial_store.patiently(plan, partial(_end, study, trial, state=TrialState.FAIL, error=told))
     except BaseException:
-        study.tell(trial, state=TrialState.FAIL)  # without an error: interrupted, to be run again
+        with suppress(*trial_store.ERRORS):  # when this process has ended, the trial is free anyway
+            study.tell(trial, state=TrialState.FAIL)  # without an error: interrupted, to be run again
         raise
+
+
+def _end(
+    study: optuna.Study,
+    trial: optuna.Trial,
+    value: float | None = None,
+    state: TrialState | None = None,
+    error: str = "",
+) -> None:
+    if error:
+        trial.set_user_attr("error", error)
+    study.tell(trial, value, state, skip_if_finished=True)  # by an attempt that was not confirmed
+
+
+def _running(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
 def _objective(measured: dict[str, float], name: str) -> float:
@@ -103,7 +127,7 @@ def _progress(study: optuna.Study, number: int, plan: Plan) -> str:
     best = trial_store.best(study, over)
     mean = float(np.mean([each.duration.total_seconds() for each in over if each.duration]))
     seconds = mean * (plan.settings.trials - len(over))
-    processes = 1 + len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+    processes = 1 + len(_running(study))
     return (
         f"trial {trial.user_attrs['ordinal']}: {outcome(trial, plan)}"
         + (f"; best {best.values[0]:.4f} of trial {best.user_attrs['ordinal']}" if best else "")

@@ -22,7 +22,7 @@ from siamese.registry import latest, model_card
 from siamese.registry.locate import ORIGIN
 from siamese.registry.model_uri import MODELS, model_uri
 from siamese.serving.scoring_server import SIGNATURE
-from siamese.tracking import defer_interrupts, metrics_version, writing
+from siamese.tracking import defer_interrupts, metrics_version, patient, writing
 from siamese.tracking.queries import tracked
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def _copy_serving_code(package: Path, with_encoder: bool) -> None:
         shutil.copyfile(file, copy)
 
 
+@patient
 def note_newest(run: str) -> None:
     """Record the detector of a finished run as the latest, if its files are on this machine."""
     location = mlflow.get_logged_model(model_uri(run).removeprefix(MODELS)).artifact_location

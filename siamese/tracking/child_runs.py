@@ -6,18 +6,20 @@ import mlflow
 from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
 
-from siamese.tracking.outages import writing
+from siamese.tracking.outages import patient
 from siamese.tracking.provenance import process_is_dead
 from siamese.tracking.queries import TrackedRun, find_runs
 
 
-@writing
+@patient
 def is_there(run: str) -> bool:
     """Whether the current store has a run that is not deleted."""
     try:
         return mlflow.get_run(run).info.lifecycle_stage == LifecycleStage.ACTIVE
-    except MlflowException:
-        return False
+    except MlflowException as problem:
+        if problem.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
 
 
 def children(parent: str, tags: Mapping[str, str]) -> list[TrackedRun]:
@@ -26,7 +28,7 @@ def children(parent: str, tags: Mapping[str, str]) -> list[TrackedRun]:
     return find_runs(" and ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items()))[::-1]
 
 
-@writing
+@patient
 def end_as_killed(run: str) -> None:
     """Set the status KILLED: the process died, or its result was discarded."""
     mlflow.MlflowClient().set_terminated(run, "KILLED")
@@ -39,7 +41,7 @@ def end_dead_runs() -> None:
             end_as_killed(run.id)
 
 
-@writing
+@patient
 def end_as_pruned(run: str, name: str) -> None:
     """Set the status FINISHED and the tag state=pruned: the run was stopped early because it was not promising.
 
@@ -47,12 +49,13 @@ def end_as_pruned(run: str, name: str) -> None:
     """
     client = mlflow.MlflowClient()
     client.set_tag(run, "state", "pruned")
-    client.delete_tag(run, "error")
+    if "error" in client.get_run(run).data.tags:
+        client.delete_tag(run, "error")
     client.update_run(run, name=name)
     client.set_terminated(run, "FINISHED")
 
 
-@writing
+@patient
 def retag(run: str, name: str, value: str) -> None:
     """Set a tag of a run, ended or not."""
     mlflow.MlflowClient().set_tag(run, name, value)

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -32,7 +32,7 @@ UNFINISHED = Path("outputs/unfinished")  # in the working directory: what interr
 UNSENT = "unsent-"  # starts the names of its folders with a local store
 SILENT = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # MLflow's codes of errors by which a store does not answer
 ANSWER_SECONDS = 4  # that a server may take before it is asked a second time, and then is silent
-RETURN_SECONDS = 10  # that a run which has ended waits for its store
+PATIENCE_SECONDS = 30  # that a read, the start of a run and its end wait for a store that has answered before
 LOOK_SECONDS = 60  # between two looks whether it is back
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +40,10 @@ T = TypeVar("T")
 
 class UnsentError(ValueError):
     """A run has ended, and its store is still silent."""
+
+
+class SilentError(OSError):
+    """A store is still silent when patience ends."""
 
 
 @dataclass
@@ -53,6 +57,7 @@ class _Outage:
 
 _outage: _Outage | None = None
 _experiment = ""
+answered: set[str] = set()  # URIs of the stores that this process has used
 
 
 def prepare(uri: str, experiment: str) -> None:
@@ -66,17 +71,21 @@ def prepare(uri: str, experiment: str) -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(ANSWER_SECONDS))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("PGCONNECT_TIMEOUT", str(2 * ANSWER_SECONDS))
-    for name in ("mlflow.store.db.utils", "urllib3.connectionpool"):
+    for name in ("mlflow.store.db.utils", "urllib3.connectionpool", "sqlalchemy.pool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    if uri.startswith("http") and not _server_answers(uri):
-        raise ValueError(
-            f"no tracking server answers at {uri}; start it (make server), or give another tracking.uri, such as "
-            "sqlite:///mlflow.db"
-        )
+    if uri.startswith("http") and uri not in answered:
+        if not _server_answers(uri):
+            raise ValueError(
+                f"no tracking server answers at {uri}; start it (make server), or give another tracking.uri, such as "
+                "sqlite:///mlflow.db"
+            )
+        answered.add(uri)
 
 
 def writing(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function that writes to runs: it is not interrupted, and repeated in a local store if theirs is silent.
+
+    Where no run is under way it is repeated as a patient one is.
 
     Raises:
         OSError: neither can be written to.
@@ -90,12 +99,73 @@ def writing(function: Callable[P, T]) -> Callable[P, T]:
             try:
                 return function(*arguments, **options)
             except Exception as problem:
-                if not _is_silence(problem):
+                if not is_silence(problem):
                     raise
+                if mlflow.active_run() is None:
+                    return patiently(partial(function, *arguments, **options))
                 _begin(problem)
             return function(*arguments, **options)
 
     return write
+
+
+def patient(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a function that reads runs, or writes to one that has ended: it is repeated while their store is silent.
+
+    Raises:
+        SilentError: it stays silent.
+    """
+
+    @wraps(function)
+    def repeat(*arguments: P.args, **options: P.kwargs) -> T:
+        def attempt() -> T:
+            if _outage is not None and not _look():
+                raise sqlalchemy.exc.TimeoutError("it is not back yet")
+            with defer_interrupts():
+                return function(*arguments, **options)
+
+        return patiently(attempt)
+
+    return repeat
+
+
+def patiently(attempt: Callable[[], T], store: str = "") -> T:
+    """The result of an attempt that is repeated while a store is silent.
+
+    Args:
+        attempt: does no harm when it is repeated, whether or not the store has done what it did not confirm.
+        store: URI of the store, if it is not the tracking store.
+
+    Raises:
+        SilentError: it stays silent.
+    """
+    ends = None  # counted from the first silence, because an attempt itself may wait, as for a lock
+    while True:
+        try:
+            return attempt()
+        except Exception as problem:
+            if not is_silence(problem):
+                raise
+            kind, uri = (
+                ("trial", store) if store else ("tracking", _outage.uri if _outage else mlflow.get_tracking_uri())
+            )
+            what = f"the {kind} store {shown(uri)} does not answer ({reason(problem)})"
+            if uri.startswith("sqlite") or (ends is not None and time.monotonic() > ends):
+                raise SilentError(f"{what}; start this again when it is back") from None
+        if ends is None:
+            ends = time.monotonic() + PATIENCE_SECONDS
+            tell(f"{what}; waiting up to {PATIENCE_SECONDS} s for it")
+        time.sleep(0.5)
+
+
+def goes_on_without(uri: str) -> bool:
+    """Whether runs of this process go on in a local store because the store `uri` is silent, now again."""
+    return _outage is not None and _outage.uri == uri and not _look()
+
+
+def experiment_id() -> str:
+    """The id of this process' experiment in the current store."""
+    return mlflow.set_experiment(_experiment).experiment_id
 
 
 def continuation(run: str) -> str:
@@ -103,8 +173,7 @@ def continuation(run: str) -> str:
     if _outage is None or run in _outage.continuations.values():
         return run
     if run not in _outage.continuations:
-        experiment = mlflow.set_experiment(_outage.experiment)
-        made = mlflow.MlflowClient().create_run(experiment.experiment_id, tags={CONTINUES: run})
+        made = mlflow.MlflowClient().create_run(experiment_id(), tags={CONTINUES: run})
         _outage.continuations[run] = made.info.run_id
     return _outage.continuations[run]
 
@@ -118,8 +187,12 @@ def settle(wait: bool) -> str:
     global _outage
     if _outage is None:
         return ""
-    ends = time.monotonic() + (RETURN_SECONDS if wait and mlflow.active_run() is None else 0)
+    waits = wait and mlflow.active_run() is None
+    ends = time.monotonic() + (PATIENCE_SECONDS if waits else 0)
     while not _look() and time.monotonic() < ends:
+        if waits:
+            tell(f"the run has ended; waiting up to {PATIENCE_SECONDS} s for its store")
+        waits = False
         time.sleep(0.5)
     if _outage is None or mlflow.active_run() is not None:
         return ""
@@ -148,7 +221,7 @@ def recover(folder: Path) -> list[str]:
     try:
         sent = send(folder)
     except Exception as problem:
-        if not _is_silence(problem):
+        if not is_silence(problem):
             raise
         raise OSError(f"what waits in {folder} could not be sent: {reason(problem)}") from None
     shutil.rmtree(folder)
@@ -171,9 +244,15 @@ def tell(note: str) -> None:
     print(f"note: {note}", file=sys.stderr, flush=True)
 
 
-def _is_silence(problem: Exception) -> bool:
-    if isinstance(problem, MlflowException):
-        return problem.error_code in SILENT
+def is_silence(problem: BaseException) -> bool:
+    """Whether an error of MLflow, Optuna or a driver says that a store does not answer."""
+    if isinstance(problem, MlflowException) and problem.error_code in SILENT:
+        return True
+    cause = problem.__cause__  # of what MLflow and Optuna call a bad request, as they do all but one kind
+    if isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated:
+        return True
+    if isinstance(cause, (sqlalchemy.exc.OperationalError, sqlalchemy.exc.PendingRollbackError)):
+        return True
     package = type(problem).__module__.partition(".")[0]
     return package in ("requests", "urllib3", "sqlalchemy", "sqlite3")
 
@@ -182,7 +261,7 @@ def _begin(problem: Exception) -> None:
     """Go on with the runs of this process in a local store."""
     global _outage
     silent = mlflow.get_tracking_uri()
-    if _outage is not None or mlflow.active_run() is None:
+    if _outage is not None:
         raise OSError(f"cannot write to the tracking store {shown(silent)}: {reason(problem)}") from None
     folder = UNFINISHED / f"{UNSENT}{uuid.uuid4().hex[:8]}"
     tell(
@@ -218,7 +297,7 @@ def _look() -> bool:
     try:
         send(_outage.folder)
     except Exception as problem:
-        if not _is_silence(problem):
+        if not is_silence(problem):
             raise
         return False
     back, _outage = _outage, None

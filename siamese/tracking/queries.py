@@ -12,7 +12,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from siamese.evaluation.metrics import METRICS_VERSION
-from siamese.tracking.outages import writing
+from siamese.tracking.outages import patient, writing
 from siamese.tracking.provenance import CHOSEN, current_name, metrics_version
 
 PARENT = "mlflow.parentRunId"
@@ -38,6 +38,7 @@ class Logged:
     seconds: float
 
 
+@patient
 def metric_history(run: str, name: str) -> list[Logged]:
     """All values of a run's metric, by step."""
     found = sorted(mlflow.MlflowClient().get_metric_history(run, name), key=lambda each: each.step)
@@ -64,7 +65,7 @@ def find_runs(condition: str = "") -> list[TrackedRun]:
     """
     try:
         with _no_garbage_collection():
-            found = mlflow.search_runs(filter_string=condition, max_results=100_000, output_format="list")
+            found = patient(mlflow.search_runs)(filter_string=condition, max_results=100_000, output_format="list")
     except MlflowException as problem:
         raise ValueError(f"MLflow cannot search for {condition}: {problem}") from None
     return [_tracked(run) for run in found]
@@ -75,7 +76,7 @@ def newest_model_run() -> str:
 
     Cells of studies and sweeps have a parent, jobs of `--multirun` a tag.
     """
-    found = mlflow.search_runs(
+    found = patient(mlflow.search_runs)(
         search_all_experiments=True,
         filter_string="attributes.status = 'FINISHED' and tags.kind = 'model'",
         order_by=["attributes.end_time DESC"],
@@ -97,7 +98,7 @@ def newest_model_run() -> str:
 def tracked(run: str) -> TrackedRun:
     """One run by its id; ValueError if the store has no such run."""
     try:
-        return _tracked(mlflow.get_run(run))
+        return _tracked(patient(mlflow.get_run)(run))
     except MlflowException:
         raise ValueError(
             f"{run!r} is no run of {mlflow.get_tracking_uri()}; the ids are in the MLflow UI (make ui)"
@@ -107,7 +108,7 @@ def tracked(run: str) -> TrackedRun:
 def predictions(run: str, split: str) -> pd.DataFrame:
     """A run's table of scored pairs, in their order, with the columns of `Report.predictions`; ValueError if it is gone."""
     try:
-        file = mlflow.artifacts.download_artifacts(run_id=run, artifact_path=f"predictions/{split}.csv")
+        file = patient(mlflow.artifacts.download_artifacts)(run_id=run, artifact_path=f"predictions/{split}.csv")
     except (MlflowException, OSError) as problem:
         raise ValueError(f"run {run} has no predictions for {split}: {problem}") from None
     # a question may read "null" or "1"
@@ -118,7 +119,7 @@ def predictions(run: str, split: str) -> pd.DataFrame:
 def artifact_folder(run: str, name: str) -> Path:
     """A folder of a run's artifacts on this machine; ValueError if it is gone."""
     try:
-        return Path(mlflow.artifacts.download_artifacts(run_id=run, artifact_path=name))
+        return Path(patient(mlflow.artifacts.download_artifacts)(run_id=run, artifact_path=name))
     except (MlflowException, OSError) as problem:
         raise ValueError(f"run {run} has no artifacts {name}: {problem}") from None
 

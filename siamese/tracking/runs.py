@@ -1,5 +1,7 @@
 """Runs: start them in the current store and end them with the right status."""
 
+import itertools
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,7 +13,7 @@ from siamese.tracking import outages
 from siamese.tracking.interrupts import defer_interrupts, interrupts_raised
 from siamese.tracking.outages import writing
 from siamese.tracking.provenance import PARAMETER_LIMIT, process
-from siamese.tracking.sending import CONTINUES
+from siamese.tracking.sending import CONTINUES, unconfirmed_run
 
 GROWING = ("study", "sweep")  # kinds of runs whose figures are measured anew each time they go on
 
@@ -72,11 +74,21 @@ def tracked_run(
                 _finish(status)
 
 
-@writing
 def _start(name: str, parent: str | None, tags: dict[str, str]) -> str:
-    nested = mlflow.active_run() is not None or parent is not None
-    above = outages.continuation(parent) if parent else None
-    return mlflow.start_run(run_name=name, nested=nested, parent_run_id=above, tags=tags).info.run_id
+    began, attempts = int(time.time() * 1000), itertools.count()
+
+    @writing
+    def start() -> str:
+        nested = mlflow.active_run() is not None or parent is not None
+        above = outages.continuation(parent) if parent else None
+        begun = None
+        if next(attempts):
+            begun = unconfirmed_run(mlflow.MlflowClient(), outages.experiment_id(), name, tags["process"], began)
+        if begun:
+            return mlflow.start_run(run_id=begun, nested=nested).info.run_id
+        return mlflow.start_run(run_name=name, nested=nested, parent_run_id=above, tags=tags).info.run_id
+
+    return start()
 
 
 @writing
@@ -114,7 +126,7 @@ def _finish(status: str) -> None:
             _set_status(status)
         with suppress(MlflowException, OSError):  # it has ended already; this only makes it no longer the active one
             mlflow.end_run(status)
-    unsent = outages.settle(wait=status == "FINISHED")
+    unsent = outages.settle(wait=status != "KILLED")
     if unsent and status == "FINISHED":
         raise outages.UnsentError(unsent)
     if unsent:

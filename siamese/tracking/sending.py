@@ -16,6 +16,7 @@ CONTINUES = "continues"  # tag of a local run: the run of the store to which it 
 SENT = "sent"  # tag of a local run of which nothing is left to send
 SENT_MODEL = "sent_model"  # tag of a local run: the model in the store
 OWN_TAGS = (CONTINUES, SENT, SENT_MODEL, "mlflow.parentRunId", "mlflow.log-model.history")
+UNCONFIRMED_SECONDS = 60  # at most, from the start of a run that was not confirmed to that of the one in its place
 BATCH = 500  # metrics of a request
 
 
@@ -48,7 +49,25 @@ def send(folder: Path) -> list[str]:
     return [target[run.info.run_id] for run in found]
 
 
+def unconfirmed_run(client: MlflowClient, experiment: str, name: str, process: str, since: int) -> str | None:
+    """The run that a store began for a process, though its answer was lost; None if it did not.
+
+    Args:
+        client, experiment: of the store, and the id of its experiment.
+        name, process: of the run, and its tag.
+        since: milliseconds since 1970, before it was begun.
+    """
+    wanted = f"attributes.status = 'RUNNING' and attributes.start_time >= {since} and tags.process = '{process}'"
+    found = client.search_runs([experiment], wanted)
+    return next((run.info.run_id for run in found if run.info.run_name == name), None)
+
+
 def _new_run(there: MlflowClient, experiment: str, run: Run, target: dict[str, str]) -> str:
+    if process := run.data.tags.get("process"):
+        since = run.info.start_time - UNCONFIRMED_SECONDS * 1000
+        begun = unconfirmed_run(there, experiment, run.info.run_name, process, since)
+        if begun:
+            return begun
     parent = run.data.tags.get("mlflow.parentRunId")
     tags = {"mlflow.parentRunId": target.get(parent, parent)} if parent else {}
     made = there.create_run(experiment, start_time=run.info.start_time, tags=tags, run_name=run.info.run_name)
@@ -86,6 +105,8 @@ def _send_model(here: MlflowClient, there: MlflowClient, model: str, target: str
     logged = here.get_logged_model(model)
     folder = Path(local_file_uri_to_path(logged.artifact_location))
     experiment = there.get_run(target).info.experiment_id
+    for half in there.search_logged_models([experiment], f"source_run_id = '{target}'"):
+        there.delete_logged_model(half.model_id)
     made = there.create_logged_model(experiment, name=logged.name, source_run_id=target)
     description = Model.load(str(folder))
     description.run_id, description.model_id = target, made.model_id

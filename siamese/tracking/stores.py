@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -31,6 +32,8 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
     Raises:
         ValueError: the experiment was made with other artifacts, no server answers, or a SQLite file cannot be made.
     """
+    if outages.goes_on_without(uri):
+        return
     outages.prepare(uri, experiment)
     file = _file_of(uri)
     if file is not None:
@@ -41,6 +44,10 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
             )
     place = artifacts if artifacts is None or ":/" in artifacts else str(Path(artifacts).expanduser().absolute())
     mlflow.set_tracking_uri(uri)
+    outages.patiently(partial(_use, uri, experiment, place))
+
+
+def _use(uri: str, experiment: str, place: str | None) -> None:
     with _first_use(uri):
         found = mlflow.get_experiment_by_name(experiment)
         if found is None and place:
@@ -98,8 +105,11 @@ def _first_use(uri: str) -> Iterator[None]:
         try:
             connection = engine.connect()
         except sqlalchemy.exc.OperationalError as problem:
+            if uri in outages.answered:
+                raise
             shown = engine.url.render_as_string(hide_password=True)
             raise ValueError(f"cannot open the tracking store {shown}: {problem.orig}") from None
+        outages.answered.add(uri)
         with connection:  # the lock lasts as long as the connection, for processes on all hosts
             connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:number)"), {"number": FIRST_USE})
             yield

@@ -15,7 +15,7 @@ from typing import Any
 import mlflow
 from mlflow.entities import Run
 
-from siamese.tracking.outages import writing
+from siamese.tracking.outages import patient
 from siamese.tracking.provenance import CHOSEN
 
 TAG = "mlflow.sharedViewState."
@@ -40,7 +40,7 @@ class View:
     link: str
 
 
-@writing
+@patient
 def save_view_of(parent: str) -> View:
     """Save two views of the runs of a study or a sweep, best on dev first, with the parameters that differ.
 
@@ -59,7 +59,7 @@ def save_view_of(parent: str) -> View:
     return view
 
 
-@writing
+@patient
 def save_missing_views(experiment: str) -> list[View]:
     """Save views of all networks of an experiment, and of each study and sweep that has none.
 

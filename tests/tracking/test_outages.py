@@ -30,7 +30,7 @@ CONFIG = {"tower": {"_target_": "siamese.model.towers.dense", "units": [6]}}
 def folder(tmp_path, monkeypatch) -> Iterator[Path]:
     """A working directory with a fresh store, which is the current one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(outages, "RETURN_SECONDS", 0)
+    monkeypatch.setattr(outages, "PATIENCE_SECONDS", 0)
     before = mlflow.get_tracking_uri()
     tracking.connect(f"sqlite:///{tmp_path}/mlflow.db", "tests")
     yield tmp_path
@@ -222,7 +222,7 @@ def test_a_server_that_falls_silent_and_comes_back(folder, monkeypatch, capsys):
             seconds = time.monotonic() - began
             os.killpg(server.pid, signal.SIGCONT)
             log_everything(3)
-            monkeypatch.setattr(outages, "RETURN_SECONDS", 60)
+            monkeypatch.setattr(outages, "PATIENCE_SECONDS", 60)
         assert_whole(run_id, (1, 2, 3))
         assert "does not answer (timed out)" in capsys.readouterr().err
         assert seconds < 60  # MLflow itself tries for a quarter of an hour

@@ -1,12 +1,15 @@
-"""Stores: first users and workers at once, of SQLite, PostgreSQL or a server, lose nothing and double nothing."""
+"""Stores: first users and workers at once, of SQLite, PostgreSQL or a server, lose nothing and double nothing.
+
+Where PostgreSQL is installed (Debian: postgresql, which .ci/run installs), the tests start one of their own.
+"""
 
 import multiprocessing
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier
 
@@ -14,12 +17,10 @@ import mlflow
 import pytest
 
 from siamese import tracking
+from siamese.tracking.outages import UNFINISHED
 from siamese.tracking.stores import connect
 from tests.programs import ROOT, needs_make, serving
 
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]  # where Debian keeps what a user does not call
-# PostgreSQL refuses to run as root
-AS_ANOTHER = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 WORKERS, RUNS, STEPS = 4, 3, 4  # processes, runs of each, logged values of each
 FIRST_USER = """
 import sys, time
@@ -34,48 +35,6 @@ for number in range(3):
     with tracking.tracked_run(f"{name} {number}", "baseline"):
         tracking.log_metrics({"number": number}, "test")
 """
-
-
-@pytest.fixture(scope="module")
-def programs() -> list[str]:
-    """PostgreSQL's initdb, pg_ctl and psql; a test that needs them is skipped where they are missing."""
-    pytest.importorskip("psycopg", reason="the PostgreSQL driver psycopg is not installed")
-    path = os.pathsep.join([os.environ["PATH"], *map(str, BINARIES)])
-    found = [shutil.which(name, path=path) for name in ("initdb", "pg_ctl", "psql")]
-    if None in found:
-        pytest.skip("PostgreSQL is not installed (initdb, pg_ctl and psql)")
-    if AS_ANOTHER and (
-        not shutil.which("runuser") or subprocess.run([*AS_ANOTHER, "true"], capture_output=True).returncode
-    ):
-        pytest.skip("PostgreSQL does not run as root, and there is no user postgres to run it")
-    return [name for name in found if name]
-
-
-@pytest.fixture(scope="module")
-def new_database(programs):
-    """A function: a name -> the URI of a new database, in a PostgreSQL of our own that only a socket reaches."""
-    initdb, pg_ctl, psql = programs
-    folder = Path(tempfile.mkdtemp(prefix="postgres"))  # pytest's own folders are closed to other users
-    if AS_ANOTHER:
-        shutil.chown(folder, "postgres", "postgres")
-    control = [*AS_ANOTHER, pg_ctl, "-w", "-s", "-D", f"{folder}/data", "-l", f"{folder}/log"]
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-
-    def create(name: str) -> str:
-        command = [psql, "-q", "-h", str(folder), "-U", "mlflow", "-d", "postgres", "-c", f"CREATE DATABASE {name}"]
-        subprocess.run(command, check=True)
-        return f"postgresql://mlflow@/{name}?host={folder}"
-
-    before = mlflow.get_tracking_uri()
-    try:
-        create_cluster = [*AS_ANOTHER, initdb, "-D", f"{folder}/data", "-A", "trust", "-U", "mlflow", "--no-sync"]
-        subprocess.run(create_cluster, check=True, capture_output=True, cwd=folder)
-        subprocess.run([*control, "-o", options, "start"], check=True, cwd=folder)
-        yield create
-    finally:
-        mlflow.set_tracking_uri(before)
-        subprocess.run([*control, "-m", "immediate", "stop"], check=False, cwd=folder)
-        shutil.rmtree(folder)
 
 
 @pytest.mark.slow
@@ -122,8 +81,10 @@ def work(uri: str, artifacts: str, worker: str, runs: int, folder: str, barrier:
             tracking.log_page(f"# {worker} {run}", "page.md")
 
 
-def work_at_once(uris: dict[str, str], artifacts: Path, folder: Path, runs: int) -> None:
-    """A process for each worker, name -> URI; they use the store at the same moment."""
+def work_at_once(
+    uris: dict[str, str], artifacts: Path, folder: Path, runs: int, meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    """A process for each worker, name -> URI; they use the store at the same moment, and something else happens."""
     context = multiprocessing.get_context("forkserver")  # imports MLflow once for all workers
     context.set_forkserver_preload(["siamese.tracking.stores", "psycopg"])
     barrier = context.Barrier(len(uris))
@@ -133,14 +94,15 @@ def work_at_once(uris: dict[str, str], artifacts: Path, folder: Path, runs: int)
         workers.append(context.Process(target=work, args=arguments, name=name))
     for worker in workers:
         worker.start()
+    meanwhile()
     for worker in workers:
         worker.join()
     assert {worker.name: worker.exitcode for worker in workers} == dict.fromkeys(uris, 0)
 
 
 @pytest.mark.slow
-def test_first_users_at_once_make_one_store_together(new_database, tmp_path):
-    uri = new_database("fresh")
+def test_first_users_at_once_make_one_store_together(postgres, tmp_path):
+    uri = postgres.new_database("fresh")
     artifacts = tmp_path / "artifacts"
     work_at_once({f"worker{number}": uri for number in range(WORKERS)}, artifacts, tmp_path, runs=1)
     client = mlflow.MlflowClient(uri)
@@ -152,15 +114,34 @@ def test_first_users_at_once_make_one_store_together(new_database, tmp_path):
 
 @pytest.mark.slow
 @needs_make
-def test_workers_at_once_lose_nothing_and_double_nothing(new_database, tmp_path):
+def test_workers_at_once_lose_nothing_and_double_nothing(postgres, tmp_path):
     """Four write to the database, one to the server that `make server` starts; all read the same afterwards."""
-    uri = new_database("shared")
+    uri = postgres.new_database("shared")
     artifacts = tmp_path / "artifacts"
     with serving("server", "tracking.experiment=together", STORE=uri, ARTIFACTS=str(artifacts)) as served:
         uris = {f"direct{number}": uri for number in range(WORKERS)} | {"http": served.address}
         work_at_once(uris, artifacts, tmp_path, RUNS)
         for each in (uri, served.address):
             assert_whole(mlflow.MlflowClient(each), list(uris), artifacts)
+
+
+@pytest.mark.slow
+def test_a_database_that_is_restarted_loses_nothing_and_doubles_nothing(postgres, tmp_path, monkeypatch):
+    """Once as after a crash, and once for a second, while all workers write."""
+    monkeypatch.chdir(tmp_path)
+    uri, artifacts = postgres.new_database("restarted"), tmp_path / "artifacts"
+
+    def restart() -> None:
+        for runs, mode, down in ((3, "immediate", 0.0), (6, "fast", 1.0)):
+            ends = time.monotonic() + 60
+            while time.monotonic() < ends and len(list(artifacts.glob("*"))) < runs:
+                time.sleep(0.01)
+            postgres.restart(mode, down)
+
+    workers = {f"worker{number}": uri for number in range(WORKERS)}
+    work_at_once(workers, artifacts, tmp_path, RUNS, restart)
+    assert_whole(mlflow.MlflowClient(uri), list(workers), artifacts)
+    assert not list(tmp_path.glob(f"{UNFINISHED}/*"))
 
 
 def assert_whole(client: mlflow.MlflowClient, workers: list[str], artifacts: Path) -> None:
@@ -188,8 +169,8 @@ def assert_whole(client: mlflow.MlflowClient, workers: list[str], artifacts: Pat
 
 
 @pytest.mark.slow
-def test_a_missing_store_is_reported_without_its_password(new_database):
-    uri = new_database("other").replace("mlflow@/other", "mlflow:secret@/nothing")
+def test_a_missing_store_is_reported_without_its_password(postgres):
+    uri = postgres.new_database("other").replace("mlflow@/other", "mlflow:secret@/nothing")
     with pytest.raises(
         ValueError, match=r"cannot open the tracking store .*\*\*\*@/nothing.* does not exist"
     ) as caught:
@@ -198,8 +179,8 @@ def test_a_missing_store_is_reported_without_its_password(new_database):
 
 
 @pytest.mark.slow
-def test_an_experiment_keeps_its_artifacts_in_one_place(new_database, tmp_path):
-    uri = new_database("places")
+def test_an_experiment_keeps_its_artifacts_in_one_place(postgres, tmp_path):
+    uri = postgres.new_database("places")
     connect(uri, "tests", str(tmp_path / "first"))
     connect(uri, "tests", str(tmp_path / "first"))
     connect(uri, "tests")
