@@ -1,11 +1,13 @@
 """Sweeps: what a space may hold, what is refused before a trial runs, and that no trial is lost or run twice."""
 
+import itertools
 import shutil
 import time
 from dataclasses import replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Timer
 
 import mlflow
 import numpy as np
@@ -15,7 +17,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy.exc import OperationalError
 
 from experiments.sweep import report, samplers, space, trial_store, trials
 from experiments.sweep.overrides import plain_overrides
@@ -25,6 +29,7 @@ from siamese import tracking
 from siamese.comparison.importance import fanova
 from siamese.model.network import siamese_network, word_embedding
 from siamese.text.word_vectors import random
+from siamese.tracking import SilentError, outages
 from tests.experiments import sweep_process
 from tests.programs import STAGE, TINY
 
@@ -340,6 +345,61 @@ def test_three_processes_share_a_sweep_on_a_fresh_store(forkserver, tmp_path):
     assert len({each.data.tags["process"] for each in runs}) == 3
     (parent,) = tracked(tmp_path, "tags.kind = 'sweep'")
     assert {each.data.tags["mlflow.parentRunId"] for each in runs} == {parent.info.run_id}
+
+
+@pytest.mark.slow
+def test_a_trial_store_that_is_restarted_has_each_trial_once(postgres, folder, monkeypatch, capsys):
+    """Twice it is restarted, and every eleventh change is made without being confirmed."""
+    changes = itertools.count(1)
+
+    def unconfirmed(change):
+        def make(*arguments, **options):
+            result = change(*arguments, **options)
+            if next(changes) % 11 == 0:
+                raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+            return result
+
+        return make
+
+    for name in ("_create_new_trial", "_set_trial_param", "set_trial_user_attr", "set_trial_state_values"):
+        monkeypatch.setattr(RDBStorage, name, unconfirmed(getattr(RDBStorage, name)))
+
+    def train(overrides, name, *arguments, **options):
+        if name == "trial 1":
+            postgres.restart()
+        if name == "trial 3":
+            postgres.stop("fast")
+            Timer(1, postgres.start).start()
+        return sweep_process.train(overrides, name, *arguments, **options)
+
+    plan = sweep_process.plan(6, storage=postgres.new_database("trials"))
+    own, parent = sweep_process.opened(plan)
+    trials.work(own, plan, parent, trial_store.lock_of(plan, "trials"), train)
+    assert [each.user_attrs["ordinal"] for each in trial_store.finished(own)] == list(range(6))
+    left = [each for each in own.get_trials() if not trial_store.is_over(each)]
+    assert {each.state for each in left} <= {TrialState.FAIL}  # claimed without being confirmed, and not begun
+    runs = tracked(folder, "tags.kind = 'trial'")
+    assert sorted(int(each.data.tags["trial"]) for each in runs) == list(range(6))
+    assert {each.info.status for each in runs} == {"FINISHED"}
+    assert "note: the trial store postgresql://" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_trial_store_that_stays_away_ends_the_work_and_fails_no_trial(postgres, folder, monkeypatch):
+    monkeypatch.setattr(outages, "PATIENCE_SECONDS", 0)
+    plan = sweep_process.plan(2, storage=postgres.new_database("away"))
+    own, parent = sweep_process.opened(plan)
+
+    def train(*arguments, **options):
+        postgres.stop()
+        return sweep_process.train(*arguments, **options)
+
+    try:
+        with pytest.raises(SilentError, match=r"the trial store postgresql://.* does not answer .*start this again"):
+            trials.work(own, plan, parent, trial_store.lock_of(plan, "trials"), train)
+    finally:
+        postgres.start()
+    assert [each.state for each in own.get_trials()] == [TrialState.RUNNING]  # free when this process has ended
 
 
 @pytest.mark.slow

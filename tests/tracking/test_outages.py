@@ -10,12 +10,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from siamese import tracking
 from siamese.tracking import outages
@@ -186,6 +189,30 @@ def test_where_neither_can_be_written_to_one_line_says_so(folder):
     with pytest.raises(OSError, match=r"cannot write to the tracking store .*, nor to outputs/unfinished/unsent-"):
         interrupted_in_an_outage(folder, ZeroDivisionError)
     assert mlflow.active_run() is None
+
+
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_a_run_whose_start_is_not_confirmed_is_not_started_twice(folder, monkeypatch, is_nested):
+    """Outside of others it is started again, inside another it goes on in a local store."""
+    create, answers = SqlAlchemyStore.create_run, [is_nested, False]
+
+    def create_unconfirmed(*arguments, **options):
+        made = create(*arguments, **options)
+        if answers and not answers.pop(0):
+            raise MlflowException("server closed the connection unexpectedly", TEMPORARILY_UNAVAILABLE)
+        return made
+
+    monkeypatch.setattr(SqlAlchemyStore, "create_run", create_unconfirmed)
+    with (
+        tracking.tracked_run("outer", "study") if is_nested else nullcontext() as outer,
+        tracking.tracked_run("whole", "model", parent=outer),
+    ):
+        log_everything(1)
+    assert not list((folder / UNFINISHED).glob("*"))
+    runs = {run.info.run_name: run for run in mlflow.search_runs(output_format="list")}
+    assert len(mlflow.search_runs()) == len(runs) == 1 + is_nested
+    assert_whole(runs["whole"].info.run_id, (1,))
+    assert runs["whole"].data.tags.get("mlflow.parentRunId") == outer
 
 
 def test_an_error_of_the_caller_is_no_outage(folder):
