@@ -134,7 +134,7 @@ def patiently(attempt: Callable[[], T], store: str = "") -> T:
 
     Args:
         attempt: does no harm when it is repeated, whether or not the store has done what it did not confirm.
-        store: URI of the store, if it is not the tracking store.
+        store: URI of the store of a sweep's trials, if it is that.
 
     Raises:
         SilentError: it stays silent.

@@ -1,6 +1,7 @@
 """Sweeps: what a space may hold, what is refused before a trial runs, and that no trial is lost or run twice."""
 
 import itertools
+import re
 import shutil
 import time
 from dataclasses import replace
@@ -594,7 +595,8 @@ def test_a_sweep_from_the_command_line(tmp_path, run_program):
     sweep += ["+sweep.space={tower.dropout: 'interval(0.1, 0.2)'}"]  # without the default, which might win
     done = run_program("sweep", *sweep, "sweep.workers=2", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert [line for line in done.stderr.splitlines() if not STAGE.fullmatch(line)] == []
+    slow = (STAGE, re.compile("note: waiting for process .*, which changes .*mlflow.db"))  # lines on a slow machine
+    assert [line for line in done.stderr.splitlines() if not any(each.fullmatch(line) for each in slow)] == []
     (parent,) = tracked(tmp_path, "tags.kind = 'sweep'")
     assert parent.info.status == "FINISHED"
     assert parent.info.run_name == "dense"
