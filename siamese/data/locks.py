@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 EVERY = 0.1  # seconds between two tries
+SHORT = 2.0  # seconds of waiting that are not worth a message
 
 
 @contextmanager
@@ -21,7 +22,7 @@ def exclusive(path: Path, timeout_s: float, tell: Callable[[str], None]) -> Iter
     Args:
         path: what the block changes; it need not exist. `.NAME.lock` beside it is there while the block runs.
         timeout_s: seconds to wait at most.
-        tell: takes a message that names the process that is waited for.
+        tell: takes a message that names the process that is waited for, if that takes long.
 
     Raises:
         TimeoutError: another process was in the block all the time.
@@ -29,13 +30,14 @@ def exclusive(path: Path, timeout_s: float, tell: Callable[[str], None]) -> Iter
     path = path.expanduser().absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.with_name(f".{path.name}.lock")
-    ends, told = time.monotonic() + timeout_s, False
+    began, told = time.monotonic(), False
     while (descriptor := try_lock(file, os.O_RDWR | os.O_CREAT)) is None:
         with suppress(FileNotFoundError):
             holder = file.read_text(encoding="utf-8") or "another process"
-            if time.monotonic() >= ends:
+            waited = time.monotonic() - began
+            if waited >= timeout_s:
                 raise TimeoutError(f"{path} is still being changed by {holder} after {timeout_s:g} s; try again later")
-            if not told:
+            if not told and waited >= min(SHORT, timeout_s / 2):
                 tell(f"waiting for {holder}, which changes {path}")
                 told = True
         time.sleep(EVERY)
