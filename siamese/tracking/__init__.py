@@ -14,8 +14,9 @@ from siamese.tracking.logs import (
     log_page,
     log_report,
 )
-from siamese.tracking.outages import SilentError, UnsentError, continuation, patient, patiently, reason, shown, writing
+from siamese.tracking.outages import UnsentError, continuation, patient, patiently, writing
 from siamese.tracking.provenance import config_digest, metrics_version, process, process_is_dead
 from siamese.tracking.queries import Logged, find_metrics, metric_history
 from siamese.tracking.runs import set_tags, tracked_run
+from siamese.tracking.silence import SilentError, reason, shown
 from siamese.tracking.stores import connect, open_store

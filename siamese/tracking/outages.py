@@ -6,9 +6,7 @@ Each run that is under way has a continuation in the local store, whose tag `con
 import json
 import logging
 import os
-import re
 import shutil
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -27,10 +25,10 @@ from mlflow.exceptions import MlflowException
 from siamese.tracking.interrupts import defer_interrupts
 from siamese.tracking.provenance import process, process_is_dead
 from siamese.tracking.sending import CONTINUES, SOURCE, STORE, send
+from siamese.tracking.silence import SilentError, is_silence, reason, shown, tell
 
 UNFINISHED = Path("outputs/unfinished")  # in the working directory: what interrupted runs and silent stores leave
 UNSENT = "unsent-"  # starts the names of its folders with a local store
-SILENT = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")  # MLflow's codes of errors by which a store does not answer
 ANSWER_SECONDS = 4  # that a server may take before it is asked a second time, and then is silent
 PATIENCE_SECONDS = 30  # that a read, the start of a run and its end wait for a store that has answered before
 LOOK_SECONDS = 60  # between two looks whether it is back
@@ -40,10 +38,6 @@ T = TypeVar("T")
 
 class UnsentError(ValueError):
     """A run has ended, and its store is still silent."""
-
-
-class SilentError(OSError):
-    """A store is still silent when patience ends."""
 
 
 @dataclass
@@ -226,35 +220,6 @@ def recover(folder: Path) -> list[str]:
         raise OSError(f"what waits in {folder} could not be sent: {reason(problem)}") from None
     shutil.rmtree(folder)
     return sent
-
-
-def shown(uri: str) -> str:
-    """A URI without its password."""
-    return sqlalchemy.engine.make_url(uri).render_as_string() if "@" in uri else uri
-
-
-def reason(problem: BaseException) -> str:
-    """What an error says, without the Python classes of its causes."""
-    found = re.search(r"\[Errno \d+\] ([\w ]+)|(timed out)|\(\w+\.\w+\) ([^\n]+)", str(problem))
-    return next(filter(None, found.groups())) if found else str(problem).partition("\n")[0]
-
-
-def tell(note: str) -> None:
-    """Print a note in the middle of a training."""
-    print(f"note: {note}", file=sys.stderr, flush=True)
-
-
-def is_silence(problem: BaseException) -> bool:
-    """Whether an error of MLflow, Optuna or a driver says that a store does not answer."""
-    if isinstance(problem, MlflowException) and problem.error_code in SILENT:
-        return True
-    cause = problem.__cause__  # of what MLflow and Optuna call a bad request, as they do all but one kind
-    if isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated:
-        return True
-    if isinstance(cause, (sqlalchemy.exc.OperationalError, sqlalchemy.exc.PendingRollbackError)):
-        return True
-    package = type(problem).__module__.partition(".")[0]
-    return package in ("requests", "urllib3", "sqlalchemy", "sqlite3")
 
 
 def _begin(problem: Exception) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from siamese.tracking import outages
+from siamese.tracking import outages, silence
 from siamese.tracking.interrupts import defer_interrupts, interrupts_raised
 from siamese.tracking.outages import writing
 from siamese.tracking.provenance import PARAMETER_LIMIT, process
@@ -130,7 +130,7 @@ def _finish(status: str) -> None:
     if unsent and status == "FINISHED":
         raise outages.UnsentError(unsent)
     if unsent:
-        outages.tell(unsent)
+        silence.tell(unsent)
 
 
 @writing

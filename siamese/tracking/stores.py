@@ -11,7 +11,7 @@ import sqlalchemy
 from mlflow.exceptions import MlflowException
 
 from siamese.data.locks import exclusive
-from siamese.tracking import outages
+from siamese.tracking import outages, silence
 from siamese.tracking.child_runs import end_dead_runs
 from siamese.tracking.views import save_missing_views
 
@@ -80,7 +80,7 @@ def open_store(uri: str, experiment: str) -> None:
     try:
         found = mlflow.get_experiment_by_name(experiment)
     except MlflowException as problem:
-        raise ValueError(f"cannot read the tracking store {outages.shown(uri)}: {outages.reason(problem)}") from None
+        raise ValueError(f"cannot read the tracking store {silence.shown(uri)}: {silence.reason(problem)}") from None
     if found is not None:
         mlflow.set_experiment(experiment)
 
@@ -98,7 +98,7 @@ def _first_use(uri: str) -> Iterator[None]:
     """
     file = _file_of(uri)
     if file is not None:
-        with exclusive(file, WAIT_SECONDS, outages.tell):
+        with exclusive(file, WAIT_SECONDS, silence.tell):
             yield
     elif uri.startswith("postgresql"):
         engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
