@@ -33,6 +33,8 @@ with report_user_errors(), report_user_errors(), atomic_file("out.csv") as file:
     ],
 )
 def test_a_signal_leaves_no_scratch_file_even_if_it_comes_twice(tmp_path, start_python, number, code, said):
+    if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip("the tests were started by nohup, which lets all that they start ignore SIGHUP")
     (tmp_path / "out.csv").write_text("before")
     writer = start_python("-c", WRITER, folder=tmp_path)
     assert writer.stdout.readline() == "writing\n"
