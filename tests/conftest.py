@@ -1,6 +1,7 @@
 """What many tests share. TensorFlow and MLflow are imported by the fixtures that need them, and by no others."""
 
 import gc
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -59,6 +60,13 @@ def cache_home(tmp_path_factory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def a_closed_pipe_is_an_error() -> Iterator[None]:
+    """No test leaves it to the system to end this process when a client has gone."""
+    yield
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
 
 
 @pytest.fixture(scope="session")

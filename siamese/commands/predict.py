@@ -17,6 +17,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -141,15 +142,26 @@ def sentence(row: Row) -> str:
 
 def main() -> None:
     """Print or write the verdicts on two questions, a file of pairs or lines of standard input."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader may stop early, as `head` does
-    settings, questions = program_arguments("predict", __doc__)
-    blocks = run(settings, questions)
-    with destination(settings["output"]) as file:
-        count = write(blocks, file, form(settings))
-    note_coverage(2 * (count["pairs"] - count["errors"]), count["unread"], count["cut"])
-    if settings["output"] is not None:
-        failed = f", {count['errors']:,} could not be scored" if count["errors"] else ""
-        print(f"{count['pairs']:,} pairs, {count['duplicates']:,} duplicates{failed}; wrote {settings['output']}")
+    with _reader_may_stop():
+        settings, questions = program_arguments("predict", __doc__)
+        blocks = run(settings, questions)
+        with destination(settings["output"]) as file:
+            count = write(blocks, file, form(settings))
+        note_coverage(2 * (count["pairs"] - count["errors"]), count["unread"], count["cut"])
+        if settings["output"] is not None:
+            failed = f", {count['errors']:,} could not be scored" if count["errors"] else ""
+            print(f"{count['pairs']:,} pairs, {count['duplicates']:,} duplicates{failed}; wrote {settings['output']}")
+
+
+@contextmanager
+def _reader_may_stop() -> Iterator[None]:
+    """Within the block, a reader of what is printed that stops early, as `head` does, ends the process quietly."""
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        yield
+        sys.stdout.flush()
+    finally:
+        signal.signal(signal.SIGPIPE, before)
 
 
 def _file(settings: dict[str, Any]) -> "TableFile | None":

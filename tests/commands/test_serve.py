@@ -310,7 +310,9 @@ def settings(*words: str) -> dict:
 
 def test_without_any_model_the_error_says_how_to_make_one(tmp_path):
     before = mlflow.get_tracking_uri()
-    with pytest.raises(ValueError, match=r"there is no tracking store .*mlflow\.db; train first \(make train\)") as caught:
+    with pytest.raises(
+        ValueError, match=r"there is no tracking store .*mlflow\.db; train first \(make train\)"
+    ) as caught:
         run(settings("port=0", f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"))
     mlflow.set_tracking_uri(before)
     assert "\n" not in str(caught.value)
