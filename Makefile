@@ -21,7 +21,7 @@ train: .venv/installed ## Train the default network on the shipped questions and
 	@$(RUN) -m experiments.train $(ARGS)
 
 test: .venv/installed ## Run all tests
-	@$(RUN) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 quick: .venv/installed ## Run the tests that take no more than a second each, in about two minutes
 	@$(RUN) -m pytest --numprocesses auto -m "not slow and not stress" $(ARGS)
