@@ -1,7 +1,6 @@
 """Logs: parameters, metrics, tags and artifacts of a run."""
 
 import importlib.metadata
-import os
 import re
 import tempfile
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from mlflow.data.numpy_dataset import from_numpy
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.metrics import METRICS_VERSION
+from siamese.inference.threads import cores
 from siamese.tracking.outages import continuation, writing
 from siamese.tracking.provenance import CHOSEN, PARAMETER_LIMIT, config_digest, git
 from siamese.tracking.runs import is_logged
@@ -76,7 +76,7 @@ def _log_parameters(values: Mapping[str, object]) -> None:
 def log_environment(seed: int) -> None:
     """Log what a repetition needs besides the config: seed, git commit, number of cores, package versions."""
     code = {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain"))}
-    mlflow.set_tags({"seed": seed, "metrics_version": METRICS_VERSION, "cores": len(os.sched_getaffinity(0)), **code})
+    mlflow.set_tags({"seed": seed, "metrics_version": METRICS_VERSION, "cores": cores(), **code})
     mlflow.log_text("".join(f"{each}\n" for each in _installed()), "versions.txt")
 
 
