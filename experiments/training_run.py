@@ -198,7 +198,7 @@ def _connect(store: dict[str, Any], strategy: Any, job: Job) -> tuple[Job, tempf
 
 
 def _resumed(key: str, job: Job) -> unfinished.Interrupted | None:
-    """The interrupted training that the job goes on with; one that it could go on with is told."""
+    """The interrupted training that the job continues; prints the one that it could continue."""
     found = unfinished.interrupted(key, job.resume or True)
     if found and job.parent is None:
         then = "this goes on with it" if job.resume else "resume=true would go on with it"

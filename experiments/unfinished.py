@@ -50,7 +50,7 @@ def folder_of(
         resumed: the training that is resumed, if one is.
         words: of the command line that started it.
         is_trial: whether an error ends the training for good.
-        tells: whether what is left is told on stderr.
+        tells: whether to print on stderr what is left.
 
     Raises:
         ValueError: as within, with the place of the detector if the tracking store has not come back.

@@ -1,4 +1,4 @@
-"""Silence: the errors by which a store says that it does not answer, and what a user is told of them."""
+"""Silence: which errors mean that a store does not answer, and how they are shown to a user."""
 
 import re
 import sys

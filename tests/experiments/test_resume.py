@@ -74,7 +74,7 @@ def whole(tmp_path_factory) -> tuple:
 
 
 def kill_after(process: subprocess.Popen, epoch: int, seconds: float) -> None:
-    """SIGKILL, some seconds after the process has told of an epoch."""
+    """Send SIGKILL some seconds after the process has printed an epoch."""
     for line in process.stdout:
         if line.startswith(f"epoch {epoch}:"):
             break

@@ -102,7 +102,7 @@ def test_held_out_questions_are_fitted_to_nothing(lesson):
 
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_an_interrupted_training_ends_with_the_same_weights_to_the_bit(lesson, tmp_path, after):
-    """An epoch that was told of before its state was kept is trained and told of again."""
+    """An epoch whose state was not saved yet is trained and reported again."""
     whole = student(lesson)
     expected = imitate(whole, lesson[1], OPTIMIZER, epochs=4, batch_size=32, patience=None)
     saved = SavedState(tmp_path / "state", "a key", "a run")
