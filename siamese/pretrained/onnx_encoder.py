@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from siamese.inference.threads import cores
 from siamese.pretrained.encoders import ENCODER, cache_folder, digest_of, package_file, verify
+from siamese.text import known_words
 from siamese.text.inputs import Coverage
 from siamese.text.vectorizer import LONGEST_TOKEN
 
@@ -130,18 +131,16 @@ class OnnxEncoder:
         return vectors
 
     def coverage(self, texts: Sequence[str]) -> Coverage:
-        """How much of each text is read; a word is known if its pieces are, which tells other scripts, but no languages."""
-        unknown = {self._tokenizer.token_to_id(name) for name in UNKNOWN_TOKENS} - {None}
-        shares, cut = np.ones(len(texts)), np.zeros(len(texts), bool)
+        """How much of each text is read, where a vocabulary that has a word whole knows it, see `siamese.text.known_words`."""
         read = self._read(texts)
-        for row, (text, encoding) in enumerate(zip(read, self._tokenizer.encode_batch(read), strict=True)):
-            known: dict[int, bool] = {}
-            for word, piece, (start, end) in zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True):
-                if word is not None and any(map(str.isalnum, text[start:end])):
-                    known[word] = known.get(word, True) and piece not in unknown
-            shares[row] = np.mean(list(known.values())) if known else 1.0
-            cut[row] = bool(encoding.overflowing) or len(text) < len(texts[row])
-        return Coverage(shares, cut)
+        unknown = {self._tokenizer.token_to_id(name) for name in UNKNOWN_TOKENS} - {None}
+        shares = known_words.share(known_words.count(self._tokenizer, None, read, unknown))
+        encodings = self._tokenizer.encode_batch(read)
+        cut = [
+            bool(encoding.overflowing) or len(some) < len(text)
+            for text, some, encoding in zip(texts, read, encodings, strict=True)
+        ]
+        return Coverage(shares, np.array(cut, bool))
 
     def _read(self, texts: Sequence[str]) -> list[str]:
         """Of each text the characters that are tokenized, as in `Vectorizer`."""

