@@ -51,6 +51,7 @@ def run_job(task: str, tree: ConfigTree, cfg: "DictConfig") -> object:
     """Run one job of a program, in a process of the launcher."""
     with report_user_errors(), hints(tree):
         refuse_misspelt_nodes(cfg, tree)
+        refuse_wrong_kinds(cfg, tree)
         function = resolve_name(task)  # TensorFlow takes seconds to import
         doing(None)
         return function(cfg)
@@ -147,6 +148,26 @@ def refuse_misspelt_nodes(cfg: "DictConfig", tree: ConfigTree) -> None:
     for node in map(str, cfg):
         if node not in known and nearest(node, known):
             raise ValueError(no_setting(node, known))
+
+
+def refuse_wrong_kinds(cfg: "DictConfig", tree: ConfigTree) -> None:
+    """Find a list or a mapping where a setting has one value.
+
+    Raises:
+        ValueError: there is one.
+    """
+    from omegaconf import OmegaConf
+
+    values = OmegaConf.to_container(cfg, resolve=False)
+    for name, setting in tree.settings.items():
+        value: Any = values
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        kinds = dict if setting.default is None else (dict, list)
+        is_part = isinstance(value, dict) and "_target_" in value
+        if isinstance(value, kinds) and not is_part and not isinstance(setting.default, dict | list):
+            example = "" if setting.default is None else f", such as {setting.default}"
+            raise ValueError(f"{name} takes one value{example}; got {value}")
 
 
 def plain(cfg: "DictConfig") -> dict[str, Any]:

@@ -4,14 +4,13 @@ Whatever reads a setting checks it again, for those who call it from Python.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from siamese.commands.arguments import nearest
-from siamese.commands.config_files import dotted
 from siamese.evaluation.metrics import pair_metrics
 from siamese.evaluation.thresholds import parse_criterion
 from siamese.pretrained.encoders import ENCODER_AND_TOWER
@@ -46,14 +45,14 @@ def check(config: dict[str, Any]) -> None:
         for group, node in config.items()
         if not isinstance(node, dict) or str(node.get("_target_", "siamese.")).startswith("siamese.")
     }  # a part of one's own may mean something else by the same name
-    for name, value in dotted(ours).items():
+    for name, value in _nodes(ours):
         values = [each for each in (value if isinstance(value, list) else [value]) if each not in (None, "auto")]
         _check_numbers(name, values)
         for words in _of(WORDS, name):
-            if not set(values) <= set(words):
+            if any(each not in tuple(words) for each in values):
                 raise ValueError(f"{name} must be of {', '.join(words)}; got {value}")
         for kind, exists in _of(FILES, name):
-            if not all(exists(Path(each).expanduser()) for each in values):
+            if not all(isinstance(each, str) and exists(Path(each).expanduser()) for each in values):
                 raise ValueError(f"{name}: there is no {kind} {value}")
     for group in ("tower", "training", "evaluation"):
         if not isinstance(config.get(group), dict):
@@ -65,6 +64,14 @@ def check(config: dict[str, Any]) -> None:
     reads_an_encoder = config["tower"]["_target_"] == "siamese.model.towers.encoder"
     if reads_an_encoder != bool(config["encoder"]):
         raise ValueError(ENCODER_AND_TOWER)
+
+
+def _nodes(config: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, Any]]:
+    """Each setting of a config with its whole name, mappings as well as what is in them: one may stand where a number should."""
+    for key, value in config.items():
+        yield f"{of}{key}", value
+        if isinstance(value, Mapping):
+            yield from _nodes(value, f"{of}{key}.")
 
 
 def _check_numbers(name: str, values: Sequence[Any]) -> None:

@@ -5,7 +5,7 @@ parentheses, =, commas, quotes or ~. If Hydra's grammar would fail or read anoth
 What the grammar reads as something other than a text stays an expression of Hydra:
 
     null, or nothing after the =            no value
-    12, 1e-3, true, [a,b], {a: 1}           a number, a truth value, a list, a dict
+    12, 1e-3, true, [a,b], {a: 1}           a number, a truth value, a list, a dict; in names and tracking.* a text
     ${key}                                  an interpolation, anywhere in a value
     a,b  choice(a,b)  range(1,4)            several values, with --multirun and in a study. Elsewhere a text, if the
                                             default of the key is a text (not auto) or null; otherwise an error
@@ -25,6 +25,7 @@ from siamese.training.auto import AUTO
 if TYPE_CHECKING:  # Hydra takes half a second to import, and help does not need it
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
+TEXTS = r"tracking\.\w+|([\w.]+\.)?name"  # settings that are texts also where they look like numbers
 USER = "command-line"  # what Hydra calls the user's own config folder
 
 
@@ -64,6 +65,8 @@ def _as_override(word: str, parser: "OverridesParser", tree: ConfigTree, several
             raise ValueError(f"{word} has several values; with --multirun the program runs once for each")
         return f"{head}={_quoted(text)}"
     value: Any = override.value()
+    if re.fullmatch(TEXTS, key) and isinstance(value, int | float):
+        return f"{head}={_quoted(text)}"
     if key in tree.choices and not isinstance(value, str | int | None):
         raise ValueError(f"{key} takes one of its options, {', '.join(tree.options(key))}; got {text!r}")
     is_text = isinstance(value, str) and "${" not in text

@@ -119,7 +119,9 @@ def _try(mutant: Mutant) -> tuple[Mutant, str, str]:
     finally:
         file.write_text(source, encoding="utf-8")
     lines = difflib.unified_diff(source.splitlines(), changed.splitlines(), n=0, lineterm="")
-    change = " -> ".join(line[1:].strip()[:SHOWN] for line in lines if line[:3] not in ("---", "+++") and line[0] != "@")
+    change = " -> ".join(
+        line[1:].strip()[:SHOWN] for line in lines if line[:3] not in ("---", "+++") and line[0] != "@"
+    )
     return mutant, {0: "not noticed", None: "endless"}.get(code, "noticed"), change
 
 

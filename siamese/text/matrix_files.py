@@ -131,7 +131,7 @@ def composed(tokenizer: Tokenizer, listed: Path, matrix: np.ndarray, wanted: Col
 def check_matrix(file: Path, matrix: np.ndarray, names: list[str]) -> None:
     """Raise ValueError at the first row with a number that is not finite, or beyond ± LARGEST."""
     for start in range(0, len(matrix), ROWS):
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             rows = matrix[start : start + ROWS].astype(np.float64)
         bad = ~(np.abs(rows) <= LARGEST).all(axis=1)
         if bad.any():

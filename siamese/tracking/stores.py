@@ -1,6 +1,7 @@
 """Tracking stores. A new store is created by one process at a time."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +18,9 @@ from siamese.tracking.views import save_missing_views
 
 SQLITE = "sqlite:///"
 WAIT_SECONDS = 60  # for another process that makes the store
+SCHEME = re.compile(
+    r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://|https?://|databricks(://|$)"
+)  # that MLflow has a store for
 FIRST_USE = 5_154_103  # the key of an advisory lock in PostgreSQL: any number that nothing else in the database uses
 
 
@@ -30,8 +34,10 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
             MLflow chooses.
 
     Raises:
-        ValueError: the experiment was made with other artifacts, no server answers, or a SQLite file cannot be made.
+        ValueError: the experiment was made with other artifacts, no server answers, a SQLite file cannot be made, or the URI
+            is that of no store.
     """
+    _check_scheme(uri)
     if outages.goes_on_without(uri):
         return
     outages.prepare(uri, experiment)
@@ -70,6 +76,7 @@ def open_store(uri: str, experiment: str) -> None:
     Raises:
         ValueError: there is no such store.
     """
+    _check_scheme(uri)
     file = _file_of(uri)
     if file is not None and not file.is_file():
         raise ValueError(
@@ -83,6 +90,15 @@ def open_store(uri: str, experiment: str) -> None:
         raise ValueError(f"cannot read the tracking store {silence.shown(uri)}: {silence.reason(problem)}") from None
     if found is not None:
         mlflow.set_experiment(experiment)
+
+
+def _check_scheme(uri: str) -> None:
+    """Refuse what MLflow would refuse too late, or with the advice to use a folder, which tracks no models here."""
+    if not SCHEME.match(str(uri)):
+        raise ValueError(
+            "tracking.uri must name a SQLite file, a database or a server: sqlite:///mlflow.db, postgresql://user@host/database "
+            f"or http://host:5000; got {str(uri).rpartition('@')[2]}"
+        )
 
 
 def _file_of(uri: str) -> Path | None:

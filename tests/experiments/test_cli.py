@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from experiments import cli, grid
-from experiments.cli import hints, hydra_over, plain, tree_of
+from experiments.cli import hints, hydra_over, plain, refuse_wrong_kinds, tree_of
 from experiments.config_checks import check
 from experiments.hydra_words import as_overrides, as_words
 from siamese.commands import errors
@@ -43,7 +43,9 @@ HEAVY = ("tensorflow", "keras", "mlflow", "matplotlib", "pandas")
 def composed(words: list[str], primary: str = "config", folder: Path | None = None):
     tree = tree_of(primary, words, folder)
     with hints(tree), hydra_over(folder):
-        return compose(primary, as_overrides(words, tree, several=False))
+        cfg = compose(primary, as_overrides(words, tree, several=False))
+        refuse_wrong_kinds(cfg, tree)
+        return cfg
 
 
 @pytest.mark.parametrize("word", ["tower=caf\udce9", "tracking.experiment=\ud83d"])
@@ -95,6 +97,12 @@ def test_a_choice_is_the_name_of_an_option(value):
         composed([f"tower={value}"])
 
 
+@pytest.mark.parametrize("word", ["training.monitor={a: 1}", "tracking.uri=[1]", "vectors.path={a: 1}", "seed=[1]"])
+def test_one_value_is_not_several(word):
+    with pytest.raises(ValueError, match=rf"{word.partition('=')[0]} takes one value.*; got "):
+        composed(["vectors=file", word])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_text_arrives_unchanged(program):
@@ -127,6 +135,11 @@ def test_a_text_arrives_unchanged(program):
 def test_expressions_keep_their_type(word, value):
     group, key = word.partition("=")[0].split(".")
     assert composed(["tower=dense", word])[group][key] == value
+
+
+@pytest.mark.parametrize("value", ["12", "1e3", "true", "2026"])
+def test_the_name_of_an_experiment_may_look_like_a_number(value):
+    assert composed([f"tracking.experiment={value}"]).tracking.experiment == value
 
 
 def test_several_values():

@@ -38,6 +38,18 @@ for number in range(3):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "uri", ["mlruns", "./mlflow.db", "file:///tmp/mlruns", "redis://me:secret@host/1", "5", "", None]
+)
+@pytest.mark.parametrize("use", [stores.connect, stores.open_store])
+def test_what_is_no_store_is_refused(uri, use, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"tracking.uri must name a SQLite file, a database or a server") as caught:
+        use(uri, "tests")
+    assert "secret" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_first_users_of_a_fresh_store_at_once(tmp_path):
     """Processes of their own, both waiting for the same moment; without a lock the database is ruined for good."""
     uri, start = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "start"
