@@ -60,7 +60,7 @@ class Mutant(NamedTuple):
 
 
 def mutants(module: str) -> list[Mutant]:
-    """One change for each place and kind of change, in the order of the file; annotations are left alone, as nothing reads them."""
+    """One change for each place and kind of change, in the order of the file. Annotations are left alone: nothing reads them."""
     import cosmic_ray.plugins
     import parso
     from cosmic_ray.ast import ast_nodes
@@ -130,10 +130,10 @@ def _test(module: str) -> int | None:
     child = os.fork()
     if not child:
         os.setsid()
-        with open(os.devnull, "w") as nowhere:
+        with Path(os.devnull).open("w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
             os.dup2(nowhere.fileno(), 2)
-        sys.path[0:0] = [os.getcwd()]
+        sys.path[0:0] = [str(Path.cwd())]
         for name in [name for name in sys.modules if name.partition(".")[0] in ("siamese", "tests")]:
             del sys.modules[name]
         files = [module, *(f"tests/{name}.py" for name in TESTS[module].split())]

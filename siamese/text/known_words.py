@@ -5,7 +5,7 @@ it must be one piece, and only words of at least LONG letters count, as shorter 
 are known however they are spelled. Punctuation counts only where there is nothing else.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from itertools import groupby
 from operator import itemgetter
 
@@ -20,7 +20,7 @@ LONG = 4  # letters of a word
 
 
 def count(
-    tokenizer: Tokenizer, ids: Mapping[str, int] | None, texts: Sequence[str], unknown: Collection[int] = (UNKNOWN,)
+    tokenizer: Tokenizer, ids: Mapping[str, int] | None, texts: list[str], unknown: Collection[int | None] = (UNKNOWN,)
 ) -> np.ndarray:
     """How many words of texts count, and how many of these are known, for each kind of words: `int32[texts, 2 * KINDS]`.
 

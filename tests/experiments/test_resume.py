@@ -120,9 +120,9 @@ def is_finished(folder: Path) -> bool:
     """Whether the store of a folder, if there is one, has a run that ended."""
     if not (folder / "mlflow.db").is_file():
         return False
-    with contextlib.closing(sqlite3.connect(f"file:{folder}/mlflow.db?mode=ro", uri=True)) as store:
-        with contextlib.suppress(sqlite3.OperationalError):  # killed before it had any table
-            return bool(store.execute("SELECT 1 FROM runs WHERE status = 'FINISHED'").fetchall())
+    store = sqlite3.connect(f"file:{folder}/mlflow.db?mode=ro", uri=True)
+    with contextlib.closing(store), contextlib.suppress(sqlite3.OperationalError):  # killed before it had any table
+        return bool(store.execute("SELECT 1 FROM runs WHERE status = 'FINISHED'").fetchall())
     return False
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from siamese import tracking
 from siamese.tracking.outages import UNFINISHED
-from siamese.tracking.stores import connect
+from siamese.tracking.stores import connect, open_store
 from tests.programs import ROOT, needs_make, serving
 
 WORKERS, RUNS, STEPS = 4, 3, 4  # processes, runs of each, logged values of each
@@ -41,7 +41,7 @@ for number in range(3):
 @pytest.mark.parametrize(
     "uri", ["mlruns", "./mlflow.db", "file:///tmp/mlruns", "redis://me:secret@host/1", "5", "", None]
 )
-@pytest.mark.parametrize("use", [stores.connect, stores.open_store])
+@pytest.mark.parametrize("use", [connect, open_store])
 def test_what_is_no_store_is_refused(uri, use, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"tracking.uri must name a SQLite file, a database or a server") as caught:
