@@ -50,6 +50,7 @@ def test_what_is_no_store_is_refused(uri, use, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_two_first_users_of_a_fresh_store_at_once(tmp_path):
     """Processes of their own, both waiting for the same moment; without a lock the database is ruined for good."""
     uri, start = f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "start"
