@@ -37,7 +37,6 @@ for number in range(3):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "uri", ["mlruns", "./mlflow.db", "file:///tmp/mlruns", "redis://me:secret@host/1", "5", "", None]
 )
