@@ -1,7 +1,11 @@
-"""Advice: a network that does no better than chance, or worse than a baseline, says so, and what to try."""
+"""Advice: a network that does no better than chance, worse than a baseline, or not as well as was asked for, says so."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from siamese.detector import Detector
+from siamese.evaluation.guarantees import NotGuaranteedError
+from siamese.evaluation.thresholds import parse_criterion
 from siamese.training.loop import SMALLER_IS_BETTER
 
 GUESSES = 0.5  # their ROC AUC
@@ -58,6 +62,19 @@ def by_chance(dev: Mapping[str, float], intervals: Mapping[str, tuple[float, flo
         f"note: on dev this network does no better than chance: ROC AUC {dev['roc_auc']:.4f} [{low:.4f}, {high:.4f}]. Try a "
         f"lower optimizer.learning_rate (it was {rate}) or more training.epochs, and look whether the labels are right"
     )
+
+
+def on_threshold(detector: Detector, evaluation: Mapping[str, Any]) -> str:
+    """The note of the threshold, and why it is not guaranteed where that was asked for."""
+    criterion = evaluation.get("threshold", "best_accuracy")
+    if parse_criterion(criterion)[0] != "guarantee" or detector.calibration.criterion == criterion:
+        return detector.threshold_note()
+    try:
+        detector.at(criterion)
+    except NotGuaranteedError as refusal:
+        said = f"note: {refusal}. The threshold is that of {detector.calibration.criterion}, which promises nothing"
+        return f"{said}\n{detector.threshold_note()}"
+    return detector.threshold_note()
 
 
 def _suggestions(settings: Mapping[str, object], pairs: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -11,11 +11,16 @@ from hydra.utils import get_method, instantiate
 from omegaconf import OmegaConf
 
 from siamese.data.pairs import PairSplits
+from siamese.data.reserved import with_reserved
 from siamese.data.splits import require_both_kinds
+from siamese.evaluation.guarantees import require_enough
+from siamese.evaluation.thresholds import parse_criterion
 
 
-def read(data: dict[str, Any]) -> PairSplits:
+def read(data: dict[str, Any], evaluation: Mapping[str, Any] = {}) -> PairSplits:
     """Read the pairs of a data config; consecutive runs of one config read them once.
+
+    Where the threshold of the evaluation is to be guaranteed, half of dev is reserved for it.
 
     Raises:
         ValueError, OSError: a setting is of a wrong type, there are no pairs of both kinds, or a file or a row is not as the
@@ -26,7 +31,14 @@ def read(data: dict[str, Any]) -> PairSplits:
         for name, value in data.items():
             if name in kinds and not _fits(value, kinds[name]):
                 raise ValueError(f"data.{name} must be {_in_words(kinds[name])}, got {value!r}")
-    return _read(json.dumps(data, sort_keys=True))
+    splits = _read(json.dumps(data, sort_keys=True))
+    criterion, precision = parse_criterion(evaluation.get("threshold", "best_accuracy"))
+    if criterion != "guarantee":
+        return splits
+    splits = with_reserved(splits)
+    assert splits.reserved is not None
+    require_enough(splits.reserved.duplicate, precision)
+    return splits
 
 
 @lru_cache(maxsize=1)

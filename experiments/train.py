@@ -29,7 +29,7 @@ def run(cfg: "DictConfig") -> None:
         outages.prepare(config["tracking"]["uri"], config["tracking"]["experiment"])
     identified(config)
     doing("reading the data")
-    data_source.read(config["data"])
+    data_source.read(config["data"], config["evaluation"])
     doing("starting TensorFlow")
     from experiments.training_run import train
 

@@ -91,7 +91,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
     keras.utils.clear_session()  # frees the memory of earlier runs of this process
     strategy = build(cfg.devices)  # several hosts must connect before TensorFlow's first operation
     job, _scratch = _connect(config["tracking"], strategy, job)
-    source = data_source.read(config["data"])  # before the run is opened: a mistake in the data leaves none
+    source = data_source.read(config["data"], config["evaluation"])  # before the run is opened: a mistake leaves none
     kind = "trial" if job.trial else "model"
     network = _name(config)
     key = unfinished.key_of(config, source)
@@ -157,7 +157,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         if job.trial:
             return Trained(run_id, reports)
         detector = Detector(trained.network, trained.vectorizer, trained.calibration, reports["dev"].scores())
-        print(detector.threshold_note(), flush=True)
+        print(advice.on_threshold(detector, config["evaluation"]), flush=True)
         tell("measuring cost and layers, keeping the model")
         dev_ids = detector.vectorizer.encode(splits.dev.questions)
         train_logging.track_identity(detector.network.score(dev_ids, splits.dev.left, splits.dev.left), reports["dev"])

@@ -11,6 +11,7 @@ import ast
 import contextlib
 import difflib
 import multiprocessing
+import multiprocessing.util
 import os
 import random
 import shutil
@@ -100,7 +101,9 @@ def mutated(mutant: Mutant, source: str) -> str:
 
 def _copy_checkout() -> None:
     """A copy of the checkout of its own for each process that tries mutants, which works there from now on."""
-    folder = Path(tempfile.mkdtemp(prefix="mutants-"))
+    scratch = tempfile.TemporaryDirectory(prefix="mutants-")
+    multiprocessing.util.Finalize(None, scratch.cleanup, exitpriority=1)  # a process of a pool ends without atexit
+    folder = Path(scratch.name)
     files = subprocess.run(["git", "ls-files"], check=True, capture_output=True, text=True).stdout.split("\n")
     for name in filter(os.path.isfile, files):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +126,11 @@ def _try(mutant: Mutant) -> tuple[Mutant, str, str]:
         line[1:].strip()[:SHOWN] for line in lines if line[:3] not in ("---", "+++") and line[0] != "@"
     )
     return mutant, {0: "not noticed", None: "endless"}.get(code, "noticed"), change
+
+
+def _test_unchanged(module: str) -> tuple[str, int | None, float]:
+    started = time.monotonic()
+    return module, _test(module), time.monotonic() - started
 
 
 def _test(module: str) -> int | None:
@@ -165,7 +173,8 @@ def main() -> None:
         every = mutants(module)
         tried += random.Random(options.seed).sample(every, min(options.each, len(every)))
     with multiprocessing.get_context("fork").Pool(cores(), _copy_checkout) as pool:
-        for module, code in zip(options.modules, pool.map(_test, options.modules, chunksize=1), strict=True):
+        for module, code, seconds in pool.imap(_test_unchanged, options.modules):
+            print(f"{module}: its tests take {seconds:.0f} s", file=sys.stderr, flush=True)
             if code != 0:
                 sys.exit(f"error: the tests of {module} fail without any change; run: python -m pytest {TESTS[module]}")
         counts: dict[str, Counter[str]] = {module: Counter() for module in options.modules}

@@ -136,6 +136,7 @@ class PairSplits:
         notes: what was found in the source beyond its pairs, a sentence each.
         intents: for each part, the questions that its pairs were drawn from; empty where no intents are known, or parts
             share questions. Under COLLECTION those that every part searches, where the source says so.
+        reserved: dev pairs that choose nothing but a guaranteed threshold, see `siamese.data.reserved`; None for none.
     """
 
     name: str
@@ -145,6 +146,7 @@ class PairSplits:
     bad_rows: tuple[BadRow, ...] = ()
     notes: tuple[str, ...] = ()
     intents: "Mapping[str, IntentQuestions]" = field(default_factory=dict)
+    reserved: QuestionPairs | None = None
 
     def __post_init__(self) -> None:
         for split, pairs in self.parts().items():
@@ -155,11 +157,11 @@ class PairSplits:
 
     def parts(self) -> dict[str, QuestionPairs]:
         """The splits that exist, by name, in reading order."""
-        parts = {"train": self.train, "dev": self.dev}
-        return parts if self.test is None else {**parts, "test": self.test}
+        parts = {"train": self.train, "dev": self.dev, "reserved": self.reserved, "test": self.test}
+        return {name: pairs for name, pairs in parts.items() if pairs is not None}
 
     def held_out(self) -> dict[str, QuestionPairs]:
-        """Dev and, where there is one, test."""
+        """Dev and, where there are any, reserved and test pairs."""
         return {name: pairs for name, pairs in self.parts().items() if name != "train"}
 
 

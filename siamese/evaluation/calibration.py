@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from siamese.data.pairs import DUPLICATE_FROM
+from siamese.evaluation.guarantees import NotGuaranteedError
 from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError, choose_threshold, parse_criterion
 
 LOGIT_CLIP = 1e-6  # similarities are kept this far from 0 and 1 before the logit
@@ -26,7 +27,7 @@ class Calibration:
         criterion: what the threshold was chosen for, as `choose_threshold` takes it. This and the
             following are None if unknown.
         prior: the share of duplicates for which probability, precision and threshold hold: that of dev, or another.
-        precision, recall: of the predictions on dev, at that prior.
+        precision, recall: of the predictions on dev, at that prior; of `guarantee@` on the reserved pairs.
     """
 
     threshold: float
@@ -66,10 +67,12 @@ class Calibration:
         note = f"threshold={self.criterion}: {self.threshold:.6g}"
         if dev is None or self.prior is None:
             return note
+        guaranteed = dev.reserved is not None and parse_criterion(self.criterion or self.threshold)[0] == "guarantee"
+        dev, of = (dev.reserved, "reserved dev") if guaranteed and dev.reserved else (dev, "dev")
         alarms = self.duplicate(dev.similarity[~dev.duplicate])
         return (
             f"{note}, at {100 * self.prior:.3g} % duplicates precision {self.precision:.4f}, recall {self.recall:.4f} "
-            f"({len(dev):,} dev pairs, false alarms: {alarms.sum():,} of {len(alarms):,})"
+            f"({len(dev):,} {of} pairs, false alarms: {alarms.sum():,} of {len(alarms):,})"
         )
 
     def at(
@@ -86,7 +89,7 @@ class Calibration:
             prior: the share of duplicates, inside (0, 1); None keeps it.
 
         Raises:
-            ValueError, PrecisionNotReachedError: as `choose_threshold` does, or dev is needed and not there.
+            ValueError: as `choose_threshold` does, or dev is needed and not there.
 
         >>> dev = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
         >>> even = Calibration(0.85, temperature=1.0, offset=0.0, criterion="best_accuracy", prior=0.5)
@@ -175,11 +178,14 @@ def verdict_sentence(duplicate: bool, similarity: float, probability: float) -> 
 SENTENCE_WIDTH = len("not " + verdict_sentence(True, 1.0, 1.0))  # characters of the longest without its side, for lists
 
 
-def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float) -> Calibration:
+def calibrate(
+    label: np.ndarray, similarity: np.ndarray, threshold: str | float, reserved: DevScores | None = None
+) -> Calibration:
     """Choose threshold, as `choose_threshold` does, temperature and offset on dev.
 
     If no threshold reaches the wanted precision, as in an early epoch or for a baseline, the one with the highest
-    precision is taken; see `precision` of the result. Labels and similarities are `float[pairs]` in [0, 1].
+    precision is taken; see `precision` of the result. Where a precision cannot be guaranteed, the one that reaches it on dev
+    is, and the criterion says so. Labels and similarities are `float[pairs]` in [0, 1]; `reserved` serves `guarantee@` alone.
 
     Where a similarity tells duplicates and others apart without a mistake, as it may with few pairs, no finite temperature is
     the best and every probability would be 0 or 1. Then the fit aims at (n + 1) / (n + 2) for the n duplicates and at
@@ -187,8 +193,12 @@ def calibrate(label: np.ndarray, similarity: np.ndarray, threshold: str | float)
     """
     from scipy.optimize import minimize  # takes half a second, and using a calibration does not need it
 
+    dev = DevScores(similarity, label >= DUPLICATE_FROM, reserved)
     try:
-        point = choose_threshold(DevScores(similarity, label >= DUPLICATE_FROM), threshold)
+        try:
+            point = choose_threshold(dev, threshold)
+        except NotGuaranteedError:
+            point = choose_threshold(dev, f"precision@{parse_criterion(threshold)[1]:g}")
     except PrecisionNotReachedError as missed:
         point = missed.best
     logit, label = _logit(similarity), label.astype(np.float64)

@@ -28,11 +28,13 @@ class Report:
         intervals: bootstrap 95 % interval by name; empty if none was asked for.
         predictions: one row for each pair, in the order of the pairs: question1, question2, label,
             similarity, probability, verdict (bool), correct (bool).
+        reserved: scores of the pairs that chose nothing, beside those of dev; None if there are none.
     """
 
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     predictions: pd.DataFrame
+    reserved: DevScores | None = None
 
     def with_metrics(self, more: Mapping[str, float]) -> "Report":
         """The report with more metrics, after its own."""
@@ -41,7 +43,7 @@ class Report:
     def scores(self) -> DevScores:
         """Similarities and binary labels, from which a detector can choose other thresholds later."""
         duplicate = self.predictions["label"].to_numpy() >= DUPLICATE_FROM
-        return DevScores(self.predictions["similarity"].to_numpy(), duplicate)
+        return DevScores(self.predictions["similarity"].to_numpy(), duplicate, self.reserved)
 
 
 def report(
@@ -93,18 +95,21 @@ def evaluate(
 
     Args:
         score: pairs -> `float[pairs]` similarities in [0, 1].
-        parts: "dev", and "test" where there is one.
+        parts: "dev", and "test" where there is one; "reserved" for a guarantee, which is not reported.
         threshold: the criterion by which it is chosen on dev, see `choose_threshold`: "best_accuracy", "best_f1",
-            "precision@0.95", "recall@0.9", or a number.
+            "precision@0.95", "recall@0.9", "guarantee@0.95", or a number.
         seed, bootstrap_repeats: of the bootstrap; 0 resamples for no intervals.
         retrieval: whether to measure mining and retrieval, too, if `nearest` is given (baselines have none).
         nearest: questions -> positions and similarities of the nearest others, as `most_similar` gives them.
     """
     dev = score(parts["dev"])
-    calibration = calibrate(parts["dev"].label, dev, threshold)
-    reports = {"dev": report(parts["dev"], dev, calibration, seed, bootstrap_repeats)}
+    aside = parts.get("reserved")
+    reserved = None if aside is None else DevScores(score(aside), aside.duplicate)
+    calibration = calibrate(parts["dev"].label, dev, threshold, reserved)
+    of_dev = report(parts["dev"], dev, calibration, seed, bootstrap_repeats)
+    reports = {"dev": replace(of_dev, reserved=reserved)}
     for name, pairs in parts.items():
-        if name != "dev":
+        if name not in ("dev", "reserved"):
             reports[name] = report(pairs, score(pairs), calibration, seed, bootstrap_repeats)
     if retrieval and nearest is not None:
         for name, each in reports.items():

@@ -1,15 +1,21 @@
 """Thresholds: the similarity from which a pair is predicted "duplicate", chosen on dev for a criterion and a prior."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from siamese.data.checked_folder import CheckedFolder
+from siamese.evaluation.guarantees import NotGuaranteedError, guaranteed_threshold
 from siamese.evaluation.metrics import ratio
 
+ARRAYS, RESERVED = (
+    ("similarity", "duplicate"),
+    "reserved_",
+)  # names in a file, and what precedes those of reserved pairs
 ROUNDING = 1e-5  # that a similarity may lie outside [0, 1] by
-CRITERIA = "best_accuracy, best_f1, precision@0.95, recall@0.9 (any share) or a number in [0, 1]"
+CRITERIA = "best_accuracy, best_f1, precision@0.95, recall@0.9, guarantee@0.95 (any share) or a number in [0, 1]"
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +25,12 @@ class DevScores:
     Attributes:
         similarity: `float[pairs]` in [0, 1], highest first.
         duplicate: `bool[pairs]`, in the same order.
+        reserved: those of the dev pairs that chose nothing, for `guarantee@`; None if there are none.
     """
 
     similarity: np.ndarray
     duplicate: np.ndarray
+    reserved: "DevScores | None" = None
 
     def __post_init__(self) -> None:
         if len(self.similarity) != len(self.duplicate) or not len(self.similarity):
@@ -45,21 +53,17 @@ class DevScores:
 
     def save(self, file: Path) -> None:
         """Write a .npz file."""
-        np.savez(file, similarity=self.similarity, duplicate=self.duplicate)
+        parts = {"": self, **({RESERVED: self.reserved} if self.reserved else {})}
+        arrays = {prefix + name: getattr(part, name) for prefix, part in parts.items() for name in ARRAYS}
+        np.savez(file, **arrays)
 
     @classmethod
     def load(cls, folder: CheckedFolder, name: str) -> "DevScores":
         """Read what `save` wrote, or raise ValueError."""
         arrays = folder.arrays(name)
         try:
-            similarity, duplicate = arrays["similarity"], arrays["duplicate"]
-            if not (
-                similarity.dtype.kind == "f" and duplicate.dtype == bool and similarity.ndim == duplicate.ndim == 1
-            ):
-                raise ValueError(f"expected float[pairs] and bool[pairs], got {similarity.dtype} and {duplicate.dtype}")
-            if not ((similarity >= -ROUNDING) & (similarity <= 1 + ROUNDING)).all():
-                raise ValueError("a similarity lies outside [0, 1]")
-            return cls(similarity, duplicate)
+            reserved = any(each.startswith(RESERVED) for each in arrays)
+            return cls(*_checked(arrays), cls(*_checked(arrays, RESERVED)) if reserved else None)
         except (ValueError, KeyError) as problem:
             raise ValueError(f"{folder.path / name} holds no dev scores: {problem}") from None
 
@@ -69,9 +73,21 @@ class DevScores:
         return float(self.duplicate.mean())
 
 
+def _checked(arrays: Mapping[str, np.ndarray], prefix: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Similarities and labels of a file; KeyError or ValueError if they are none."""
+    similarity, duplicate = (arrays[prefix + name] for name in ARRAYS)
+    if not (similarity.dtype.kind == "f" and duplicate.dtype == bool and similarity.ndim == duplicate.ndim == 1):
+        raise ValueError(f"expected float[pairs] and bool[pairs], got {similarity.dtype} and {duplicate.dtype}")
+    if not ((similarity >= -ROUNDING) & (similarity <= 1 + ROUNDING)).all():
+        raise ValueError("a similarity lies outside [0, 1]")
+    return similarity, duplicate
+
+
 @dataclass(frozen=True)
 class OperatingPoint:
     """A threshold, the criterion it was chosen for, and what it gives on dev.
+
+    Of `guarantee@` precision and recall are those of the reserved pairs.
 
     Attributes:
         prior: the share of duplicates among the pairs that the precision is for.
@@ -102,6 +118,9 @@ def parse_criterion(criterion: str | float) -> tuple[str, float]:
 
     >>> parse_criterion("precision@0.95"), parse_criterion("0.8"), parse_criterion("best_f1")
     (('precision', 0.95), ('number', 0.8), ('best_f1', nan))
+
+    Raises:
+        ValueError: it is none of them, or its number lies outside [0, 1], that of a guarantee outside (0, 1).
     """
     if criterion in ("best_accuracy", "best_f1"):
         return str(criterion), float("nan")
@@ -110,8 +129,10 @@ def parse_criterion(criterion: str | float) -> tuple[str, float]:
         wanted = float(number)
     except ValueError:
         wanted = float("nan")
-    if not 0 <= wanted <= 1 or (kind, at) not in (("precision", "@"), ("recall", "@"), ("", "")):
+    if not 0 <= wanted <= 1 or (kind, at) not in (("precision", "@"), ("recall", "@"), ("guarantee", "@"), ("", "")):
         raise ValueError(f"threshold must be {CRITERIA}; got {criterion!r}")
+    if kind == "guarantee" and wanted in (0, 1):
+        raise ValueError(f"guarantee@ takes a precision above 0 and below 1; got {criterion!r}")
     return kind or "number", wanted
 
 
@@ -126,12 +147,14 @@ def choose_threshold(dev: DevScores, criterion: str | float, prior: float | None
     Args:
         dev: the scored dev pairs.
         criterion: "best_accuracy"; "best_f1"; "precision@P", the highest recall with at least that precision;
-            "recall@R", the highest precision with at least that recall; or the threshold itself, a number
-            in [0, 1], for which only precision and recall are measured.
+            "recall@R", the highest precision with at least that recall; "guarantee@P", see
+            `siamese.evaluation.guarantees`; or the threshold itself, a number in [0, 1], for which only precision and
+            recall are measured.
         prior: the share of duplicates where the threshold will be used, inside (0, 1); None for that of dev.
 
     Raises:
         ValueError: the criterion or the prior is not as described, or dev lacks the pairs to choose from.
+        NotGuaranteedError: the reserved pairs do not prove the precision, or there are none.
         PrecisionNotReachedError: no threshold reaches the precision.
 
     >>> dev = DevScores(np.array([0.9, 0.8, 0.4, 0.2]), np.array([True, False, True, False]))
@@ -139,6 +162,8 @@ def choose_threshold(dev: DevScores, criterion: str | float, prior: float | None
     OperatingPoint(threshold=0.30000000000000004, criterion='recall@1.0', prior=0.5, precision=0.6666666666666666, recall=1.0)
     """
     kind, wanted = parse_criterion(criterion)
+    if kind == "guarantee":
+        return _guaranteed(dev, str(criterion), wanted, prior)
     duplicate_weight, other_weight = _weights(dev, prior)
     # cut k predicts positive for the top n_positive[k] scores; ties stay together
     n_positive = np.flatnonzero(np.concatenate([[True], np.diff(dev.similarity) != 0, [True]]))
@@ -168,6 +193,24 @@ def choose_threshold(dev: DevScores, criterion: str | float, prior: float | None
             raise ValueError(f"{criterion} cannot be chosen: none of the {len(dev)} dev pairs is a duplicate")
         return point(_last_best(np.where(recall >= wanted, precision, -1)))
     return point(0)
+
+
+def _guaranteed(dev: DevScores, criterion: str, precision: float, prior: float | None) -> OperatingPoint:
+    if dev.reserved is None:
+        raise NotGuaranteedError(
+            f"{criterion} needs dev pairs that chose nothing, and all of this detector's chose its weights and probabilities; "
+            f"train with evaluation.threshold={criterion}, which sets half of dev aside, or ask for precision@{precision:g}"
+        )
+    if prior is not None:
+        raise NotGuaranteedError(
+            f"{criterion} holds for the share of duplicates among the reserved pairs, {dev.reserved.share:.3g}, and for no "
+            f"prior; leave out the prior, or ask for precision@{precision:g}"
+        )
+    ends = np.flatnonzero(np.append(np.diff(dev.similarity) != 0, True)) + 1  # ties stay together
+    cuts = np.array([_threshold(dev.similarity, end) for end in ends.tolist()])
+    aside = dev.reserved.similarity, dev.reserved.duplicate
+    threshold = guaranteed_threshold(cuts, (dev.similarity, dev.duplicate), aside, precision)
+    return replace(choose_threshold(dev.reserved, threshold), criterion=criterion, prior=dev.share)
 
 
 def _weights(dev: DevScores, prior: float | None) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from math import nan
 
 from siamese.data.pairs import PairSplits
 from siamese.detector import Detector
+from siamese.evaluation.guarantees import NotGuaranteedError
 from siamese.evaluation.report import Report, metric_rows
 from siamese.evaluation.tables import markdown, number
 from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError, choose_threshold
@@ -32,6 +33,7 @@ PARTS = (
     "training",
     "subset",
 )
+GUARANTEES = ("guarantee@0.9", "guarantee@0.95")
 CRITERIA = ("best_accuracy", "best_f1", "precision@0.9", "precision@0.95", "recall@0.9", "recall@0.95")
 BESIDE_BASELINES = ("accuracy", "roc_auc", "average_precision")
 PACKAGES = ("tensorflow", "keras", "numpy", "tokenizers", "mlflow")
@@ -199,16 +201,18 @@ def _beside_baselines(reports: Mapping[str, Report], baselines: Mapping[str, Map
 def _thresholds(detector: Detector, dev: DevScores) -> str:
     """The threshold in use, what others give on dev, and how to ask for them."""
     chosen, rows = detector.calibration, []
-    for criterion in CRITERIA:
+    for criterion in (*CRITERIA, *(GUARANTEES if dev.reserved else ())):
         try:
             point = choose_threshold(dev, criterion)
-        except PrecisionNotReachedError:
-            rows.append([criterion, "not reached on dev", "", ""])
+        except (PrecisionNotReachedError, NotGuaranteedError) as problem:
+            shown = "not reached on dev" if isinstance(problem, PrecisionNotReachedError) else "not guaranteed"
+            rows.append([criterion, shown, "", ""])
         else:
             rows.append([criterion, f"{point.threshold:.6g}", f"{point.precision:.4f}", f"{point.recall:.4f}"])
+    reserved = ", guarantees on its reserved pairs" if dev.reserved else ""
     return f""""Duplicate" from a similarity of {chosen.threshold:.6g} on: {detector.threshold_note()}.
 The probability of a duplicate is sigmoid((logit(similarity) - offset) / temperature), with offset {chosen.offset:.6g} and
 temperature {chosen.temperature:.6g}, fitted on dev. Others can be chosen without training again: `threshold=precision@0.95` on
-the command line, `detector.at("precision@0.95", prior=0.01)` in Python. What they give on dev:
+the command line, `detector.at("precision@0.95", prior=0.01)` in Python. What they give on dev{reserved}:
 
 {markdown([["threshold=", "similarity", "precision", "recall"], *rows])}"""

@@ -10,7 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from tests.programs import STAGE
+from tests.programs import STAGE, TINY
 
 SMALL = ["data.duplicates_per_question=0.3", "vectors.width=16", "tower.units=[16]", "evaluation.bootstrap_repeats=100"]
 BY_INTENT = ["intent_accuracy_top1", "intent_accuracy_top5", "intent_mrr_at_10"]
@@ -238,6 +238,39 @@ def test_a_mistake_in_the_data_is_told_before_tensorflow_starts_and_leaves_no_ru
     assert done.returncode == 1
     assert "bad.csv, row 2, column is_duplicate" in done.stderr
     assert done.stdout.splitlines()[-1] == "imported:"
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_guaranteed_threshold_reserves_dev_pairs_and_predict_may_ask_for_another(tmp_path, run_program):
+    done = run_program("train", *TINY, "evaluation.threshold=guarantee@0.2", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    reserved = int(re.search(r"note: threshold=guarantee@…: (\d+) of 581 dev pairs, no two of which", done.stdout)[1])
+    assert re.search(rf"threshold=guarantee@0.2: .* \({reserved} reserved dev pairs, false alarms: ", done.stdout)
+    (run,) = runs(tmp_path)
+    assert run.data.metrics["data/reserved_pairs"] == reserved
+    assert not [name for name in run.data.metrics if name.startswith("reserved/")]
+    asked = run_program(
+        "predict", "question1=pay bill", "question2=pay the bill", "threshold=guarantee@0.1", folder=tmp_path
+    )
+    assert "chosen for guarantee@0.1" in asked.stderr, asked.stderr
+    for wish, answer in (("guarantee@0.9999", "needs at least"), ("guarantee@0.1 prior=0.1", "leave out the prior")):
+        words = f"threshold={wish}".split()
+        refused = run_program("predict", "question1=pay bill", "question2=pay the bill", *words, folder=tmp_path)
+        assert refused.returncode == 1
+        assert answer in refused.stderr
+
+
+def test_a_threshold_that_is_not_guaranteed_is_told(tmp_path, run_program):
+    done = run_program("train", *TINY, "evaluation.threshold=guarantee@0.85", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "note: guarantee@0.85 cannot be given: of the " in done.stdout
+    assert "The threshold is that of precision@0.85, which promises nothing" in done.stdout
+
+
+def test_a_guarantee_from_too_few_pairs_is_refused_before_the_training(tmp_path, run_program):
+    done = run_program("train", *TINY, "evaluation.threshold=guarantee@0.99", folder=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"error: guarantee@0\.99 needs at least 230 reserved pairs .* give more dev pairs", done.stderr)
     assert not (tmp_path / "mlflow.db").exists()
 
 
