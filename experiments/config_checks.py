@@ -27,7 +27,11 @@ LIMITS = {  # settings, as patterns of their whole names -> where their numbers 
     r"vectors\.pull|text\.oov_buckets|evaluation\.bootstrap_repeats": "[0, inf)",
     r"text\.(max_length|min_frequency|vocabulary_size)|subset\.pairs": "[1, inf)",
 }
-WORDS = {r"tower\.pooling": ("mean", "max"), r"tower\.normalization": ("none", "layer")}
+WORDS = {
+    r"tower\.pooling": ("mean", "max"),
+    r"tower\.normalization": ("none", "layer"),
+    r"evaluation\.probes": (True, False, "en", "fr"),
+}
 FILES = {r"vectors\.(path|words)": ("file", Path.is_file), r"encoder\.folder": ("folder", Path.is_dir)}
 
 
@@ -50,7 +54,7 @@ def check(config: dict[str, Any]) -> None:
         _check_numbers(name, values)
         for words in _of(WORDS, name):
             if any(each not in tuple(words) for each in values):
-                raise ValueError(f"{name} must be of {', '.join(words)}; got {value}")
+                raise ValueError(f"{name} must be of {', '.join(map(str, words))}; got {value}")
         for kind, exists in _of(FILES, name):
             if not all(isinstance(each, str) and exists(Path(each).expanduser()) for each in values):
                 raise ValueError(f"{name}: there is no {kind} {value}")

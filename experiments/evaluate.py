@@ -3,6 +3,7 @@
 python -m experiments.evaluate run=ID data=pairs_file data.train=pairs.csv split=all predictions=out.csv
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from experiments.cli import hydra_program, plain
@@ -24,8 +25,9 @@ def run(cfg: "DictConfig") -> "Report":
     from siamese.commands.output import warnings_as_notes
     from siamese.data.folders import atomic_file
     from siamese.detector import Detector
-    from siamese.evaluation.report import metric_rows, report, summary
-    from siamese.evaluation.tables import markdown
+    from siamese.evaluation.probes import probe
+    from siamese.evaluation.report import metric_rows, report
+    from siamese.evaluation.tables import aligned, markdown
     from siamese.inference.runtime import import_plugins
     from siamese.registry.locate import locate
     from siamese.retrieval.nearest_intents import compared_by, measure_intents
@@ -43,6 +45,10 @@ def run(cfg: "DictConfig") -> "Report":
     if cfg.split in splits.intents:
         by_intent = measure_intents(compared_by(detector.network, detector.encode), splits.intents, [cfg.split])
         measured = measured.with_metrics(by_intent.get(cfg.split, {}))
+    if cfg.probes:
+        scored = {cfg.split: pairs}, {cfg.split: similarity}
+        measured = replace(measured, probes=probe(detector, *scored, wanted=cfg.probes, seed=cfg.seed))
+    tables = [metric_rows({cfg.split: measured}), *(measured.probes.tables() if measured.probes else [])]
     parent = found.run_id if found.run_id and is_there(found.run_id) else None
     with tracking.tracked_run(f"{splits.name} {cfg.split}", "evaluation", parent=parent):
         tracking.log_config(config, OmegaConf.to_yaml(cfg, resolve=True))
@@ -51,7 +57,9 @@ def run(cfg: "DictConfig") -> "Report":
         tracking.set_tags({"evaluated": found.source, "split": cfg.split})
         tracking.log_calibration(detector.calibration)
         tracking.log_report(measured, cfg.split, detector.calibration)
-        tracking.log_page(markdown(metric_rows({cfg.split: measured})), "results.md")
+        if measured.probes:
+            tracking.log_probes(measured.probes)
+        tracking.log_page("\n\n".join(map(markdown, tables)), "results.md")
     if cfg.predictions is not None:
         with atomic_file(cfg.predictions) as file:
             measured.predictions.to_csv(file, index=False)
@@ -59,7 +67,7 @@ def run(cfg: "DictConfig") -> "Report":
         print(f"note: {note}")
     duplicates = f"{pairs.duplicate.mean():.1%} duplicates"
     print(f"{found} on {splits.name}, {cfg.split}: {len(pairs):,} pairs, {duplicates}")
-    print(f"threshold {detector.calibration.threshold:.4f} as chosen in training\n\n{summary({cfg.split: measured})}")
+    print(f"threshold {detector.calibration.threshold:.4f} as chosen in training", *map(aligned, tables), sep="\n\n")
     return measured
 
 

@@ -126,6 +126,8 @@ def track_reports(reports: dict[str, Report], calibration: Calibration) -> None:
     tracking.log_calibration(calibration)
     for split, report in reports.items():
         tracking.log_report(report, split, calibration)
+        if report.probes:
+            tracking.log_probes(report.probes)
 
 
 def track_identity(itself: np.ndarray, report: Report) -> None:
@@ -184,13 +186,18 @@ def result_tables(reports: dict[str, Report], baselines: dict[str, dict[str, flo
 
 def track_results(reports: dict[str, Report], baselines: dict[str, dict[str, float]], *more: str) -> None:
     """Track the tables that `show` prints, the short one first, and more Markdown as the description of the run."""
-    tables = map(markdown, reversed(result_tables(reports, baselines)))
-    tracking.log_page("\n\n".join([*tables, *more]), "results.md")
+    tables = [*reversed(result_tables(reports, baselines)), *probe_tables(reports)]
+    tracking.log_page("\n\n".join([*map(markdown, tables), *more]), "results.md")
+
+
+def probe_tables(reports: Mapping[str, Report]) -> list[list[list[str]]]:
+    """The rows of the tables of what the network cannot do, heads first; none if that was not measured."""
+    return [table for each in reports.values() if each.probes for table in each.probes.tables()]
 
 
 def show(reports: dict[str, Report], baselines: dict[str, dict[str, float]], seed: int) -> None:
-    """Print metrics, also those of the baselines, and sample verdicts."""
-    for rows in result_tables(reports, baselines):
+    """Print metrics, also those of the baselines, what the network cannot do, and sample verdicts."""
+    for rows in [*result_tables(reports, baselines), *probe_tables(reports)]:
         print(f"\n{aligned(rows)}")
     last = list(reports)[-1]
     print(f"\nverdicts on {last} pairs:")

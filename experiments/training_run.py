@@ -27,6 +27,8 @@ from siamese import tracking
 from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
 from siamese.evaluation.baselines import TfidfCosine
+from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.probes import Probes, probe
 from siamese.evaluation.report import Report
 from siamese.registry import publish
 from siamese.registry.model_card import Training, model_card
@@ -140,7 +142,9 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             loss=build(cfg.loss),
             weighting=build(cfg.weighting),
             optimizer=partial(build(cfg.optimizer), build(cfg.schedule)),
-            evaluate=partial(build(cfg.evaluation), nearest=partial(_nearest, built)),
+            evaluate=partial(
+                build(cfg.evaluation), nearest=partial(_nearest, built), probe=partial(_probe, built, splits, cfg.seed)
+            ),
             on_epoch=after,
             on_best=None if job.trial else partial(unfinished.keep, folder, built.vectorizer),
             saved=None if has_several_hosts(strategy) else state,
@@ -257,6 +261,21 @@ def _nearest(built: Built, questions: Sequence[str]) -> tuple[np.ndarray, np.nda
     """Positions and similarities of the nearest other questions of each question."""
     network = built.runtime(built.network)
     return most_similar(network, network.encode(built.vectorizer.encode(questions)), NEIGHBOURS)
+
+
+def _probe(
+    built: Built,
+    splits: PairSplits,
+    seed: int,
+    wanted: bool | str,
+    calibration: Calibration,
+    reports: Mapping[str, Report],
+) -> Probes:
+    """What the network cannot do; the reports are those of the held-out parts."""
+    detector = Detector(built.runtime(built.network), built.vectorizer, calibration)
+    parts = {name: pairs for name, pairs in splits.held_out().items() if name in reports}
+    scores = {name: each.predictions["similarity"].to_numpy() for name, each in reports.items()}
+    return probe(detector, parts, scores, splits.train, wanted, seed)
 
 
 def _measure_baselines(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,13 @@ from siamese.data.texts import Texts
 from siamese.evaluation import metrics
 from siamese.evaluation.calibration import Calibration, calibrate
 from siamese.evaluation.retrieval import RetrievalTask, retrieval_metrics
-from siamese.evaluation.tables import aligned
 from siamese.evaluation.thresholds import DevScores
 
+if TYPE_CHECKING:
+    from siamese.evaluation.probes import Probes
+
 Nearest = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
+Probe = Callable[[bool | str, Calibration, Mapping[str, "Report"]], "Probes"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,14 @@ class Report:
         predictions: one row for each pair, in the order of the pairs: question1, question2, label,
             similarity, probability, verdict (bool), correct (bool).
         reserved: scores of the pairs that chose nothing, beside those of dev; None if there are none.
+        probes: what the model cannot do; None if it was not asked, and of all parts but dev.
     """
 
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     predictions: pd.DataFrame
     reserved: DevScores | None = None
+    probes: "Probes | None" = None
 
     def with_metrics(self, more: Mapping[str, float]) -> "Report":
         """The report with more metrics, after its own."""
@@ -90,6 +96,8 @@ def evaluate(
     bootstrap_repeats: int = 1000,
     retrieval: bool = False,
     nearest: Nearest | None = None,
+    probes: bool | str = False,
+    probe: Probe | None = None,
 ) -> tuple[Calibration, dict[str, Report]]:
     """Choose threshold and calibration on dev, then evaluate the other parts once, of networks and baselines alike.
 
@@ -101,6 +109,8 @@ def evaluate(
         seed, bootstrap_repeats: of the bootstrap; 0 resamples for no intervals.
         retrieval: whether to measure mining and retrieval, too, if `nearest` is given (baselines have none).
         nearest: questions -> positions and similarities of the nearest others, as `most_similar` gives them.
+        probes: whether to measure what the model cannot do, too, or the language in which, if `probe` is given.
+        probe: `probes`, calibration and reports -> what was found, see `siamese.evaluation.probes`.
     """
     dev = score(parts["dev"])
     aside = parts.get("reserved")
@@ -117,6 +127,8 @@ def evaluate(
             found = nearest(Texts.of(parts[name].questions).take(task.questions))
             more = {f"retrieval_{measure}": value for measure, value in retrieval_metrics(task, *found).items()}
             reports[name] = each.with_metrics(more)
+    if probes and probe is not None:
+        reports["dev"] = replace(reports["dev"], probes=probe(probes, calibration, reports))
     return calibration, reports
 
 
@@ -127,13 +139,8 @@ def worst_mistakes(predictions: pd.DataFrame, count: int) -> pd.DataFrame:
     return wrong.loc[surest].head(count).reset_index(drop=True)
 
 
-def summary(reports: dict[str, Report]) -> str:
-    """A table to print: a line for each metric, a column for each split, values with 95 % intervals."""
-    return aligned(metric_rows(reports))
-
-
 def metric_rows(reports: Mapping[str, Report]) -> list[list[str]]:
-    """The cells of `summary`, its header first."""
+    """A table, head first: a row for each metric, a column for each split, values with 95 % intervals."""
     names = dict.fromkeys(name for each in reports.values() for name in each.metrics)
     return [["", *reports], *([name, *(_cell(each, name) for each in reports.values())] for name in names)]
 

@@ -12,6 +12,7 @@ from siamese.tracking.logs import (
     log_folder,
     log_metrics,
     log_page,
+    log_probes,
     log_report,
 )
 from siamese.tracking.outages import UnsentError, continuation, patient, patiently, writing

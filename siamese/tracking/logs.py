@@ -26,6 +26,7 @@ from siamese.tracking.runs import is_logged
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from siamese.evaluation.probes import Probes
     from siamese.evaluation.report import Report
 
 WORST_MISTAKES = 100
@@ -187,3 +188,13 @@ def log_report(report: "Report", split: str, calibration: Calibration) -> None:
     mistakes = worst_mistakes(table, WORST_MISTAKES)
     if len(mistakes):
         mlflow.log_table(mistakes, f"{split}_worst_mistakes.json")
+
+
+@writing
+def log_probes(probes: "Probes") -> None:
+    """Log what a model cannot do: metrics under probes/, and each pair with its answer in tables of that folder."""
+    log_metrics(probes.metrics, "probes")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, table in probes.files().items():
+            table.to_csv(Path(folder) / f"{name}.tsv", sep="\t", index=False)
+        mlflow.log_artifacts(folder, "probes")

@@ -216,7 +216,8 @@ def train_built(
     measured: list[tuple[Calibration, Report]] = []  # of the last epoch
 
     def dev_metrics() -> dict[str, float]:
-        calibration, reports = evaluate(score, {"dev": splits.dev}, seed=seed, bootstrap_repeats=0, retrieval=False)
+        only_dev = {"dev": splits.dev}
+        calibration, reports = evaluate(score, only_dev, seed=seed, bootstrap_repeats=0, retrieval=False, probes=False)
         measured[:] = [(calibration, reports["dev"])]
         return reports["dev"].metrics
 

@@ -8,7 +8,8 @@ import pytest
 
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.calibration import Calibration
-from siamese.evaluation.report import Report, evaluate, report, summary, worst_mistakes
+from siamese.evaluation.report import Report, evaluate, metric_rows, report, worst_mistakes
+from siamese.evaluation.tables import aligned
 
 
 def scored(labels, offset: int = 0) -> QuestionPairs:
@@ -133,11 +134,11 @@ def test_equally_bad_mistakes_keep_their_order():
     assert worst_mistakes(table, 3)["question1"].tolist() == ["a", "b", "c"]
 
 
-def test_the_summary_is_an_aligned_table():
+def test_metrics_make_an_aligned_table():
     empty = pd.DataFrame()
     undefined = {"recall": (float("nan"), float("nan"))}
     dev = Report({"accuracy": 0.5, "recall": float("nan")}, {"accuracy": (0.25, 0.75), **undefined}, empty)
-    text = summary({"dev": dev, "test": Report({"accuracy": 1.0}, {}, empty)})
+    text = aligned(metric_rows({"dev": dev, "test": Report({"accuracy": 1.0}, {}, empty)}))
     assert text.splitlines() == [
         "          dev                      test",
         "accuracy  0.5000 [0.2500, 0.7500]  1.0000",

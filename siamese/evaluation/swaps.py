@@ -1,0 +1,56 @@
+"""Swaps: questions in which two content words have changed places, as in PAWS (Zhang, Baldridge & He 2019, NAACL).
+
+The words of both questions of such a pair are the same. Most swaps change what is asked or make no sense, some change nothing:
+no label is certain. A model that does not see order gives every swap a similarity of 1.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+MOST = 1_000  # swaps
+RARE = 0.02  # a word of at most this share of the questions is a content word: articles and question words are in more
+APART = 2  # places between the words at least, so that a word stands between them
+WORD = re.compile(r"\w(?:\S*\w)?")  # what stands between spaces, without the punctuation around it
+
+
+def question_frequency(questions: Iterable[str]) -> Counter[str]:
+    """In how many of the questions each word, in small letters, is."""
+    return Counter(
+        word for question in questions for word in {found[0].casefold() for found in WORD.finditer(question)}
+    )
+
+
+def swaps(questions: Sequence[str], frequency: Mapping[str, int], count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """Questions, each with the same one in which two content words have changed places.
+
+    Args:
+        questions: questions with no two such words, a word between them, are left out; of many at most MOST are drawn.
+        frequency, count: of the training questions, see `question_frequency`, and how many these are. Rare words, and those
+            with digits, are content words; the first word of a question, often a capital, stays.
+        seed: of the questions and words that are drawn.
+    """
+    generator = np.random.default_rng(seed)
+    found = []
+    for number in generator.permutation(len(questions)).tolist():
+        question = questions[number]
+        words = [
+            (place, match)
+            for place, match in enumerate(WORD.finditer(question))
+            if place and (frequency.get(match[0].casefold(), 0) <= RARE * count or re.search(r"\d", match[0]))
+        ]
+        couples = [
+            (one, other)
+            for at, one in words
+            for to, other in words
+            if to - at >= APART and one[0].casefold() != other[0].casefold()
+        ]
+        if couples:
+            one, other = couples[generator.integers(len(couples))]
+            between = question[one.end() : other.start()]
+            found.append((question, question[: one.start()] + other[0] + between + one[0] + question[other.end() :]))
+        if len(found) == MOST:
+            break
+    return found
