@@ -77,11 +77,12 @@ def _by_quantiles(name: str, values: Mapping[str, np.ndarray], count: int) -> Sl
 def _ranges(edges: np.ndarray) -> list[str]:
     """What lies between edges, the upper one included.
 
-    >>> _ranges(np.array([5, 8]))
-    ['up to 5', '5 to 8', 'over 8']
+    >>> _ranges(np.array([0, 5, 8]))
+    ['0', '0 to 5', '5 to 8', 'over 8']
     """
     inner = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
-    return [f"up to {edges[0]:.3g}", *inner, f"over {edges[-1]:.3g}"] if len(edges) else ["all"]
+    lowest = f"up to {edges[0]:.3g}" if any(edges[:1]) else "0"
+    return [lowest, *inner, f"over {edges[-1]:.3g}"] if len(edges) else ["all"]
 
 
 def slice_metrics(

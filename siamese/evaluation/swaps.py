@@ -13,7 +13,8 @@ import numpy as np
 MOST = 1_000  # swaps
 RARE = 0.02  # a word of at most this share of the questions is a content word: articles and question words are in more
 APART = 2  # places between the words at least, so that a word stands between them
-WORD = re.compile(r"\w(?:\S*\w)?")  # what stands between spaces, without the punctuation around it
+RAREST = 4  # words of a question from which two are drawn
+WORD = re.compile(r"\w+")
 
 
 def question_frequency(questions: Iterable[str]) -> Counter[str]:
@@ -28,19 +29,21 @@ def swaps(questions: Sequence[str], frequency: Mapping[str, int], count: int, se
 
     Args:
         questions: questions with no two such words, a word between them, are left out; of many at most MOST are drawn.
-        frequency, count: of the training questions, see `question_frequency`, and how many these are. Rare words, and those
-            with digits, are content words; the first word of a question, often a capital, stays.
+        frequency, count: of the training questions, see `question_frequency`, and how many these are. The rarest words of a
+            question, and numbers, are its content words; the first word, often a capital, stays.
         seed: of the questions and words that are drawn.
     """
+
+    def commonness(match: re.Match) -> int:
+        return 0 if match[0].isdigit() else frequency.get(match[0].casefold(), 0)
+
     generator = np.random.default_rng(seed)
     found = []
     for number in generator.permutation(len(questions)).tolist():
         question = questions[number]
-        words = [
-            (place, match)
-            for place, match in enumerate(WORD.finditer(question))
-            if place and (frequency.get(match[0].casefold(), 0) <= RARE * count or re.search(r"\d", match[0]))
-        ]
+        words = list(enumerate(WORD.finditer(question)))[1:]
+        rarest = sorted(words, key=lambda word: commonness(word[1]))[:RAREST]
+        words = [word for word in words if word in rarest and commonness(word[1]) <= RARE * count]
         couples = [
             (one, other)
             for at, one in words

@@ -118,7 +118,10 @@ def test_slots_of_one_name_are_filled_by_different_rows_and_parts_belong_togethe
         "same": ["Was {name2} {verb.past} by {name1}?"],
         "other": ["Was {name3} {verb.past}?"],
     }
-    fillers = {"name": ["Ann", "Bo", "Cy"], "verb": [{"base": "help", "past": "helped"}, {"base": "see", "past": "seen"}]}
+    fillers = {
+        "name": ["Ann", "Bo", "Cy"],
+        "verb": [{"base": "help", "past": "helped"}, {"base": "see", "past": "seen"}],
+    }
     rows = list(expanded(template, fillers))
     assert [row[4:] for row in rows[:4]] == [
         ("Did Ann help Bo?", "Was Bo helped by Ann?", True),

@@ -41,7 +41,7 @@ def test_pairs_are_sliced_by_what_they_are():
     for number, pair in zip(found["unknown_words"].number["dev"], zip(DEV.left, DEV.right, strict=True), strict=True):
         worse = 1 - min(shares[list(pair)])
         assert number == sum(worse > edge for edge in (0, 0.25, 0.5))
-    assert found["unknown_words"].slices == ["up to 0", "0 to 0.25", "0.25 to 0.5", "over 0.5"]
+    assert found["unknown_words"].slices == ["0", "0 to 0.25", "0.25 to 0.5", "over 0.5"]
     assert found["questions_seen"].slices[2] == "both"
     assert found["questions_seen"].number["dev"].tolist() == [2, 1, 0, 0], "case and spaces do not count"
 

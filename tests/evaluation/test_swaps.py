@@ -11,7 +11,7 @@ from siamese.evaluation.swaps import question_frequency, swaps
 COMMON = ["how do i go from the station to the park ?"] * 97
 QUESTIONS = [
     "How do I send 20 euros to Berlin and 50 euros to Rome?",
-    "Can \"Anna\" drive (Ben) home?",
+    'Can "Anna" drive (Ben) home?',
     "Comment aller de l'hôtel à Genève ?",
     "What is it?",
     "How do I go to the station?",
@@ -31,7 +31,7 @@ def test_a_swap_keeps_the_bag_of_words_and_all_that_is_not_a_word():
             assert question in QUESTIONS
             assert Counter(re.findall(r"\w+|[^\w\s]", question)) == Counter(re.findall(r"\w+|[^\w\s]", other))
             assert re.sub(r"\w", "", question.replace("'", "")) == re.sub(r"\w", "", other.replace("'", ""))
-            before, after = question.split(), other.split()
+            before, after = re.findall(r"\w+", question), re.findall(r"\w+", other)
             (first, second) = np.flatnonzero([one != two for one, two in zip(before, after, strict=True)])
             assert first > 0, "the first word stays"
             assert second - first >= 2, "a word stands between them"
@@ -41,8 +41,8 @@ def test_only_rare_words_and_numbers_are_swapped():
     frequent = {word for word, count in FREQUENCY.items() if count > 2}
     assert {"how", "do", "i", "to", "the"} <= frequent
     for question, other in (pair for seed in range(20) for pair in swapped(seed=seed)):
-        moved = {one for one, two in zip(question.split(), other.split(), strict=True) if one != two}
-        assert not {word.casefold().strip('?()"') for word in moved} & frequent
+        words = (re.findall(r"\w+", text.casefold()) for text in (question, other))
+        assert not {one for one, two in zip(*words, strict=True) if one != two} & frequent
     numbers = question_frequency(["the 20 or the 50"] * 9)
     assert swaps(["Is the 20 or the 50 right"], numbers | {"right": 9, "is": 9}, 9) == [
         ("Is the 20 or the 50 right", "Is the 50 or the 20 right")
@@ -62,4 +62,4 @@ def test_many_questions_are_sampled(monkeypatch):
 
 
 def test_a_word_counts_once_a_question():
-    assert question_frequency(["Pay, pay and PAY", "don't pay"]) == {"pay": 2, "and": 1, "don't": 1}
+    assert question_frequency(["Pay, pay and PAY", "don't pay"]) == {"pay": 2, "and": 1, "don": 1, "t": 1}

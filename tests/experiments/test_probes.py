@@ -35,7 +35,9 @@ def test_a_training_tracks_and_prints_what_its_network_cannot_do(store, capsys):
     found = {
         name.removeprefix("probes/"): value for name, value in run.data.metrics.items() if name.startswith("probes/")
     }
-    assert {"failures", *(f"negation_{rate}" for rate in RATES), "swaps_called_duplicates", "swaps_similarity"} <= set(found)
+    assert {"failures", *(f"negation_{rate}" for rate in RATES), "swaps_called_duplicates", "swaps_similarity"} <= set(
+        found
+    )
     assert {"dev_length_1_accuracy", "test_overlap_1_roc_auc", "test_questions_seen_1_pairs"} <= set(found)
     answers = table_of(run, "checklist")
     assert len(answers) == len(suite("en"))
