@@ -11,10 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 MOST = 1_000  # swaps
-RARE = 0.02  # a word of at most this share of the questions is a content word: articles and question words are in more
+RARE = 0.02  # a word of at most this share of the questions, or of one, is a content word: articles are in more
 APART = 2  # places between the words at least, so that a word stands between them
 RAREST = 4  # words of a question from which two are drawn
-WORD = re.compile(r"\w+")
+WORD = re.compile(r"\d+(?:[.,]\d+)*(?!\w)|\w+")
+PART_OF_WORD = re.compile(
+    r"(?<=['’])\w+|\w+(?=['’])"
+)  # as of "don't" and "l'ami": elsewhere it would be read as something else
 
 
 def question_frequency(questions: Iterable[str]) -> Counter[str]:
@@ -34,16 +37,18 @@ def swaps(questions: Sequence[str], frequency: Mapping[str, int], count: int, se
         seed: of the questions and words that are drawn.
     """
 
-    def commonness(match: re.Match) -> int:
-        return 0 if match[0].isdigit() else frequency.get(match[0].casefold(), 0)
+    def commonness(question: str, match: re.Match) -> int:
+        if PART_OF_WORD.match(question, match.start()):
+            return count + 1
+        return 0 if match[0][0].isdigit() else frequency.get(match[0].casefold(), 0)
 
     generator = np.random.default_rng(seed)
     found = []
     for number in generator.permutation(len(questions)).tolist():
         question = questions[number]
         words = list(enumerate(WORD.finditer(question)))[1:]
-        rarest = sorted(words, key=lambda word: commonness(word[1]))[:RAREST]
-        words = [word for word in words if word in rarest and commonness(word[1]) <= RARE * count]
+        rarest = sorted(words, key=lambda word: commonness(question, word[1]))[:RAREST]
+        words = [word for word in words if word in rarest and commonness(question, word[1]) <= max(1, RARE * count)]
         couples = [
             (one, other)
             for at, one in words
