@@ -165,7 +165,11 @@ def refuse_wrong_kinds(cfg: "DictConfig", tree: ConfigTree) -> None:
             value = value.get(key) if isinstance(value, dict) else None
         kinds = dict if setting.default is None else (dict, list)
         is_part = isinstance(value, dict) and "_target_" in value
-        if isinstance(value, kinds) and not is_part and not isinstance(setting.default, dict | list):
+        if (
+            isinstance(value, kinds)
+            and not is_part
+            and not (setting.default == "???" or isinstance(setting.default, dict | list))
+        ):
             example = "" if setting.default is None else f", such as {setting.default}"
             raise ValueError(f"{name} takes one value{example}; got {value}")
 

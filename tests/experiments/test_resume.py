@@ -150,3 +150,60 @@ def test_killed_at_random_moments_until_it_ends(tower, tmp_path, start_program, 
             assert run.info.status == "KILLED"
             mlflow.delete_run(run.info.run_id)
     assert_same(outcome(tmp_path / "killed"), outcome(tmp_path / "whole"))
+
+
+def sweep_outcome(folder: Path) -> dict[tuple[str, str], tuple[dict, dict[str, np.ndarray]]]:
+    """The values of all metrics of each trial and each trained network of a sweep, and the weights of the latter."""
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    client, found = mlflow.MlflowClient(), {}
+    for run in mlflow.search_runs(search_all_experiments=True, output_format="list"):
+        kind = run.data.tags["kind"]
+        if run.info.status == "KILLED" or kind == "sweep":
+            continue
+        assert run.info.status == "FINISHED"
+        history = {
+            name: sorted((each.step, each.value) for each in client.get_metric_history(run.info.run_id, name))
+            for name in run.data.metrics
+            if not name.endswith(TIMED)
+        }
+        assert [step for step, _ in history["epoch/loss"]] == list(range(1, EPOCHS + 1))
+        weights: dict[str, np.ndarray] = {}
+        if kind == "model":
+            with np.load(download(run.info.run_id)[0] / "artifacts" / "detector" / "light.npz") as file:
+                weights = {name: file[name] for name in file.files}
+        key = kind, run.data.tags.get("trial") or run.info.run_name
+        assert key not in found
+        found[key] = history, weights
+    return found
+
+
+@pytest.mark.stress
+def test_a_sweep_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path, start_program):
+    """Within a trial it goes on from the trial's last epoch."""
+    words = [
+        *WORDS,
+        "sweep=dense",
+        "sweep.trials=2",
+        "sweep.retrain_seeds=[1]",
+        "+sweep.space={tower.dropout: '0.1,0.2'}",
+    ]
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    process = start_program("sweep", *words, folder=tmp_path / "whole")
+    _, told = process.communicate()
+    assert process.returncode == 0, told
+    dice = random.Random("sweep")
+    for number in range(KILLS + 1):
+        process = start_program("sweep", *words, folder=tmp_path / "killed")
+        if number < KILLS:
+            time.sleep(dice.uniform(2, 14))
+            process.kill()
+        _, told = process.communicate()
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, told
+    whole, killed = sweep_outcome(tmp_path / "whole"), sweep_outcome(tmp_path / "killed")
+    assert whole.keys() == killed.keys()
+    assert {kind for kind, _ in whole} == {"trial", "model"}
+    for key, (history, weights) in whole.items():
+        assert_same((killed[key][0], killed[key][1], []), (history, weights, []))
