@@ -166,7 +166,8 @@ def test_the_wheel_answers_where_nothing_else_is_installed(installed, run_progra
     )
     size, packages, files = json.loads(run(installed / "python", "-c", program, folder=tmp_path).stdout)
     assert not {"tensorflow", "mlflow", "pandas", "pyarrow", "scipy"} & set(packages)
-    assert {"py.typed", "conf/predict.yaml", "conf/data/corpus.yaml", "data/corpora/en.tsv"} <= set(files)
+    shipped = {"data/corpora/en.tsv", "data/checklist/en.toml", "data/checklist/fr.toml"}
+    assert {"py.typed", "conf/predict.yaml", "conf/data/corpus.yaml", *shipped} <= set(files)
     assert not [name for name in files if name.startswith(("experiments", "tests"))]
     with capsys.disabled():
         print(f"\nthe package and what it needs: {size / 1e6:.0f} MB")

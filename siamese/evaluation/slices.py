@@ -57,9 +57,10 @@ def slicings(
         share = 1 - known_words[part]
         number = np.searchsorted(UNKNOWN_UP_TO, np.maximum(share[pairs.left], share[pairs.right]))
         unknown[part] = np.where(np.isnan(share[pairs.left] + share[pairs.right]), -1, number)
-        if train is not None:
-            known, asked = question_numbers(train, pairs)
-            is_known = np.isin(asked, known)
+    if train is not None:
+        learned, *asked = question_numbers(train, *parts.values())
+        for (part, pairs), number in zip(parts.items(), asked, strict=True):
+            is_known = np.isin(number, learned)
             seen[part] = is_known[pairs.left].astype(int) + is_known[pairs.right]
     found = [_by_quantiles("length", length, QUARTERS), _by_quantiles("overlap", overlap, TENTHS)]
     found.append(Slicing("unknown_words", _ranges(np.array(UNKNOWN_UP_TO)), unknown))

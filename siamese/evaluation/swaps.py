@@ -22,9 +22,7 @@ PART_OF_WORD = re.compile(
 
 def question_frequency(questions: Iterable[str]) -> Counter[str]:
     """In how many of the questions each word, in small letters, is."""
-    return Counter(
-        word for question in questions for word in {found[0].casefold() for found in WORD.finditer(question)}
-    )
+    return Counter(word for question in questions for word in set(WORD.findall(question.casefold())))
 
 
 def swaps(questions: Sequence[str], frequency: Mapping[str, int], count: int, seed: int = 0) -> list[tuple[str, str]]:

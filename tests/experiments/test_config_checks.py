@@ -58,6 +58,7 @@ def test_every_option_that_ships_passes(default):
         ({"optimizer__learning_rate": float("nan")}, "optimizer.learning_rate must lie in (0, inf), got nan"),
         ({"loss__second__temperature": -0.1}, "loss.second.temperature must lie in (0, inf), got -0.1"),
         ({"loss__second_weight": 2}, "loss.second_weight must lie in [0, 1], got 2"),
+        ({"evaluation__probes": "de"}, "evaluation.probes must be of True, False, en, fr; got de"),
         ({"training__monitor": ["roc_auc"]}, "training.monitor=['roc_auc'] is no metric; did you mean roc_auc?"),
         ({"tower": None}, "tower must be one of its options; got None"),
         ({"tower__pooling": ["mean", "sum"]}, "tower.pooling must be of mean, max; got ['mean', 'sum']"),
