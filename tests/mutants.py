@@ -41,7 +41,7 @@ TESTS = {  # of each module
     "siamese/model/levels.py": "model/test_levels",
     "siamese/training/batches.py": "training/test_batches training/test_loop",
     "siamese/evaluation/metrics.py": "evaluation/test_metrics evaluation/test_significance",
-    "siamese/evaluation/thresholds.py": "evaluation/test_thresholds evaluation/test_calibration",
+    "siamese/evaluation/thresholds.py": "evaluation/test_thresholds evaluation/test_calibration evaluation/test_guarantees",
     "siamese/evaluation/guarantees.py": "evaluation/test_guarantees",
     "siamese/evaluation/calibration.py": "evaluation/test_calibration evaluation/test_report test_detector",
     "siamese/data/splits.py": "data/test_splits data/test_sources",

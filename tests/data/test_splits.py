@@ -9,6 +9,7 @@ from siamese.data.pairs import PairSplits, QuestionPairs, question_key
 from siamese.data.splits import (
     assert_disjoint,
     contradictions,
+    has_both_kinds,
     question_components,
     question_overlap,
     require_both_kinds,
@@ -119,6 +120,12 @@ def test_one_component_cannot_be_split():
 def test_impossible_shares_are_refused(dev, test):
     with pytest.raises(ValueError, match=f"got dev={dev} and test={test}"):
         split_by_component(chains(10, 1), dev, test, seed=0)
+
+
+def test_both_kinds_are_a_duplicate_and_another():
+    both = QuestionPairs.from_texts(["a", "b", "c"], ["d", "e", "f"], [1, 0, 1])
+    found = [has_both_kinds(both.take(np.array(rows, np.int64))) for rows in ([0, 1, 2], [0, 2], [1], [])]
+    assert found == [True, False, False, False]
 
 
 def test_a_shared_question_is_found_whatever_its_spelling():

@@ -1,5 +1,7 @@
 """Calibration: the temperature is recovered, and another prior gives other odds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,13 @@ def test_the_note_has_the_chosen_threshold_and_its_metrics():
     found = calibrate(DEV.duplicate.astype(np.float32), DEV.similarity, "best_f1")
     assert found.threshold == pytest.approx(0.3)
     assert (found.criterion, found.prior, found.precision, found.recall) == ("best_f1", 0.5, pytest.approx(2 / 3), 1.0)
+
+
+def test_only_the_note_of_a_guarantee_is_about_reserved_pairs():
+    dev = DevScores(DEV.similarity, DEV.duplicate, DevScores(np.array([0.9, 0.1]), np.array([False, True])))
+    chosen = calibrate(dev.duplicate.astype(float), dev.similarity, "best_f1", dev.reserved)
+    assert "(4 dev pairs, false alarms: 1 of 2)" in chosen.note(dev)
+    assert "(2 reserved dev pairs, false alarms: 1 of 1)" in replace(chosen, criterion="guarantee@0.5").note(dev)
 
 
 def test_training_continues_if_a_precision_is_not_reached():
@@ -154,9 +163,15 @@ def test_a_threshold_from_a_probability():
     assert found.offset == pytest.approx(known.at(DEV, prior=0.02).offset)
     assert (found.prior, found.criterion, found.precision, found.recall) == (0.02, None, None, None)
     assert known.from_probability(0.9, prior=1e-12).threshold == 1
-    for least, prior, message in [(1, 0.1, "min_probability must be above 0"), (0.5, 0, "prior must be above 0")]:
-        with pytest.raises(ValueError, match=message):
-            known.from_probability(least, prior)
+
+
+@pytest.mark.parametrize("share", [-0.1, 0, 1, 1.5])
+def test_a_probability_or_a_prior_that_is_no_share_is_refused(share):
+    known = Calibration(0.5, 0.7, 0.3, prior=0.5)
+    with pytest.raises(ValueError, match="min_probability must be above 0 and below 1"):
+        known.from_probability(share, 0.1)
+    with pytest.raises(ValueError, match="prior must be above 0 and below 1"):
+        known.from_probability(0.5, share)
 
 
 def test_settings_not_given_are_kept():

@@ -1,6 +1,7 @@
 """Guaranteed precision, in simulations of trained detectors whose true precision is known."""
 
 import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -82,13 +83,13 @@ def test_what_chose_the_threshold_is_in_the_note():
 
 
 def test_too_few_reserved_pairs_are_refused_with_the_number_that_is_needed():
-    few = DevScores(np.linspace(1, 0, 88), np.arange(88) < least_calls(0.95) - 1)
+    few = DevScores(np.linspace(1, 0.9, 88), np.arange(88) < least_calls(0.95) - 1)
     dev = DevScores(np.array([0.9, 0.1]), np.array([True, False]), few)
     with pytest.raises(
         NotGuaranteedError, match=r"needs at least 45 reserved pairs .* of the 88 reserved dev pairs 44 are"
     ):
         choose_threshold(dev, "guarantee@0.95")
-    enough = DevScores(np.linspace(1, 0, 90), np.arange(90) < least_calls(0.95))
+    enough = DevScores(np.linspace(1, 0.9, 90), np.arange(90) < least_calls(0.95))
     choose_threshold(DevScores(enough.similarity, enough.duplicate, enough), "guarantee@0.95")
 
 
@@ -99,6 +100,54 @@ def test_what_cannot_be_promised_is_refused_and_training_says_what_it_took():
         choose_threshold(dev, "guarantee@0.98")
     taken = calibrate(dev.duplicate.astype(float), dev.similarity, "guarantee@0.98", dev.reserved)
     assert taken.criterion == "precision@0.98"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_threshold_is_the_last_before_the_first_failure(seed):
+    """Walked here one by one, from the score of dev where so many calls would be the least surprising."""
+    dice = np.random.default_rng(seed)
+    dev, reserved = drawn(dice, 200), drawn(dice, 300)
+
+    def p_value(scores: tuple[np.ndarray, np.ndarray], cut: float, share: float = 1) -> float:
+        called = scores[1][scores[0] >= cut]
+        return p_values(np.array([share * len(called)]), np.array([share * (~called).sum()]), 0.8)[0]
+
+    scores = np.unique(dev[0])
+    cuts = [*((scores[1:] + scores[:-1]) / 2)[::-1], scores[0]]
+    expected = [p_value(dev, cut, 300 / 200) for cut in cuts]
+    passed = []
+    for cut in cuts[int(np.argmin(expected)) :]:
+        if p_value(reserved, cut) > 0.1:
+            break
+        passed.append(cut)
+    assert choose_threshold(DevScores(*dev, DevScores(*reserved)), "guarantee@0.8").threshold == passed[-1]
+
+
+def test_where_all_are_duplicates_all_are_called_so():
+    dev = np.linspace(0.1, 0.9, 50), np.ones(50, bool)
+    assert choose_threshold(DevScores(*dev, DevScores(*dev)), "guarantee@0.9").threshold == 0.1
+
+
+@pytest.mark.parametrize(("right", "given"), [(40, True), (39, False)])
+def test_pairs_at_the_lowest_threshold_count(right, given):
+    """All of dev and 40 of 45 are right, which a precision of 0.8 gives with a probability of 0.09, and 39 with 0.18."""
+    dev = np.full(50, 0.5), np.ones(50, bool)
+    reserved = np.full(45, 0.5), np.arange(45) < right
+    with nullcontext() if given else pytest.raises(NotGuaranteedError):
+        assert choose_threshold(DevScores(*dev, DevScores(*reserved)), "guarantee@0.8").threshold == 0.5
+
+
+def test_a_refusal_has_the_figures():
+    """Of 64 reserved pairs at the best threshold 4 are wrong; so few have a probability of 0.6 if 95 % are right."""
+    dev = np.repeat([0.9, 0.2], 100), np.repeat([True, False], 100)
+    reserved = np.repeat([0.95, 0.8, 0.1], [60, 4, 100]), np.repeat([True, False, False], [60, 4, 100])
+    probability = binom.cdf(4, 64, 0.05)
+    expected = (
+        "guarantee@0.95 cannot be given: of the 164 reserved dev pairs 64 reach the best threshold, 0.55, and 4 of these are no "
+        f"duplicates; at a precision of 0.95 as few have a probability of {probability:.2f}, and at most 0.1 is allowed. Ask"
+    )
+    with pytest.raises(NotGuaranteedError, match=re.escape(expected)):
+        choose_threshold(DevScores(*dev, DevScores(*reserved)), "guarantee@0.95")
 
 
 def test_without_reserved_pairs_or_for_another_prior_there_is_no_promise():

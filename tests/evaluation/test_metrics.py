@@ -1,6 +1,7 @@
 """Metrics: an example to check by eye, scikit-learn on many scores with ties, and intervals that hold the value."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -60,6 +61,12 @@ def test_calibration_error_by_eye():
     """Two pairs in the bin of 0.72 (10/15 to 11/15), one a duplicate: |1/2 - 0.72|; with the two of probability 1, no more."""
     found = measure([True, False, True, True], [0.72, 0.72, 1.0, 1.0])
     assert found["expected_calibration_error"] == pytest.approx(0.22 * 2 / 4, abs=1e-12)
+
+
+def test_the_two_highest_bins_are_two():
+    """0.9 (13/15 to 14/15) of a duplicate and 0.95 of another: |1 - 0.9| and |0 - 0.95|, which in one bin would cancel."""
+    found = measure([True, False], [0.9, 0.95])
+    assert found["expected_calibration_error"] == pytest.approx((0.1 + 0.95) / 2, abs=1e-6)
 
 
 def calibration_error(label, probability) -> float:
@@ -239,7 +246,9 @@ def test_graded_by_eye():
     """1, 2, 3 against 1, 2, 9: the order agrees. Deviations -1, 0, 1 and -3, -2, 5: 8 / √(2 · 38) = 0.9177."""
     found = graded_metrics(np.array([0.1, 0.2, 0.3]), np.array([0.1, 0.2, 0.9]))
     assert found == pytest.approx({"pearson": 8 / math.sqrt(76), "spearman": 1.0})
-    assert all(map(math.isnan, graded_metrics(np.array([0.1, 0.2]), np.array([0.5, 0.5])).values()))
+    with warnings.catch_warnings(action="error"):  # nan is the answer, not an accident
+        for constant in ([0.5, 0.5], [0.1, 0.2]), ([0.1, 0.2], [0.5, 0.5]):
+            assert all(map(math.isnan, graded_metrics(*map(np.array, constant)).values()))
 
 
 @given(arrays(np.float64, st.tuples(st.just(2), st.integers(2, 12)), elements=st.integers(0, 8).map(lambda n: n / 8)))

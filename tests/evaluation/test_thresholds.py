@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from siamese.data.checked_folder import CheckedFolder
 from siamese.evaluation.thresholds import DevScores, OperatingPoint, PrecisionNotReachedError, choose_threshold
 
 CRITERIA = ("best_accuracy", "best_f1", "precision@0.7", "recall@0.8")
@@ -195,6 +196,41 @@ def test_dev_pairs_of_one_kind_leave_nothing_to_choose_from():
         choose_threshold(none, "recall@0.9")
     with pytest.raises(PrecisionNotReachedError, match=r"the highest precision is 0\.0000"):
         choose_threshold(none, "precision@0.5")
+
+
+@pytest.mark.parametrize(
+    ("similarity", "duplicate", "problem"),
+    [
+        (
+            np.array([1, 0], np.int8),
+            np.array([True, False]),
+            r"expected float\[pairs\] and bool\[pairs\], got int8 and bool",
+        ),
+        (np.array([0.5]), np.array([1], np.int8), "got float64 and int8"),
+        (np.array([[0.5]]), np.array([[True]]), "expected"),
+        (np.array([[0.5]]), np.array([True]), "expected"),
+        (np.array([0.5]), np.array([[True]]), "expected"),
+        (np.array([1.1]), np.array([True]), r"a similarity lies outside \[0, 1\]"),
+        (np.array([-0.1]), np.array([True]), "a similarity lies outside"),
+        (np.array([0.5, 0.6]), np.array([True]), "as many labels"),
+        (np.array([0.5]), None, "duplicate"),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "reserved_"])
+def test_a_file_of_other_scores_is_refused(tmp_path, prefix, similarity, duplicate, problem):
+    arrays = {"similarity": np.array([0.5]), "duplicate": np.array([True])} if prefix else {}
+    arrays |= {f"{prefix}similarity": similarity} | ({} if duplicate is None else {f"{prefix}duplicate": duplicate})
+    np.savez(tmp_path / "scores.npz", **arrays)
+    with pytest.raises(ValueError, match=f"scores.npz holds no dev scores: .*{problem}"):
+        DevScores.load(CheckedFolder(tmp_path), "scores.npz")
+
+
+def test_a_similarity_may_leave_its_range_by_a_rounding(tmp_path):
+    dev_of([1, 0], [1 + 5e-6, -5e-6]).save(tmp_path / "scores.npz")
+    assert len(DevScores.load(CheckedFolder(tmp_path), "scores.npz")) == 2
+    dev_of([1, 0], [1 + 5e-5, -5e-5]).save(tmp_path / "scores.npz")
+    with pytest.raises(ValueError, match="outside"):
+        DevScores.load(CheckedFolder(tmp_path), "scores.npz")
 
 
 def test_dev_scores_are_sorted_and_cannot_be_changed():
