@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from siamese.serving.connections import TimedProtocol
+from siamese.serving.connections import config
 
 Address = tuple[str, int]
 HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -20,8 +20,7 @@ AT_ONCE = struct.pack("ii", 1, 0)  # closes a connection by a reset
 @contextmanager
 def running(app: ASGIApp) -> Iterator[Address]:
     """Serve an app as the programs do: its address."""
-    config = uvicorn.Config(app, http=TimedProtocol, ws="none", lifespan="off", log_level="error", log_config=None)
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(config(app))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()

@@ -30,9 +30,9 @@ import pytest
 from siamese.inference.threads import cores
 
 TESTS = {  # of each module
-    "siamese/model/similarity.py": "model/test_similarity model/test_formulas model/test_network inference/test_keras_network",
-    "siamese/model/towers.py": "model/test_towers model/test_network inference/test_keras_network",
-    "siamese/model/layers.py": "model/test_layers model/test_towers model/test_network inference/test_keras_network",
+    "siamese/model/similarity.py": "model/test_similarity model/test_formulas model/test_network",
+    "siamese/model/towers.py": "model/test_towers model/test_network",
+    "siamese/model/layers.py": "model/test_layers model/test_towers model/test_network",
     "siamese/model/lstm.py": "model/test_lstm model/test_towers",
     "siamese/model/manhattan.py": "model/test_manhattan model/test_similarity",
     "siamese/model/losses.py": "model/test_losses model/test_formulas model/test_network",

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from uvicorn import Config, Server
+from uvicorn import Server
 
 from experiments.demo.server import application
 from siamese.commands.arguments import program_settings
@@ -21,7 +21,7 @@ from siamese.commands.search import read_collection
 from siamese.data.files import read_questions
 from siamese.data.sources import CORPORA
 from siamese.detector import Detector
-from siamese.serving.connections import ANY, LOCAL, TimedProtocol, allowed_hosts
+from siamese.serving.connections import ANY, LOCAL, allowed_hosts, config
 
 EACH = 20  # of the shipped questions one, to find out which language a detector reads
 
@@ -53,9 +53,7 @@ def main() -> None:
         app = application(detector, collection, index.name, settings["candidates"], allowed_hosts(host))
         address = f"http://{LOCAL[0] if host == ANY else host}:{listener.getsockname()[1]}/"
         print(f"open {address} (Ctrl-C ends it)", flush=True)
-        Server(Config(app, http=TimedProtocol, ws="none", log_level="error", lifespan="off", server_header=False)).run(
-            [listener]
-        )
+        Server(config(app)).run([listener])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ import uvicorn
 from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
 from siamese.commands.output import listen
-from siamese.serving.connections import TimedProtocol, allowed_hosts
+from siamese.serving import connections
+from siamese.serving.connections import allowed_hosts
 
 BACKLOG = 1024  # clients that may wait to be let in
 
@@ -39,8 +40,7 @@ def run(settings: dict[str, Any]) -> None:
         print(f"{served} on {address} (Ctrl-C ends it); ask it:\n{curl(address)}")
         sys.stdout.flush()
         logging.getLogger("mlflow").setLevel(logging.ERROR)  # it would log every request with another column
-        config = uvicorn.Config(app, http=TimedProtocol, access_log=False, log_level="error", lifespan="off", ws="none")
-        asyncio.run(_serve(uvicorn.Server(config), listening, _Lanes(LARGE.get)))
+        asyncio.run(_serve(uvicorn.Server(connections.config(app)), listening, _Lanes(LARGE.get)))
 
 
 class _Lanes(ThreadPoolExecutor):

@@ -5,11 +5,14 @@ import asyncio
 from h11 import IDLE
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.types import ASGIApp, Receive
+from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_S = 10.0  # seconds from the connection, or from the first byte, to the end of a request's head
 BODY_S = 60.0  # seconds from there to the end of its body
+READ_S = 60.0  # seconds in which a client must take some of an answer that waits for it
+MOST = 500  # connections at once, fewer than the files that a process may open; a request gets status 503 while there are as many
 MOST_REFUSED = 2**27  # bytes that are still read of a body that is refused already
 ANY = "0.0.0.0"  # every address of this machine
 LOCAL = ("127.0.0.1", "localhost")
@@ -23,10 +26,29 @@ def allowed_hosts(host: str) -> list[str]:
     return ["*"] if host == ANY else [*LOCAL, host]
 
 
+def config(app: ASGIApp) -> Config:
+    """How uvicorn serves an app of the project."""
+    return Config(
+        app,
+        http=TimedProtocol,
+        limit_concurrency=MOST,
+        ws="none",
+        lifespan="off",
+        log_config=None,  # else it sets up the logging of the whole process
+        access_log=False,
+        log_level="error",
+        server_header=False,
+    )
+
+
 class TimedProtocol(H11Protocol):
-    """HTTP/1.1 of uvicorn, which closes connections that are idle, and here also those whose request never gets a whole head."""
+    """HTTP/1.1 of uvicorn, which closes idle connections.
+
+    Here those are closed, too, whose request never gets a whole head, and whose client does not take its answer.
+    """
 
     _closing: asyncio.TimerHandle | None = None
+    _aborting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for a head."""
@@ -41,8 +63,31 @@ class TimedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
         super().connection_lost(exc)
-        if self._closing is not None:
-            self._closing.cancel()
+        for timer in filter(None, (self._closing, self._aborting)):
+            timer.cancel()
+
+    def pause_writing(self) -> None:
+        """Start to wait for the client, behind whose connection an answer has piled up."""
+        super().pause_writing()
+        self._wait_for_reader(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Stop to wait: the client has taken what was there."""
+        super().resume_writing()
+        if self._aborting is not None:
+            self._aborting.cancel()
+
+    def _wait_for_reader(self, waiting: int) -> None:
+        """Let the client go if in `READ_S` it takes nothing of the bytes that wait for it."""
+
+        def look() -> None:
+            left = self.transport.get_write_buffer_size()
+            if left < waiting:
+                self._wait_for_reader(left)
+            else:
+                self.transport.abort()
+
+        self._aborting = self.loop.call_later(READ_S, look)
 
     def _wait_for_head(self) -> None:
         waits = self.conn.their_state is IDLE

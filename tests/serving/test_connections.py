@@ -2,10 +2,11 @@
 
 import socket
 import time
+from contextlib import ExitStack, suppress
 
 import pytest
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from siamese.serving import connections
@@ -96,6 +97,47 @@ def test_a_large_body_is_refused_and_the_connection_stays(address):
         assert b"the body has more than 1,000 bytes; ask less at once" in answered(client)
         client.sendall(WHOLE)
         assert answered(client).endswith(b"\r\n\r\n2")
+
+
+def test_a_client_that_does_not_take_its_answer_is_let_go(running, monkeypatch):
+    monkeypatch.setattr(connections, "READ_S", 0.4)
+    with running(Response(b" " * 2**26)) as address, socket.create_connection(address) as client:
+        client.sendall(WHOLE)
+        time.sleep(1)
+        client.settimeout(10)
+        received = 0
+        with suppress(ConnectionResetError):
+            while part := client.recv(2**20):
+                received += len(part)
+        assert received < 2**26
+
+
+def test_one_that_takes_it_slowly_gets_it_all(running, monkeypatch):
+    monkeypatch.setattr(connections, "READ_S", 0.6)
+    with running(Response(b" " * 2**24)) as address, socket.create_connection(address) as client:
+        client.sendall(WHOLE)
+        client.settimeout(10)
+        received = 0
+        while received < 2**24:  # for longer than READ_S
+            time.sleep(0.1)
+            part = client.recv(2**20)
+            assert part
+            received += len(part)
+
+
+def test_connections_have_a_number(running, monkeypatch):
+    monkeypatch.setattr(connections, "MOST", 4)
+    with running(with_clear_errors(Response(b"yes"), LARGEST)) as address, ExitStack() as stack:
+        clients = []
+        for _ in range(3):
+            clients.append(stack.enter_context(socket.create_connection(address)))
+            clients[-1].sendall(WHOLE)
+            assert answered(clients[-1]).endswith(b"yes")
+        with socket.create_connection(address) as another:
+            another.sendall(WHOLE)
+            assert rest(another).startswith(b"HTTP/1.1 503 ")
+        clients[0].sendall(WHOLE)
+        assert answered(clients[0]).endswith(b"yes")
 
 
 def test_the_old_names_of_the_package_are_there():
