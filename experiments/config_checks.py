@@ -30,6 +30,8 @@ LIMITS = {  # settings, as patterns of their whole names -> where their numbers 
 WORDS = {
     r"tower\.pooling": ("mean", "max"),
     r"tower\.normalization": ("none", "layer"),
+    r"tower\.cell": ("lstm", "gru"),
+    r"tower\.(bidirectional|shortcuts)": (True, False),
     r"evaluation\.probes": (True, False, "en", "fr"),
 }
 FILES = {r"vectors\.(path|words)": ("file", Path.is_file), r"encoder\.folder": ("folder", Path.is_dir)}
@@ -49,18 +51,20 @@ def check(config: dict[str, Any]) -> None:
         for group, node in config.items()
         if not isinstance(node, dict) or str(node.get("_target_", "siamese.")).startswith("siamese.")
     }  # a part of one's own may mean something else by the same name
+    for group in ("tower", "training", "evaluation"):
+        if not isinstance(config.get(group), dict):
+            raise ValueError(f"{group} must be one of its options; got {config.get(group)!r}")
+    in_order = config["tower"]["_target_"] == "siamese.model.towers.bilstm"
+    known_words = WORDS | ({r"tower\.pooling": ("mean", "max", "last")} if in_order else {})
     for name, value in _nodes(ours):
         values = [each for each in (value if isinstance(value, list) else [value]) if each not in (None, "auto")]
         _check_numbers(name, values)
-        for words in _of(WORDS, name):
+        for words in _of(known_words, name):
             if any(each not in tuple(words) for each in values):
                 raise ValueError(f"{name} must be of {', '.join(map(str, words))}; got {value}")
         for kind, exists in _of(FILES, name):
             if not all(isinstance(each, str) and exists(Path(each).expanduser()) for each in values):
                 raise ValueError(f"{name}: there is no {kind} {value}")
-    for group in ("tower", "training", "evaluation"):
-        if not isinstance(config.get(group), dict):
-            raise ValueError(f"{group} must be one of its options; got {config.get(group)!r}")
     parse_criterion(config["evaluation"]["threshold"])
     monitor, known = str(config["training"]["monitor"]), pair_metrics(np.ones(1), np.ones(1), np.ones(1), 0.5)
     if monitor not in known and (near := nearest(monitor, known)):

@@ -33,11 +33,17 @@ CONF = Path(__file__).parents[1] / "conf"
 SIMILARITIES = sorted(file.stem for file in (CONF / "similarity").glob("*.yaml"))
 TOWERS = sorted(file.stem for file in (CONF / "tower").glob("*.yaml"))
 EVERY_OPTION = {"units": [6, 5], "pooling": ["mean", "max"], "normalization": "layer", "skip": True, "dropout": 0.1}
+OTHER_RECURRENT = (
+    {"cell": "gru", "pooling": ["last", "max"]},
+    {"cell": "gru", "bidirectional": False},
+    {"bidirectional": False, "shortcuts": True, "units": [6, 5], "pooling": ["last"]},
+)
 WALKS = [
-    *((tower, "cosine", False) for tower in TOWERS),
-    *((tower, "cosine", True) for tower in TOWERS),
-    *(("dense", similarity, False) for similarity in SIMILARITIES if similarity != "cosine"),
-    ("encoder", "hybrid", True),
+    *((tower, "cosine", {}) for tower in TOWERS),
+    *((tower, "cosine", EVERY_OPTION) for tower in TOWERS),
+    *(("bilstm", "cosine", more) for more in OTHER_RECURRENT),
+    *(("dense", similarity, {}) for similarity in SIMILARITIES if similarity != "cosine"),
+    ("encoder", "hybrid", EVERY_OPTION),
 ]
 
 
@@ -55,21 +61,25 @@ def lexicon(vectorizer, pairs) -> Lexicon:
 def build(vectorizer, lexicon):
     """A function: options of conf/tower and conf/similarity -> a Keras network over vectors of width 8."""
 
-    def make(tower: str, similarity: str, every_option: bool = False) -> keras.Model:
+    def make(tower: str, similarity: str, options: dict) -> keras.Model:
         keras.utils.set_random_seed(0)
         words = word_embedding(random(vectorizer.vocabulary, vectorizer.size, 0, 8).matrix, trainable=True)
         cfg = settings("tower", tower)
-        more = {name: value for name, value in EVERY_OPTION.items() if every_option and name in cfg}
+        given = {name: value for name, value in options.items() if name in cfg}
         compared = instantiate(settings("similarity", similarity), _convert_="all")()
         hybrid = similarity == "hybrid"
-        more |= {"unread": lexicon.rows.shape[1]} if hybrid and tower == "encoder" else {}
-        own = instantiate(cfg | more, _convert_="all")(WIDTH if tower == "encoder" else words)
+        given |= {"unread": lexicon.rows.shape[1]} if hybrid and tower == "encoder" else {}
+        own = instantiate(cfg | given, _convert_="all")(WIDTH if tower == "encoder" else words)
         return siamese_network(with_lexicon(own, compared, lexicon.rows) if hybrid else own, compared)
 
     return make
 
 
-@pytest.fixture(scope="session", params=WALKS, ids=lambda walk: f"{walk[0]}-{walk[1]}{'-every option' * walk[2]}")
+@pytest.fixture(
+    scope="session",
+    params=WALKS,
+    ids=lambda walk: f"{'-'.join([walk[0], walk[1], *walk[2]])}",
+)
 def trained(request, build, train, vectorizer, encoder_vectorizer, lexicon, pairs) -> tuple[keras.Model, Detector]:
     """A network after one step of training, and the detector that it makes."""
     network = build(*request.param)
@@ -106,7 +116,7 @@ def test_every_registered_similarity_is_an_option_and_the_other_way_round():
 @pytest.mark.slow
 def test_every_registered_layer_is_used_by_a_tower(build):
     """With every option of the towers; their layers are all registered, or they would have no detector."""
-    walks = [*((tower, "cosine", True) for tower in TOWERS), ("encoder", "hybrid", True)]
+    walks = [walk for walk in WALKS if walk[2]]
     used = {type(layer).__name__ for walk in walks for layer in build(*walk).get_layer("tower").layers}
     for kind, part in registered(Layer).items():
         assert {path.rpartition(".")[2] for path in part.keras_classes} & used, f"no tower of conf/tower/ uses {kind}"

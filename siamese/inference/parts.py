@@ -64,7 +64,7 @@ class Layer(Part):
         additive: whether its output for a question is the sum of its outputs for each of the tokens.
     """
 
-    additive: ClassVar[bool] = False
+    additive: bool = False
     width: int
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-POOLINGS = ("mean", "max")
+POOLINGS = ("mean", "max", "last", "ends")
 NOTHING = 1e-4  # the number that stands behind a block, below one over the tokens of a question
 
 
@@ -173,16 +173,17 @@ class NGrams(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("siamese")
 class Pool(keras.layers.Layer):
-    """Words of a question → one vector: their mean, their maximum, or both concatenated.
+    """Words of a question → one vector: their mean, their maximum, the last one, or several of them concatenated.
 
     Args:
-        pooling: any of "mean", "max".
+        pooling: any of POOLINGS. "ends" is where the two directions of a recurrent layer end: the first half of the
+            numbers of the last token, the second half of those of the first token.
     """
 
     def __init__(self, pooling: Sequence[str], **kwargs):
         super().__init__(**kwargs)
         if not pooling or set(pooling) - set(POOLINGS):
-            raise ValueError(f"tower.pooling must list one or both of mean, max; got {list(pooling)}")
+            raise ValueError(f"pooling must list some of {', '.join(POOLINGS)}; got {list(pooling)}")
         self.pooling = [each for each in POOLINGS if each in pooling]
 
     def call(self, vectors, position, question, questions):
@@ -191,19 +192,46 @@ class Pool(keras.layers.Layer):
         A question without any word gets zeros.
         """
         batch = tf.shape(questions)[0]
+        row = tf.range(tf.size(question)) if position is None else position
         pooled = []
         if "mean" in self.pooling:
-            row = tf.range(tf.size(question)) if position is None else position
             mean = tf.raw_ops.SparseSegmentMeanWithNumSegments
             pooled.append(mean(data=vectors, indices=row, segment_ids=question, num_segments=batch))
         if "max" in self.pooling:
             words = vectors if position is None else tf.gather(vectors, position)  # float32[tokens, width]
             highest = tf.math.segment_max(words, question)
             pooled.append(tf.pad(highest, [[0, batch - tf.shape(highest)[0]], [0, 0]]))
+        if {"last", "ends"} & set(self.pooling):
+            at_end = tf.not_equal(question, tf.concat([question[1:], [-1]], axis=0))
+            last = _selected(vectors, row, question, at_end, batch)
+        if "last" in self.pooling:
+            pooled.append(last)
+        if "ends" in self.pooling:
+            at_start = tf.not_equal(question, tf.concat([[-1], question[:-1]], axis=0))
+            half = vectors.shape[-1] // 2
+            pooled += [last[:, :half], _selected(vectors, row, question, at_start, batch)[:, half:]]
         return tf.concat(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
 
     def get_config(self) -> dict:
         return {**super().get_config(), "pooling": self.pooling}
+
+
+def _selected(vectors, row, question, selected, batch):
+    """The vector of the one selected token of each question, `bool[tokens]` -> `float32[batch, width]`; else zeros."""
+    rows, of = tf.boolean_mask(row, selected), tf.boolean_mask(question, selected)
+    total = tf.raw_ops.SparseSegmentSumWithNumSegments
+    return total(data=vectors, indices=rows, segment_ids=of, num_segments=batch)
+
+
+@keras.saving.register_keras_serializable("siamese")
+class TokenVectors(keras.layers.Layer):
+    """Vectors of distinct words → one for each token, to be concatenated with the output of a layer that mixes words."""
+
+    mixes_words = True  # its rows are those of tokens
+
+    def call(self, vectors, position, question):
+        """`float32[n, width]`, `int32[tokens]`, `int32[tokens]` -> `float32[tokens, width]`."""
+        return tf.gather(vectors, position)
 
 
 @keras.saving.register_keras_serializable("siamese")

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 import keras
 
-from siamese.model.layers import Columns, NGrams, PackWords, Pool
-from siamese.model.lstm import BidirectionalLSTM
+from siamese.model.gru import BidirectionalGRU, ForwardGRU
+from siamese.model.layers import Columns, NGrams, PackWords, Pool, TokenVectors
+from siamese.model.lstm import BidirectionalLSTM, ForwardLSTM
 
+CELLS = {"lstm": (ForwardLSTM, BidirectionalLSTM), "gru": (ForwardGRU, BidirectionalGRU)}
 READ = "read"  # name of the layer that leaves out what the head over an encoder does not read
 
 
@@ -101,22 +103,34 @@ def bilstm(
     dropout: float = 0.0,
     normalization: str = "none",
     skip: bool = True,
+    cell: str = "lstm",
+    bidirectional: bool = True,
+    shortcuts: bool = False,
 ) -> keras.Model:
     """Bidirectional LSTM, then pooling over time (Conneau et al. 2017, InferSent).
 
     Args:
         units: for each layer, the width of each direction.
+        pooling: any of "mean", "max", "last"; the last is where each direction ends: of numbers side by side the first
+            half of the last word's and the second half of the first word's, or all of the last word's with one direction.
+        cell: "lstm", or "gru" (Cho et al. 2014).
+        bidirectional: whether each layer reads backward, too.
+        shortcuts: each layer reads the word embedding and all layers before it, concatenated (Nie & Bansal 2017).
         (the others): as in `conv1d`; normalization follows each layer.
     """
+    if cell not in CELLS:
+        raise ValueError(f"tower.cell must be one of {', '.join(CELLS)}, got {cell!r}")
     questions = keras.Input((None,), dtype="int32", name="questions")
     words, position, question = PackWords()(questions)
 
     levels = [(word_embedding(words), position)]
     for width in units:
-        both = BidirectionalLSTM(width)(*levels[-1], question)  # float32[tokens, 2 * width]
-        levels.append((drop(normalize(both, normalization), dropout, len(levels)), None))
+        read = concatenate(levels, question) if shortcuts and len(levels) > 1 else levels[-1]
+        mixed = CELLS[cell][bidirectional](width)(*read, question)  # float32[tokens, directions * width]
+        levels.append((drop(normalize(mixed, normalization), dropout, len(levels)), None))
 
-    return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
+    pooled = pool(levels if skip else levels[-1:], question, questions, pooling, "ends" if bidirectional else "last")
+    return keras.Model(questions, pooled, name="tower")
 
 
 def encoder(
@@ -175,9 +189,25 @@ def drop(x: keras.KerasTensor, dropout: float, level: int) -> keras.KerasTensor:
     return keras.layers.Dropout(dropout, name=f"level_{level}")(x)
 
 
+def concatenate(levels: Sequence, question: keras.KerasTensor) -> tuple[keras.KerasTensor, None]:
+    """All levels side by side, as one: `float32[tokens, sum of widths]`."""
+    return keras.layers.Concatenate()([TokenVectors()(*levels[0], question), *(x for x, _ in levels[1:])]), None
+
+
 def pool(
-    levels: Sequence, question: keras.KerasTensor, questions: keras.KerasTensor, pooling: Sequence[str]
+    levels: Sequence,
+    question: keras.KerasTensor,
+    questions: keras.KerasTensor,
+    pooling: Sequence[str],
+    last: str | None = None,
 ) -> keras.KerasTensor:
-    """All poolings of all levels, concatenated: `float32[batch, dimension]`."""
+    """All poolings of all levels, concatenated: `float32[batch, dimension]`.
+
+    `last` is what `Pool` has for the pooling "last"; None where words have no order.
+    """
+    known = {"mean": "mean", "max": "max"} | ({"last": last} if last else {})
+    if not pooling or set(pooling) - set(known):
+        raise ValueError(f"tower.pooling must list some of {', '.join(known)}; got {list(pooling)}")
+    pooling = [known[each] for each in pooling]
     pooled = [Pool(pooling)(vectors, position, question, questions) for vectors, position in levels]
     return keras.layers.Concatenate()(pooled) if len(pooled) > 1 else pooled[0]

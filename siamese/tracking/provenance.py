@@ -27,6 +27,9 @@ ADDED: dict[str, object] = {
     "data.labeled": None,
     "data.duplicates_per_intent": None,
     "evaluation.probes": False,
+    "tower.cell": "lstm",
+    "tower.bidirectional": True,
+    "tower.shortcuts": False,
 }  # parts and settings that earlier configs lack, as they are where they change nothing
 RENAMED_SETTINGS = {"loss.second_weight": "loss.share", "data.hard_negative_share": "data.confusable_share"}
 VERSION_OF_CODE = {"5deb6d91a3e5db39": "1"}  # digest of the code that measured -> METRICS_VERSION

@@ -86,5 +86,16 @@ def test_a_part_of_ones_own_may_have_other_numbers_and_words(default):
         check(changed(default, tower=own | {"_target_": "siamese.model.towers.dense"}))
 
 
+def test_the_last_output_is_known_where_words_have_an_order(default):
+    bilstm = {"_target_": "siamese.model.towers.bilstm", "pooling": ["mean", "last"], "cell": "gru", "shortcuts": True}
+    check(changed(default, tower=bilstm))
+    with pytest.raises(ValueError, match=re.escape("tower.pooling must be of mean, max, last; got ['first']")):
+        check(changed(default, tower=bilstm | {"pooling": ["first"]}))
+    with pytest.raises(ValueError, match=re.escape("tower.pooling must be of mean, max; got ['last']")):
+        check(changed(default, tower__pooling=["last"]))
+    with pytest.raises(ValueError, match=re.escape("tower.cell must be of lstm, gru; got rnn")):
+        check(changed(default, tower=bilstm | {"cell": "rnn"}))
+
+
 def test_what_is_chosen_later_passes(default):
     check(changed(default, training__epochs="auto", vectors__width=None, tower__units=[]))

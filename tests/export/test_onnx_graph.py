@@ -31,6 +31,9 @@ TOWERS = {
     "two conv1d": ("conv1d", {"filters": [5, 4], "kernel_sizes": [5, 2]}),
     "bilstm": ("bilstm", {"units": [4]}),
     "two bilstm": ("bilstm", {"units": [4, 3]}),
+    "bigru with shortcuts": ("bilstm", {"units": [4, 3], "cell": "gru", "shortcuts": True}),
+    "lstm, last": ("bilstm", {"units": [4], "bidirectional": False, "pooling": ["last"]}),
+    "bigru, last": ("bilstm", {"units": [4], "cell": "gru", "pooling": ["last", "max"]}),
 }
 OPTIONS = [  # each pooling, normalization and skip with each other value of the two
     {"pooling": ["mean"], "normalization": "none", "skip": False},
@@ -47,7 +50,7 @@ def build(build_network):
     @functools.cache
     def make(tower: str, similarity: str, number: int = 3) -> tuple[keras.Model, NumpyNetwork]:
         kind, options = TOWERS[tower]
-        network = build_network(kind, SIMILARITIES[similarity], **options, **OPTIONS[number])
+        network = build_network(kind, SIMILARITIES[similarity], **OPTIONS[number] | options)
         generator = np.random.default_rng(2)
         for weight in network.weights:  # zero biases would hide mistakes
             weight.assign(generator.normal(scale=0.5, size=weight.shape))

@@ -26,6 +26,10 @@ TOWERS = [
     ("conv1d", {"filters": [5, 4], "kernel_sizes": [5, 2]}),
     ("bilstm", {"units": [4]}),
     ("bilstm", {"units": [4, 3]}),
+    ("bilstm", {"units": [4, 3, 2], "shortcuts": True}),
+    ("bilstm", {"units": [4, 3], "cell": "gru"}),
+    ("bilstm", {"units": [4], "cell": "gru", "bidirectional": False}),
+    ("bilstm", {"units": [4, 3], "bidirectional": False}),
 ]
 OPTIONS = [  # each value of one with each value of another
     (["mean"], "none", False),
@@ -71,15 +75,26 @@ def folder(bilstm, tmp_path):
 @pytest.mark.parametrize(("tower", "options"), TOWERS)
 @pytest.mark.parametrize(("pooling", "normalization", "skip"), OPTIONS)
 def test_embeddings_are_those_of_keras(build_network, tower, options, pooling, normalization, skip):
-    network = with_weights(
+    assert_embeddings_are_those_of_keras(
         build_network(tower, pooling=pooling, normalization=normalization, skip=skip, dropout=0.1, **options)
     )
+
+
+def assert_embeddings_are_those_of_keras(network: keras.Model) -> None:
+    with_weights(network)
     keras_tower, light = network.get_layer("tower"), numpy_network(network)
     questions = some_questions(network.get_layer("tower").get_layer("word_embedding").input_dim)
     expected = keras.ops.convert_to_numpy(keras_tower(questions.padded(np.arange(len(questions)))))
     assert light.dimension == expected.shape[1]
     scale = max(1, np.abs(expected).max())
     np.testing.assert_allclose(light.encode(questions) / scale, expected / scale, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_the_last_outputs_are_those_of_keras(build_network, bidirectional):
+    """The pooling "ends" or "last", of tokens with vectors of their own and, with skip, of words."""
+    options = {"units": [3], "bidirectional": bidirectional}
+    assert_embeddings_are_those_of_keras(build_network("bilstm", pooling=["last", "mean"], skip=True, **options))
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -263,7 +278,13 @@ def test_arrays_that_do_not_fit_are_refused(folder, changes, message):
     [
         (
             lambda network: network["tower"][1].update(layer="Lambda"),
-            "is a layer of the unknown kind Lambda, expected one of Add, BidirectionalLSTM, Col",
+            "is a layer of the unknown kind Lambda, expected one of Add, BidirectionalGRU, BidirectionalLSTM, Col",
+        ),
+        (
+            lambda network: next(step for step in network["tower"] if step["layer"] == "Pool").update(
+                config={"pooling": ["first"]}
+            ),
+            r"pooling must be some of mean, max, last, ends, each once, got \['first'\]",
         ),
         (
             lambda network: network["similarity"].update(layer="os.system"),

@@ -11,7 +11,13 @@ from tests.inference.test_network import some_questions, with_weights
 
 
 @pytest.mark.parametrize(
-    ("tower", "options"), [("dense", {"units": [6, 5], "skip": True}), ("conv1d", {}), ("bilstm", {"units": [4, 3]})]
+    ("tower", "options"),
+    [
+        ("dense", {"units": [6, 5], "skip": True}),
+        ("conv1d", {}),
+        ("bilstm", {"units": [4, 3]}),
+        ("bilstm", {"units": [4, 3], "cell": "gru", "shortcuts": True}),
+    ],
 )
 def test_a_tower_goes_on_where_another_ended(build_network, tmp_path, tower, options):
     first = with_weights(build_network(tower, Learned, **options))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from siamese.model.layers import NGrams, PackWords, Pool
+from siamese.model.gru import BidirectionalGRU
+from siamese.model.layers import NGrams, PackWords, Pool, TokenVectors
 from siamese.model.lstm import BidirectionalLSTM
 
 WIDTH = 5
@@ -40,7 +41,11 @@ def test_packed_words():
     assert question.numpy().tolist() == [0, 0, 0, 1]
 
 
-@pytest.mark.parametrize("layer", [NGrams(4, [1, 2, 3]), BidirectionalLSTM(3), Pool(["mean", "max"])], ids=str)
+@pytest.mark.parametrize(
+    "layer",
+    [NGrams(4, [1, 2, 3]), BidirectionalLSTM(3), BidirectionalGRU(3), Pool(["mean", "max", "last", "ends"])],
+    ids=str,
+)
 def test_without_positions_each_token_has_its_own_row(layer, padded_questions):
     _, position, question = PackWords()(padded_questions)
     tokens = np.random.default_rng(0).normal(size=(len(position), WIDTH)).astype(np.float32)
@@ -60,6 +65,29 @@ def test_pooling_by_hand():
     # a word that is the highest twice in a question gets the slope of one maximum
     slope = tape.gradient(pooled, vectors, np.array([[0, 0, 1, 1], [1, 1, 1, 1], [0, 0, 10, 10]], np.float32))
     assert tf.convert_to_tensor(slope).numpy().tolist() == [[0, 1], [11, 10]]
+
+
+def test_the_last_word_and_the_ends_by_hand():
+    """Words 0 1, none, and 1 2 0; of the ends the first half of the numbers is the last word's, the rest the first's."""
+    vectors = tf.Variable([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]])
+    questions = np.array([[5, 6, 0], [0, 0, 0], [6, 7, 5]], np.int32)
+    position, question = np.array([0, 1, 1, 2, 0], np.int32), np.array([0, 0, 2, 2, 2], np.int32)
+    with tf.GradientTape() as tape:
+        pooled = Pool(["ends", "last"])(vectors, position, question, questions)
+    assert pooled.numpy().tolist() == [[4, 5, 6, 4, 2, 3], [0] * 6, [1, 2, 3, 1, 5, 6]]
+    slope = tape.gradient(pooled, vectors, np.array([[1] * 6, [100] * 6, [10] * 6], np.float32))
+    assert tf.convert_to_tensor(slope).numpy().tolist() == [[20, 11, 11], [2, 11, 11], [0, 0, 0]]
+
+
+def test_pooling_nothing_or_by_an_unknown_way_is_refused():
+    for pooling in ([], ["sum"]):
+        with pytest.raises(ValueError, match="pooling must list some of mean, max, last, ends; got"):
+            Pool(pooling)
+
+
+def test_each_token_has_the_vector_of_its_word():
+    vectors = TokenVectors()(np.array([[1.0], [2.0]], np.float32), np.array([1, 0, 1], np.int32), np.zeros(3, np.int32))
+    assert vectors.numpy().tolist() == [[2], [1], [2]]
 
 
 def test_trailing_questions_without_a_word_get_zeros():

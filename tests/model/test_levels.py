@@ -38,6 +38,13 @@ def test_side_by_side_the_levels_are_the_output_of_a_tower_that_pools_them_all(n
 
 
 @pytest.mark.slow
+def test_levels_behind_shortcuts(padded_questions):
+    levels = level_towers(built("bilstm", shortcuts=True, cell="gru", dropout=0.1))
+    embeddings = [level(padded_questions).numpy() for level in levels.values()]
+    np.testing.assert_array_equal(np.concatenate(embeddings[:-1], axis=1), embeddings[-1])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_last_level_is_the_output_of_a_tower_that_pools_it_alone(name, padded_questions):
     levels = level_towers(built(name, skip=False))

@@ -8,6 +8,7 @@ from siamese.model import towers
 from siamese.model.network import word_embedding
 
 IDS, WIDTH = 20, 8
+TOWERS = ("dense", "conv1d", "bilstm")
 OPTIONS = {
     "one layer": {},
     "two layers": {"layers": [6, 5]},
@@ -24,6 +25,12 @@ OPTIONS = {
         "skip": True,
         "dropout": 0.5,
     },
+}
+ORDERED = {  # options of bilstm alone
+    "gru": {"cell": "gru"},
+    "shortcuts": {"layers": [6, 5, 4], "shortcuts": True, "skip": True},
+    "forward, last": {"bidirectional": False, "pooling": ["last"]},
+    "last and more": {"layers": [6, 5], "cell": "gru", "pooling": ["mean", "last"], "skip": True, "dropout": 0.5},
 }
 QUESTION = [3, 7, 7, 12, 19]
 OTHERS = [[4, 5], [6, 6, 8, 9, 10, 11, 2, 3, 4], [1]]
@@ -49,14 +56,19 @@ def embed(tower: keras.Model, questions: list[list[int]], length: int) -> np.nda
     return np.asarray(tower(padded(questions, length), training=False))
 
 
-@pytest.fixture(scope="module", params=["dense", "conv1d", "bilstm"])
+@pytest.fixture(scope="module", params=TOWERS)
 def name(request) -> str:
     return request.param
 
 
-@pytest.fixture(scope="module", params=list(OPTIONS))
-def tower(name, request) -> keras.Model:
-    return build(name, **OPTIONS[request.param])
+@pytest.fixture(
+    scope="module",
+    params=[*((name, option) for name in TOWERS for option in OPTIONS), *(("bilstm", option) for option in ORDERED)],
+    ids="-".join,
+)
+def tower(request) -> keras.Model:
+    name, option = request.param
+    return build(name, **(OPTIONS | ORDERED)[option])
 
 
 @pytest.mark.slow
@@ -112,6 +124,9 @@ def test_shapes_and_dtypes_of_a_tower(tower):
         ("conv1d", {"skip": True, "pooling": ["mean"]}, 8 + 18),
         ("bilstm", {}, 12),  # 6 in each direction
         ("bilstm", {"layers": [6, 5], "skip": True}, 8 + 12 + 10),
+        ("bilstm", {"bidirectional": False}, 6),
+        ("bilstm", {"layers": [6, 5], "skip": True, "shortcuts": True}, 8 + 12 + 10),
+        ("bilstm", {"pooling": ["last", "max"]}, 24),
     ],
     ids=str,
 )
@@ -153,10 +168,46 @@ def test_dropout_works_in_training_alone(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pooling", [[], ["sum"], ["mean", "median"]], ids=str)
+@pytest.mark.parametrize("pooling", [[], ["sum"], ["mean", "median"], ["ends"]], ids=str)
 def test_bad_pooling_is_refused(name, pooling):
-    with pytest.raises(ValueError, match=r"tower\.pooling must list one or both of mean, max; got"):
+    with pytest.raises(ValueError, match=r"tower\.pooling must list some of mean, max(, last)?; got"):
         build(name, pooling=pooling)
+
+
+@pytest.mark.parametrize("name", ["averaging", "dense", "conv1d"])
+def test_the_last_word_is_refused_where_words_have_no_order(name):
+    words = word_embedding(np.ones((IDS, WIDTH)), trainable=True)
+    with pytest.raises(ValueError, match=r"tower\.pooling must list some of mean, max; got \['last'\]"):
+        getattr(towers, name)(words, pooling=["last"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_last_outputs_are_those_of_the_first_and_the_last_word(cell):
+    """With words behind them, forward outputs stay; with words before them, backward outputs stay."""
+    tower = build("bilstm", cell=cell, pooling=["last"])
+    short, behind, before = embed(tower, [[3, 7], [3, 7, 7], [7, 3, 7]], 3)
+    assert np.abs(short - behind)[:6].max() > 1e-3
+    assert np.abs(short - before)[6:].max() > 1e-3
+    forward = build("bilstm", cell=cell, pooling=["last"], bidirectional=False)
+    own, kernel, recurrent, *biases = tower.get_weights()
+    forward.set_weights([own, np.split(kernel, 2, axis=1)[0], recurrent[:1], *(half_of(each) for each in biases)])
+    np.testing.assert_allclose(embed(forward, [[3, 7], [3, 7, 7]], 3), [short[:6], behind[:6]], atol=1e-6)
+
+
+def half_of(bias: np.ndarray) -> np.ndarray:
+    """That of the forward direction."""
+    return np.split(bias, 2)[0]
+
+
+def test_shortcuts_read_the_words_and_every_layer_before():
+    tower = build("bilstm", [6, 5, 4], shortcuts=True)
+    assert [layer.kernel.shape[0] for layer in tower.layers if hasattr(layer, "recurrent_kernel")] == [8, 20, 30]
+
+
+def test_an_unknown_cell_is_refused():
+    with pytest.raises(ValueError, match=r"tower\.cell must be one of lstm, gru, got 'rnn'"):
+        build("bilstm", cell="rnn")
 
 
 def test_bad_normalisation_is_refused(name):

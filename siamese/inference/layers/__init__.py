@@ -1,12 +1,13 @@
 """Layers: what each layer of a tower computes, described once for Keras, NumPy and ONNX.
 
-The formulas are those of siamese/model/layers.py and lstm.py.
+The formulas are those of siamese/model/layers.py, lstm.py and gru.py.
 
 rows.py          layers that treat each row alone: Embedding, Vectors, Dense and others
-ngrams.py        convolutions; lstm.py: the bidirectional LSTM; pooling.py: each question's words -> one vector
+ngrams.py        convolutions; lstm.py, gru.py: recurrent layers, and recurrent.py what they share
+pooling.py       each question's words -> one vector; tokens.py: each word's vector -> one for each token
 """
 
-from siamese.inference.layers import lstm, ngrams, pooling
+from siamese.inference.layers import gru, lstm, ngrams, pooling, tokens
 from siamese.inference.layers.rows import Embedding, Vectors
 
-__all__ = ["Embedding", "Vectors", "lstm", "ngrams", "pooling"]
+__all__ = ["Embedding", "Vectors", "gru", "lstm", "ngrams", "pooling", "tokens"]

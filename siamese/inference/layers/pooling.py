@@ -1,4 +1,4 @@
-"""Pooling: each question's words -> their mean, their maximum, or both side by side."""
+"""Pooling: each question's words -> their mean, their maximum, the last one, or several of them side by side."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,24 +10,27 @@ from siamese.inference.onnx_operators import Graph
 from siamese.inference.packing import Packing
 from siamese.inference.parts import QuestionLayer, Tables, Take, register
 
-WAYS = ("max", "mean")
+WAYS = ("mean", "max", "last", "ends")
 LOWEST = float(np.finfo(np.float32).min)
 
 
 @register
 class Pool(QuestionLayer):
-    """`float32[questions, len(pooling) * width]`; a question without any word gets zeros."""
+    """`float32[questions, len(pooling) * width]`; a question without any word gets zeros.
+
+    "ends": the first half of the numbers is the last token's, the second the first token's.
+    """
 
     keras_classes = ("siamese.model.layers.Pool",)
     settings = ("pooling",)
     rows = "questions"
-    additive = True
 
     def __init__(self, take: Take, width: int, /, pooling: Sequence[str]):
         self.pooling = list(pooling)
-        if sorted(self.pooling) not in ([each] for each in WAYS) and sorted(self.pooling) != sorted(WAYS):
+        if not self.pooling or len(set(self.pooling) & set(WAYS)) != len(self.pooling):
             raise ValueError(f"pooling must be some of {', '.join(WAYS)}, each once, got {pooling!r}")
         self.width, self.table_width = len(pooling) * width, width
+        self.additive = set(self.pooling) <= {"mean", "max"}
 
     def tabulate(self, x: np.ndarray) -> Tables:
         return [x]
@@ -47,8 +50,11 @@ class Pool(QuestionLayer):
                     so_far[...] = words
                 elif way == "mean":
                     so_far += words
-                else:
+                elif way == "max":
                     np.maximum(so_far, words, out=so_far)
+                else:
+                    replaced = width if way == "last" else width // 2
+                    so_far[:, :replaced] = words[:, :replaced]
         if "mean" in self.pooling:
             pooled[:, self.pooling.index("mean")] /= np.maximum(packing.length, 1).astype(np.float32)[:, None]
         return pooled.reshape(questions, -1)
@@ -72,17 +78,30 @@ class Pool(QuestionLayer):
         return shares.reshape(len(vectors), -1)
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
-        ways = [self._onnx_way(graph, way, inputs[0], questions) for way in self.pooling]
+        width = self.width // len(self.pooling)
+        ways = [self._onnx_way(graph, way, inputs[0], questions, width) for way in self.pooling]
         return graph.add("Concat", *ways, axis=-1) if len(ways) > 1 else ways[0]
 
     @staticmethod
-    def _onnx_way(graph: Graph, way: str, x: str, questions: str) -> str:
+    def _onnx_way(graph: Graph, way: str, x: str, questions: str, width: int) -> str:
         """`float32[batch, length, width]` -> `float32[batch, width]`."""
         if way == "mean":
             words = graph.constant([1], np.int64)
             total = graph.add("ReduceSum", operators.present_or(graph, 0, x, questions), words, keepdims=0)
             length = graph.cast(operators.lengths(graph, questions), np.float32)
             return graph.add("Div", total, graph.add("Unsqueeze", length, words))
+        if way in ("last", "ends"):
+            present = operators.present_or(graph, 0, x, questions)
+            at = graph.add("Sub", operators.lengths(graph, questions), graph.constant(1, np.int32))
+            at = graph.add("Unsqueeze", graph.cast(at, np.int64), graph.constant([1], np.int64))
+            last = graph.add("GatherND", present, at, batch_dims=1)
+            if way == "last":
+                return last
+            first = graph.add("Gather", present, graph.constant([0], np.int64), axis=1)
+            first = graph.add("Squeeze", first, graph.constant([1], np.int64))
+            half = width // 2
+            ends = operators.columns(graph, last, 0, half), operators.columns(graph, first, half, width)
+            return graph.add("Concat", *ends, axis=-1)
         highest = graph.add("ReduceMax", operators.present_or(graph, LOWEST, x, questions), axes=(1,), keepdims=0)
         without_words = graph.add("Equal", highest, graph.constant(LOWEST, np.float32))
         return graph.add("Where", without_words, graph.constant(0, np.float32), highest)
