@@ -152,9 +152,10 @@ def test_a_pull_below_0_is_refused():
         ("dense", {}),
         ("conv1d", {}),
         ("bilstm", {}),
+        ("bilstm", {"units": [4, 3], "cell": "gru", "shortcuts": True}),
         ("dense", {"units": [6, 5], "normalization": "layer", "skip": True, "dropout": 0.2}),
     ],
-    ids=["dense", "conv1d", "bilstm", "dense with all options"],
+    ids=["dense", "conv1d", "bilstm", "gru with shortcuts", "dense with all options"],
 )
 def test_one_step_moves_every_weight(tower, options, similarity, build_network, train):
     network = build_network(tower, SIMILARITIES[similarity], **options)

@@ -29,7 +29,7 @@ class Recurrent(QuestionLayer):
     attributes: ClassVar[Mapping[str, int]] = MappingProxyType({})
     gates: ClassVar[tuple[int, ...]]
     settings = ("units",)
-    weights = ("kernel", "recurrent_kernel", "bias")
+    weights: ClassVar[tuple[str, ...]] = ("kernel", "recurrent_kernel", "bias")
 
     def __init__(self, take: Take, width: int, /, units: int):
         self.units = whole("units", units)
