@@ -19,9 +19,9 @@ A new similarity is three files:
    a distance of points, `radius` and `unit`.
 3. conf/similarity/NAME.yaml: `_target_`, the import path of the Keras class, `_partial_: true` and its settings.
 
-So is a new layer: its Keras class in siamese/model/layers.py or a file beside it (none for a layer of Keras itself), a `@register`ed `RowLayer`
-or `QuestionLayer` in a file of layers/, and the tower in siamese/model/towers.py that uses it. A Keras layer that gives
-each token its own vector sets `mixes_words = True`, its description `rows = "tokens"`.
+So is a new layer: its Keras class in siamese/model/layers.py or a file beside it (none for a layer of Keras itself), a
+`@register`ed `RowLayer` or `QuestionLayer` in a file of layers/, and the tower in siamese/model/towers.py that uses it. A
+Keras layer that gives each token its own vector sets `mixes_words = True`, its description `rows = "tokens"`.
 
 tests/test_registered_parts.py checks each registered part in training, NumPy, ONNX, mining, saving and loading. It fails
 if a registered similarity has no conf/similarity/*.yaml, or if no tower of conf/tower/ uses a registered layer.
