@@ -16,7 +16,7 @@ from siamese.data import markup
 from siamese.data.dialects import USUAL, Dialect, Reading, find_dialect, find_encoding, opened_text
 from siamese.data.gzipped import is_gzipped, opened
 from siamese.data.pairs import BadRow
-from siamese.data.questions import UNDECODABLE
+from siamese.data.questions import LONGEST, UNDECODABLE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +35,7 @@ BLOCK = 2**15  # rows of Parquet that are Python objects at the same time
 CHARACTERS = 2**21  # in other files, or one line
 LISTED = 50  # columns that a message names
 SHOWN = 80  # characters of a bad value that a message shows
+LARGEST_COLUMN = 2**28  # bytes of a block: above, a long text is in memory once, however many rows share it
 LARGEST_UNPACKED = 2**28  # bytes of a gzipped Parquet file, which has to be in memory
 LONGEST_FIELD = 2**24  # characters; an unclosed quote ends there, so that it cannot hold a whole file in memory
 
@@ -60,7 +61,9 @@ class Table:
 
 def bad_row(file: str, row: int, column: str, found: object, problem: str) -> BadRow:
     """A BadRow whose `found` is short and printable."""
-    shown = "" if found is None else UNDECODABLE.sub("\N{REPLACEMENT CHARACTER}", str(found).rstrip("\r\n"))
+    shown = (
+        "" if found is None else UNDECODABLE.sub("\N{REPLACEMENT CHARACTER}", str(found)[: SHOWN + 2].rstrip("\r\n"))
+    )
     return BadRow(file, row, column, shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…", problem)
 
 
@@ -215,6 +218,7 @@ class TableFile:
 
     @contextmanager
     def _parquet(self) -> Iterator["parquet.ParquetFile"]:
+        import pyarrow as pa
         from pyarrow import ArrowException, parquet
 
         with opened(self._file) as stream:
@@ -226,7 +230,9 @@ class TableFile:
                         f"{self.name} unpacks to more than {LARGEST_UNPACKED:,} bytes; give the unpacked file"
                     )
             try:
-                yield parquet.ParquetFile(whole)
+                columns = parquet.read_schema(whole)
+                texts = [each.name for each in columns if each.type in (pa.string(), pa.large_string())]
+                yield parquet.ParquetFile(whole, read_dictionary=texts)
             except (ArrowException, OSError, UnicodeDecodeError) as error:
                 problem = " ".join(str(error).split())
                 raise ValueError(f"{self.name} is not a Parquet file, or is damaged: {problem}") from error
@@ -335,6 +341,9 @@ def _python_values(column: "pa.Array") -> list[Any]:
     import pyarrow as pa
 
     if pa.types.is_dictionary(column.type):
+        if column.dictionary.nbytes * len(column) > LARGEST_COLUMN and _longest(column.dictionary) > LONGEST:
+            known = [*_python_values(column.dictionary), None]
+            return [known[-1 if index is None else index] for index in column.indices.to_pylist()]
         column = column.cast(column.type.value_type)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         column = column.cast(pa.large_binary())  # Arrow would fail on the whole column for one invalid UTF-8 value
@@ -344,6 +353,15 @@ def _python_values(column: "pa.Array") -> list[Any]:
         return column.to_pylist()
     except (ArithmeticError, ValueError, pa.ArrowException):
         return [_python_value(value) for value in column]
+
+
+def _longest(texts: "pa.Array") -> int:
+    """Bytes of the longest of some texts, or values."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    is_text = pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)
+    return compute.max(compute.binary_length(texts)).as_py() or 0 if is_text else 0
 
 
 def _python_value(value: "pa.Scalar") -> Any:

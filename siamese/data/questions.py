@@ -56,10 +56,10 @@ def text_problem(value: object) -> str:
 def all_questions(values: Sequence[object]) -> bool:
     """Whether `text_problem` finds no problem in any value: one fast check for the usual case."""
     try:
+        if values and max(map(len, values)) > LONGEST:  # type: ignore[arg-type]  # joined, a shared text would be there often
+            return False
         joined = "".join(values)  # type: ignore[arg-type]  # TypeError: no string
         joined.encode()  # UnicodeEncodeError: a lone surrogate
-        if len(joined) > LONGEST and max(map(len, values)) > LONGEST:  # type: ignore[arg-type]
-            return False
         texts = values if joined.isascii() and joined.isprintable() else map(visible, values)  # type: ignore[arg-type]
         return all(map(str.strip, texts))  # type: ignore[arg-type]
     except (TypeError, UnicodeEncodeError):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,19 @@ def test_times_that_python_has_not_come_through_as_texts(tmp_path):
     assert table["day"].to_pylist()[0] == "1970-01-02"
     with pytest.raises(ValueError, match=r"no good row; .* row 1, column time: a text is expected, not datetime"):
         read_questions(path, "time")
+
+
+@pytest.mark.parametrize("is_known_to_arrow", [True, False])
+def test_a_text_that_many_rows_of_parquet_share_is_in_memory_once(tmp_path, is_known_to_arrow):
+    """A dictionary makes 10 GB of a small file."""
+    rows = 10_000
+    shared = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * 1_000_000]))
+    table = pa.table({"question1": shared, "question2": ["a"] * rows, "label": [1] * rows})
+    pq.write_table(table, tmp_path / "a.parquet", store_schema=is_known_to_arrow)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="row 1, column question1: the text has 1,000,000 characters"):
+        read_pair_file(tmp_path / "a.parquet", "question1", "question2", "label", "skip")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kB
 
 
 def test_a_value_of_parquet_that_cannot_be_read_costs_its_row(tmp_path):
