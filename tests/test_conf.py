@@ -121,7 +121,7 @@ def test_every_combination_of_a_study_composes_and_says_what_it_asks(name):
 def test_every_experiment_runs_for_one_epoch(experiment, tmp_path):
     """The experiment's own choices, on few pairs and with narrow word vectors."""
     small = ["vectors.width=8", "training.epochs=1", "baselines=none", "evaluation.bootstrap_repeats=100"]
-    if "data: pairs_file" in (CONF / "experiment" / f"{experiment}.yaml").read_text():
+    if composed(f"experiment={experiment}").data._target_ == "siamese.data.sources.pair_file":
         file = tmp_path / "pairs.tsv"
         rows = [f"question {i} ?\tis it {i + i % 2} ?\t{i % 2}\n" for i in range(1, 61)]
         file.write_text("question1\tquestion2\tis_duplicate\n" + "".join(rows))
