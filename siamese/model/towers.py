@@ -111,8 +111,8 @@ def bilstm(
 
     Args:
         units: for each layer, the width of each direction.
-        pooling: any of "mean", "max", "last"; the last is where each direction ends: of numbers side by side the first
-            half of the last word's and the second half of the first word's, or all of the last word's with one direction.
+        pooling: any of "mean", "max", "last". The last is the output at which each direction ends: the forward half at
+            the last word beside the backward half at the first word. With skip, the word embedding is halved likewise.
         cell: "lstm", or "gru" (Cho et al. 2014).
         bidirectional: whether each layer reads backward, too.
         shortcuts: each layer reads the word embedding and all layers before it, concatenated (Nie & Bansal 2017).
