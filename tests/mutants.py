@@ -32,7 +32,7 @@ from siamese.inference.threads import cores
 TESTS = {  # of each module
     "siamese/model/similarity.py": "model/test_similarity model/test_formulas model/test_network",
     "siamese/model/towers.py": "model/test_towers model/test_network",
-    "siamese/model/layers.py": "model/test_layers model/test_towers model/test_network",
+    "siamese/model/layers.py": "model/test_layers model/test_hybrid model/test_towers model/test_network",
     "siamese/model/recurrent.py": "model/test_recurrent model/test_towers",
     "siamese/model/lstm.py": "model/test_recurrent model/test_towers",
     "siamese/model/gru.py": "model/test_recurrent model/test_towers",

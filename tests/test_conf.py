@@ -20,6 +20,12 @@ GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and 
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 STUDIES = sorted(file.stem for file in (CONF / "study").glob("*.yaml"))
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+OF_THEIR_OWN = (
+    "recipe_malstm",
+    "recipe_shortcut_stacked",
+    "recipe_multihead_bigru",
+)  # of the recipes: parts that no other has
+LIKE_OTHERS = [each for each in EXPERIMENTS if each.startswith("recipe_") and each not in OF_THEIR_OWN]
 COMBINATIONS = sorted(f"{file.parent.name}/{file.stem}" for file in (CONF / "experiment").glob("*/*.yaml"))
 QUESTIONS = ["how do i pay", "where can i pay", "what is the weather", "is it raining today", "l'été arrive", "quand ?"]
 PAIRS = QuestionPairs.from_texts(QUESTIONS[:-1], QUESTIONS[1:], [1, 0, 1, 0, 1])
@@ -117,9 +123,19 @@ def test_every_combination_of_a_study_composes_and_says_what_it_asks(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", [each for each in EXPERIMENTS if each not in LIKE_OTHERS])
 def test_every_experiment_runs_for_one_epoch(experiment, tmp_path):
     """The experiment's own choices, on few pairs and with narrow word vectors."""
+    train_for_one_epoch(experiment, tmp_path)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("experiment", LIKE_OTHERS)
+def test_recipes_like_others_run_for_one_epoch(experiment, tmp_path):
+    train_for_one_epoch(experiment, tmp_path)
+
+
+def train_for_one_epoch(experiment: str, tmp_path: Path) -> None:
     small = ["vectors.width=8", "training.epochs=1", "baselines=none", "evaluation.bootstrap_repeats=100"]
     if composed(f"experiment={experiment}").data._target_ == "siamese.data.sources.pair_file":
         file = tmp_path / "pairs.tsv"
