@@ -214,3 +214,24 @@ def test_bad_normalisation_is_refused(name):
     """A misspelt option must not train a network without normalisation."""
     with pytest.raises(ValueError, match="normalization"):
         build(name, normalization="batch")
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_each_layer_reads_the_one_before(name):
+    tower = build(name, layers=[6, 5, 4], skip=False, normalization="none")
+    changed = build(name, layers=[6, 5, 4], skip=False, normalization="none")
+    for depth in range(3):  # a change of any layer reaches the end, through all behind it
+        weights = tower.get_weights()
+        layers = [each for each in changed.layers if each.name.split("_")[0] in ("dense", "n", "bidirectional")]
+        assert len(layers) == 3
+        changed.set_weights(weights)
+        layers[depth].set_weights([0 * each for each in layers[depth].get_weights()])
+        assert not np.allclose(changed(np.array([QUESTION])), tower(np.array([QUESTION])))
+
+
+def test_by_default_every_layer_is_pooled():
+    for name, sizes in (("dense", [6, 5]), ("conv1d", [6, 5]), ("bilstm", [6, 5])):
+        matrix = np.zeros((IDS, WIDTH))
+        tower = getattr(towers, name)(word_embedding(matrix, trainable=True), sizes)
+        per_layer = {"dense": 1, "conv1d": 3, "bilstm": 2}[name]
+        assert tower.output_shape[-1] == WIDTH + per_layer * sum(sizes)
