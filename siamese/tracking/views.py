@@ -30,6 +30,8 @@ PARENTS = ("study", "sweep")  # kinds of runs that have views of their own
 CHOICES = ("tower", "similarity", "loss", "seed")
 RUN_NAME = "attributes.`Run Name`"
 SECTION = "comparison"  # of charts
+COMPRESSED = "deflate;"  # starts a state in MLflow's compressed format
+BROWSER_DEFAULTS = "SIAMESE_BROWSER_DEFAULTS"  # variable of the environment, read by the start page
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,21 @@ def save_missing_views(experiment: str) -> list[View]:
     return views
 
 
+def browser_defaults(experiment: str) -> dict[str, str]:
+    """What the UI keeps in a browser, key → value: an experiment with the columns and charts of the view of all networks.
+
+    All runs are shown by date, since the UI puts runs below their parents only then.
+    """
+    found = mlflow.set_experiment(experiment)
+    view = json.loads(found.tags[TAG + NETWORKS])["state"].removeprefix(COMPRESSED)
+    state = json.loads(zlib.decompress(base64.b64decode(view)))
+    page = f'MLflowLocalStorage-1.1-ExperimentPage-["{found.experiment_id}"]-ReactComponentState'
+    return {
+        page: json.dumps(state | {"searchFilter": "", "orderByKey": "attributes.start_time"}),
+        "mlflow.workflowType_v1": '"machine_learning"',  # not traces
+    }
+
+
 def differing(params: Sequence[dict[str, str]]) -> list[str]:
     """The parameters that all runs have and in which some differ, the seed last; what follows from others does not count.
 
@@ -126,7 +143,7 @@ def _save(
     averaged["columnWidths"] = dict.fromkeys(columns, 110) | {RUN_NAME: 450}  # the name of a group holds its tags
     for own, shown, suffix in ((key, state, ""), (f"{key}-seeds", averaged, ", mean over seeds")):
         # MLflow's own format: the state is text within the text, compressed where it is long
-        text = "deflate;" + base64.b64encode(zlib.compress(json.dumps(shown).encode())).decode()
+        text = COMPRESSED + base64.b64encode(zlib.compress(json.dumps(shown).encode())).decode()
         saved = {"name": name + suffix, "createdAt": created, "updatedAt": created, "state": text}
         mlflow.MlflowClient().set_experiment_tag(experiment_id, TAG + own, json.dumps(saved))
     return View(name, _link(experiment_id, key))

@@ -4,6 +4,7 @@ What it saw is kept as pictures in .ci/artifacts.
 """
 
 import re
+from statistics import mean
 
 import mlflow
 import pytest
@@ -85,6 +86,19 @@ def test_a_study_opens_with_its_measures_and_choices_the_best_run_first(page, li
         assert cell(page, row, "params.`tower`").inner_text() == run.data.params["tower"]
     expect(page.get_by_text("4 matching runs")).to_be_visible()
     keep(page, "study_table")
+
+
+def test_the_experiment_opens_with_metrics_also_from_the_home_page(page, links, runs):
+    page.goto("about:blank")
+    page.goto(links["study towers"].partition("#")[0])
+    page.get_by_role("link", name="duplicate-questions", exact=True).first.click()
+    expect(cell(page, 0, "attributes.`Run Name`")).to_contain_text("towers")
+    options = [
+        [run.data.metrics["dev/roc_auc"] for name, run in runs.items() if name.startswith(f"tower={tower} ")]
+        for tower in ("dense", "conv1d")
+    ]
+    assert float(cell(page, 0, "metrics.`dev/roc_auc`").inner_text()) == pytest.approx(max(map(mean, options)))
+    keep(page, "experiment")
 
 
 def test_three_clicks_lead_to_the_best_run_of_a_study_and_to_the_command_that_repeats_it(page, links, runs):

@@ -9,7 +9,7 @@ import pytest
 
 from siamese.tracking import log_metrics, tracked_run
 from siamese.tracking.stores import connect
-from siamese.tracking.views import View, differing, save_missing_views, save_view_of
+from siamese.tracking.views import View, browser_defaults, differing, save_missing_views, save_view_of
 
 MODE = "workflowType=machine_learning"
 
@@ -128,6 +128,28 @@ def test_the_description_of_an_experiment_links_its_views_unless_somebody_wrote_
     mlflow.set_experiment_tag("mlflow.note.content", "our own words")
     save_missing_views(store.name)
     assert description() == "our own words"
+
+
+def test_a_new_browser_shows_all_runs_with_metrics_below_their_parents(store):
+    kept = browser_defaults(store.name)
+    state = json.loads(kept.pop(f'MLflowLocalStorage-1.1-ExperimentPage-["{store.experiment_id}"]-ReactComponentState'))
+    networks = saved_state(store, "networks")
+    assert "metrics.`dev/roc_auc`" in state["selectedColumns"]
+    assert state == networks | {"searchFilter": "", "orderByKey": "attributes.start_time"}
+    assert kept == {"mlflow.workflowType_v1": '"machine_learning"'}
+
+
+def test_the_start_page_gives_a_browser_what_it_does_not_have(monkeypatch):
+    from siamese.tracking import start_page  # the server takes seconds to import
+
+    monkeypatch.setenv("SIAMESE_BROWSER_DEFAULTS", json.dumps({"a key": "</script>"}))
+    client = start_page.pages.test_client()
+    page = client.get("/").get_data(as_text=True)
+    given = '{"a key": "\\u003c/script>"}'
+    script = f"<head><script>for (const [key, value] of Object.entries({given})) localStorage[key] ??= value</script>"
+    assert page.count("<head>") == page.count(script) == 1
+    assert page.index(script) < page.index("static-files/static/js/main")
+    assert "script" not in client.get("/health").get_data(as_text=True)
 
 
 def test_runs_without_parameters_in_common_differ_in_none():
