@@ -20,12 +20,8 @@ GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and 
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 STUDIES = sorted(file.stem for file in (CONF / "study").glob("*.yaml"))
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
-OF_THEIR_OWN = (
-    "recipe_malstm",
-    "recipe_shortcut_stacked",
-    "recipe_multihead_bigru",
-)  # of the recipes: parts that no other has
-LIKE_OTHERS = [each for each in EXPERIMENTS if each.startswith("recipe_") and each not in OF_THEIR_OWN]
+OF_THEIR_OWN = ("recipe_malstm", "recipe_shortcut_stacked", "recipe_multihead_bigru")  # have parts that no other has
+LIKE_OTHERS = [each for each in EXPERIMENTS if each.startswith(("recipe_", "quora_")) and each not in OF_THEIR_OWN]
 COMBINATIONS = sorted(f"{file.parent.name}/{file.stem}" for file in (CONF / "experiment").glob("*/*.yaml"))
 QUESTIONS = ["how do i pay", "where can i pay", "what is the weather", "is it raining today", "l'été arrive", "quand ?"]
 PAIRS = QuestionPairs.from_texts(QUESTIONS[:-1], QUESTIONS[1:], [1, 0, 1, 0, 1])
