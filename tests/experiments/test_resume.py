@@ -12,6 +12,7 @@ import mlflow
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from mlflow.entities import Run
 
 from experiments import training_run
 from experiments.cli import tree_of
@@ -39,22 +40,35 @@ def train(folder: Path, words: list[str], monkeypatch, resume: bool = False, **o
     return training_run.run(cfg, training_run.Job(words, resume=resume), **options).run_id
 
 
-def outcome(folder: Path) -> tuple[dict, dict[str, np.ndarray], list[str]]:
-    """All values of all metrics, the weights, and the kept predictions of the one run of a folder."""
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    client = mlflow.MlflowClient()
-    [run] = mlflow.search_runs(search_all_experiments=True, output_format="list")
+def history_of(run: Run) -> dict[str, list[tuple[int, float]]]:
+    """The values of all metrics of a run that has ended, but for times: each epoch once."""
     assert run.info.status == "FINISHED"
+    client = mlflow.MlflowClient()
     history = {
         name: sorted((each.step, each.value) for each in client.get_metric_history(run.info.run_id, name))
         for name in run.data.metrics
         if not name.endswith(TIMED)
     }
     assert [step for step, _ in history["epoch/loss"]] == list(range(1, EPOCHS + 1))
-    assert len(client.search_logged_models([run.info.experiment_id])) == 1
+    return history
+
+
+def weights_of(run: Run) -> dict[str, np.ndarray]:
     with np.load(download(run.info.run_id)[0] / "artifacts" / "detector" / "light.npz") as weights:
-        arrays = {name: weights[name] for name in weights.files}
-    return history, arrays, [queries.predictions(run.info.run_id, split).to_csv() for split in ("dev", "test")]
+        return {name: weights[name] for name in weights.files}
+
+
+def outcome(folder: Path) -> tuple[dict, dict[str, np.ndarray], list[str]]:
+    """All values of all metrics, the weights, and the kept predictions of the one run of a folder."""
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    client = mlflow.MlflowClient()
+    [run] = mlflow.search_runs(search_all_experiments=True, output_format="list")
+    assert len(client.search_logged_models([run.info.experiment_id])) == 1
+    return (
+        history_of(run),
+        weights_of(run),
+        [queries.predictions(run.info.run_id, split).to_csv() for split in ("dev", "test")],
+    )
 
 
 def assert_same(one: tuple, other: tuple) -> None:
@@ -155,25 +169,14 @@ def test_killed_at_random_moments_until_it_ends(tower, tmp_path, start_program, 
 def sweep_outcome(folder: Path) -> dict[tuple[str, str], tuple[dict, dict[str, np.ndarray]]]:
     """The values of all metrics of each trial and each trained network of a sweep, and the weights of the latter."""
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    client, found = mlflow.MlflowClient(), {}
+    found = {}
     for run in mlflow.search_runs(search_all_experiments=True, output_format="list"):
         kind = run.data.tags["kind"]
         if run.info.status == "KILLED" or kind == "sweep":
             continue
-        assert run.info.status == "FINISHED"
-        history = {
-            name: sorted((each.step, each.value) for each in client.get_metric_history(run.info.run_id, name))
-            for name in run.data.metrics
-            if not name.endswith(TIMED)
-        }
-        assert [step for step, _ in history["epoch/loss"]] == list(range(1, EPOCHS + 1))
-        weights: dict[str, np.ndarray] = {}
-        if kind == "model":
-            with np.load(download(run.info.run_id)[0] / "artifacts" / "detector" / "light.npz") as file:
-                weights = {name: file[name] for name in file.files}
         key = kind, run.data.tags.get("trial") or run.info.run_name
         assert key not in found
-        found[key] = history, weights
+        found[key] = history_of(run), weights_of(run) if kind == "model" else {}
     return found
 
 

@@ -37,9 +37,7 @@ for number in range(3):
 """
 
 
-@pytest.mark.parametrize(
-    "uri", ["mlruns", "./mlflow.db", "file:///tmp/mlruns", "redis://me:secret@host/1", "5", "", None]
-)
+@pytest.mark.parametrize("uri", ["mlruns", "./mlflow.db", "file:mlruns", "redis://me:secret@host/1", "5", "", None])
 @pytest.mark.parametrize("use", [connect, open_store])
 def test_what_is_no_store_is_refused(uri, use, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
