@@ -15,7 +15,7 @@ from experiments.cli import hydra_program, plain
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-PLUGIN = Path(__file__).parent / "ui_plugin"  # names siamese/tracking/start_page.py
+PLUGIN = Path(__file__).parent / "ui_plugin"  # names experiments/start_page.py
 SHOWN = 10  # views whose links are printed
 LEAN = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # half the time and memory
 

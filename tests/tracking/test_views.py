@@ -139,19 +139,6 @@ def test_a_new_browser_shows_all_runs_with_metrics_below_their_parents(store):
     assert kept == {"mlflow.workflowType_v1": '"machine_learning"'}
 
 
-def test_the_start_page_gives_a_browser_what_it_does_not_have(monkeypatch):
-    from siamese.tracking import start_page  # the server takes seconds to import
-
-    monkeypatch.setenv("SIAMESE_BROWSER_DEFAULTS", json.dumps({"a key": "</script>"}))
-    client = start_page.pages.test_client()
-    page = client.get("/").get_data(as_text=True)
-    given = '{"a key": "\\u003c/script>"}'
-    script = f"<head><script>for (const [key, value] of Object.entries({given})) localStorage[key] ??= value</script>"
-    assert page.count("<head>") == page.count(script) == 1
-    assert page.index(script) < page.index("static-files/static/js/main")
-    assert "script" not in client.get("/health").get_data(as_text=True)
-
-
 def test_runs_without_parameters_in_common_differ_in_none():
     assert differing([]) == []
     assert differing([{"tower": "dense"}]) == []
