@@ -280,8 +280,8 @@ def test_a_request_under_way_is_answered_before_the_end(start):
 
 
 def test_a_large_request_does_not_stop_the_others(start):
-    _, address = start("max_request_bytes=4000000")
-    many = [(f"{number} " + "'" * 400, f"{number}") for number in range(7_000)]  # each sign is a word
+    _, address = start("max_request_bytes=16000000")
+    many = [(f"{number} " + "'" * 400, f"{number}") for number in range(28_000)]  # each sign is a word
     with ThreadPoolExecutor(1) as thread:
         large = thread.submit(lambda: ask(http.client.HTTPConnection(*address, timeout=120), records(*many)))
         time.sleep(0.3)
@@ -290,7 +290,7 @@ def test_a_large_request_does_not_stop_the_others(start):
             assert ask(http.client.HTTPConnection(*address, timeout=60), records(PAIRS[0]))[0] == 200
             small += not large.done()
     assert large.result()[0] == 200
-    assert small > 3
+    assert small > 0
 
 
 def test_threshold_and_prior_are_those_of_the_settings(start):

@@ -44,7 +44,9 @@ def test_other_texts_change_nothing(name):
 def test_the_calibration_is_what_the_shipped_questions_give(name):
     shipped, again = Detector.from_encoder(name), calibrated(name)
     assert again.dev.similarity == pytest.approx(shipped.dev.similarity, abs=1e-5)
-    assert again.dev.duplicate.tolist() == shipped.dev.duplicate.tolist()
+    for kind in (True, False):  # pairs that are almost equally similar may change places on another machine
+        of_kind, before = (np.sort(dev.similarity[dev.duplicate == kind]) for dev in (again.dev, shipped.dev))
+        assert of_kind == pytest.approx(before, abs=1e-5)
     for field in ("threshold", "temperature", "offset", "prior", "precision", "recall"):
         assert getattr(again.calibration, field) == pytest.approx(getattr(shipped.calibration, field), abs=2e-3)
 
