@@ -102,17 +102,26 @@ def _send_run(here: MlflowClient, there: MlflowClient, run: Run, target: str) ->
 
 
 def _send_model(here: MlflowClient, there: MlflowClient, model: str, target: str) -> str:
+    """Send a model, and return its id there.
+
+    One that the store had begun when it fell silent is completed, not replaced: the run may name it already, for good.
+    """
     logged = here.get_logged_model(model)
     folder = Path(local_file_uri_to_path(logged.artifact_location))
-    experiment = there.get_run(target).info.experiment_id
-    for half in there.search_logged_models([experiment], f"source_run_id = '{target}'"):
-        there.delete_logged_model(half.model_id)
-    made = there.create_logged_model(experiment, name=logged.name, source_run_id=target)
+    run = there.get_run(target)
+    named = [each.model_id for each in run.outputs.model_outputs] if run.outputs else []
+    begun = there.search_logged_models([run.info.experiment_id], f"source_run_id = '{target}'")
+    made = next((each for each in begun if each.model_id in named), begun[0] if begun else None)
+    for other in begun:
+        if made and other.model_id != made.model_id:
+            there.delete_logged_model(other.model_id)
+    made = made or there.create_logged_model(run.info.experiment_id, name=logged.name, source_run_id=target)
     description = Model.load(str(folder))
     description.run_id, description.model_id = target, made.model_id
     description.artifact_path = made.artifact_location
     description.save(str(folder / "MLmodel"))
     there.log_model_artifacts(made.model_id, str(folder))
     there.finalize_logged_model(made.model_id, "READY")
-    there.log_outputs(target, [LoggedModelOutput(made.model_id, 0)])
+    if made.model_id not in named:
+        there.log_outputs(target, [LoggedModelOutput(made.model_id, 0)])
     return made.model_id

@@ -26,6 +26,14 @@ from siamese.tracking.outages import UNFINISHED, UnsentError
 from siamese.tracking.sending import STORE, send
 from tests.programs import PATIENCE
 
+ECHO = """import mlflow
+
+class Echo(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input: list[str]):
+        return model_input
+
+mlflow.models.set_model(Echo())
+"""
 CONFIG = {"tower": {"_target_": "siamese.model.towers.dense", "units": [6]}}
 
 
@@ -270,3 +278,25 @@ def test_the_folder_says_where_its_runs_belong(folder):
     _, waiting = left_behind(folder)
     about = json.loads((waiting / STORE).read_text())
     assert about == {"uri": f"sqlite:///{folder}/mlflow.db", "experiment": "tests", "process": tracking.process()}
+
+
+@pytest.mark.parametrize("unconfirmed", ["create_logged_model", "log_outputs", "finalize_logged_model"])
+def test_a_model_whose_keeping_is_not_confirmed_is_there_once_and_loads(folder, monkeypatch, unconfirmed):
+    method, answers = getattr(SqlAlchemyStore, unconfirmed), [False]
+
+    def without_answer(*arguments, **options):
+        made = method(*arguments, **options)
+        if answers and not answers.pop():
+            raise MlflowException("server closed the connection unexpectedly", TEMPORARILY_UNAVAILABLE)
+        return made
+
+    monkeypatch.setattr(SqlAlchemyStore, unconfirmed, without_answer)
+    (folder / "echo.py").write_text(ECHO, encoding="utf-8")
+    with tracking.tracked_run("whole", "model") as run_id:
+        outages.writing(mlflow.pyfunc.log_model)(name="model", python_model="echo.py", pip_requirements=[])
+    client = mlflow.MlflowClient()
+    run = client.get_run(run_id)
+    [model] = client.search_logged_models([run.info.experiment_id])
+    assert (model.source_run_id, str(model.status)) == (run_id, "READY")
+    assert [each.model_id for each in run.outputs.model_outputs] == [model.model_id]
+    assert mlflow.pyfunc.load_model(model.model_uri).predict(["a"]) == ["a"]
