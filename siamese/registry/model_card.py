@@ -95,7 +95,8 @@ Not intended: decisions about people, and texts that are not questions.
 
 - {ORDER.get(tower, "What the tower sees of the order of words is up to its code.")}
 - It knows the language and the words of its training questions; it was measured in no other.
-{_encoder(detector)}- The metrics hold for pairs like those below. Where other questions are asked, measure with your own pairs:
+{_encoder(detector)}{_word_rows(settings)}\
+- The metrics hold for pairs like those below. Where other questions are asked, measure with your own pairs:
   `python -m experiments.evaluate`. Where another share of the pairs are duplicates, give it: `prior=0.01`.
 
 ## How to use it
@@ -168,6 +169,17 @@ def _encoder(detector: Detector) -> str:
     return (
         f"- It reads questions through the sentence encoder {encoder['name']} (SHA-256 {encoder['digest'][:16]}…; license: "
         f"{encoder['license']}), which others trained on: {encoder['trained_on']}. Metrics on such texts flatter it.\n"
+    )
+
+
+def _word_rows(settings: Mapping[str, object]) -> str:
+    """The sentence encoder that the first word vectors come from, if there is one."""
+    name, seen = (settings.get(f"vectors.encoder.{key}") for key in ("name", "trained_on"))
+    if name is None:
+        return ""
+    return (
+        f"- Its word vectors started from those of the sentence encoder {name}, which others trained on: {seen}. Metrics on such "
+        "texts may flatter it.\n"
     )
 
 

@@ -70,7 +70,7 @@ def from_file(
         ValueError: as `read_vectors`; the file has no word of the vocabulary, or is wider than `width`.
     """
     known = read_vectors(path, words, vocabulary[UNKNOWN + 1 :])
-    return replace(_matrix(vocabulary, size, seed, known, trainable, width), weighted=weighted, pull=pull)
+    return replace(with_known_rows(vocabulary, size, seed, known, trainable, width), weighted=weighted, pull=pull)
 
 
 def glove_50d(
@@ -95,10 +95,10 @@ def glove_50d(
     words = next(index[column] for column in index.columns if not pd.api.types.is_numeric_dtype(index[column]))
     wanted = set(vocabulary[UNKNOWN + 1 :])
     known = {word: row for word, row in zip(words, rows, strict=True) if word in wanted}
-    return replace(_matrix(vocabulary, size, seed, known, trainable, width), weighted=weighted, pull=pull)
+    return replace(with_known_rows(vocabulary, size, seed, known, trainable, width), weighted=weighted, pull=pull)
 
 
-def _matrix(
+def with_known_rows(
     vocabulary: Sequence[str],
     size: int,
     seed: int,
@@ -106,6 +106,15 @@ def _matrix(
     trainable: bool,
     width: int | None,
 ) -> WordVectors:
+    """A table in which words have pretrained rows, scaled to the spread of the random ones, so that one rate suits both.
+
+    Args:
+        known: word of the vocabulary -> `float32[n]`.
+        (the others): as in `from_file`.
+
+    Raises:
+        ValueError: no word is known, or the vectors are wider than `width`.
+    """
     rows = {word: row for row, word in enumerate(vocabulary) if row not in (PADDING, UNKNOWN)}
     hits = {rows[word]: vector for word, vector in known.items()}
     if not hits:
@@ -119,7 +128,6 @@ def _matrix(
             f"vectors.width is {width}, but the pretrained vectors have {own_width} numbers; give at least that"
         )
     matrix = _random_rows(size, width or own_width, seed)
-    # scaled to the spread of the random rows, so that one learning rate suits both
     spread = RANDOM_RANGE / np.sqrt(3.0)
     matrix[list(hits), :own_width] = pretrained * (spread / max(float(pretrained.std()), 1e-9))
     return WordVectors(matrix, trainable, len(hits) / len(rows))
