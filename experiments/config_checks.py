@@ -23,6 +23,7 @@ LIMITS = {  # settings, as patterns of their whole names -> where their numbers 
     r"optimizer\.learning_rate|loss\.(.+\.)?(margin|temperature)|similarity\.scale": "(0, inf)",
     r"optimizer\.momentum|loss\.(.+\.)?label_smoothing": "[0, 1)",
     r"loss\.second_weight": "[0, 1]",
+    r"evaluation\.prior": "(0, 1)",
     r"vectors\.width|tower\.(width|units|filters|kernel_sizes)|similarity\.(width|units)": "[1, inf)",
     r"vectors\.pull|text\.oov_buckets|evaluation\.bootstrap_repeats": "[0, inf)",
     r"text\.(max_length|min_frequency|vocabulary_size)|subset\.pairs": "[1, inf)",
@@ -34,7 +35,7 @@ WORDS = {
     r"tower\.(bidirectional|shortcuts)": (True, False),
     r"evaluation\.probes": (True, False, "en", "fr"),
 }
-FILES = {r"vectors\.(path|words)": ("file", Path.is_file), r"encoder\.folder": ("folder", Path.is_dir)}
+FILES = {r"vectors\.(path|words)": ("file", Path.is_file), r"(vectors\.)?encoder\.folder": ("folder", Path.is_dir)}
 
 
 def check(config: dict[str, Any]) -> None:
@@ -65,7 +66,13 @@ def check(config: dict[str, Any]) -> None:
         for kind, exists in _of(FILES, name):
             if not all(isinstance(each, str) and exists(Path(each).expanduser()) for each in values):
                 raise ValueError(f"{name}: there is no {kind} {value}")
-    parse_criterion(config["evaluation"]["threshold"])
+    if (
+        parse_criterion(config["evaluation"]["threshold"])[0] == "guarantee"
+        and config["evaluation"].get("prior") is not None
+    ):
+        raise ValueError(
+            "threshold=guarantee@… holds for the share of duplicates of dev alone: leave out evaluation.prior"
+        )
     monitor, known = str(config["training"]["monitor"]), pair_metrics(np.ones(1), np.ones(1), np.ones(1), 0.5)
     if monitor not in known and (near := nearest(monitor, known)):
         raise ValueError(f"training.monitor={monitor} is no metric; did you mean {near}?")

@@ -179,13 +179,18 @@ SENTENCE_WIDTH = len("not " + verdict_sentence(True, 1.0, 1.0))  # characters of
 
 
 def calibrate(
-    label: np.ndarray, similarity: np.ndarray, threshold: str | float, reserved: DevScores | None = None
+    label: np.ndarray,
+    similarity: np.ndarray,
+    threshold: str | float,
+    reserved: DevScores | None = None,
+    prior: float | None = None,
 ) -> Calibration:
     """Choose threshold, as `choose_threshold` does, temperature and offset on dev.
 
     If no threshold reaches the wanted precision, as in an early epoch or for a baseline, the one with the highest
     precision is taken; see `precision` of the result. Where a precision cannot be guaranteed, the one that reaches it on dev
     is, and the criterion says so. Labels and similarities are `float[pairs]` in [0, 1]; `reserved` serves `guarantee@` alone.
+    Threshold and probabilities hold for the share `prior` of duplicates, None for that of dev.
 
     Where a similarity tells duplicates and others apart without a mistake, as it may with few pairs, no finite temperature is
     the best and every probability would be 0 or 1. Then the fit aims at (n + 1) / (n + 2) for the n duplicates and at
@@ -196,9 +201,9 @@ def calibrate(
     dev = DevScores(similarity, label >= DUPLICATE_FROM, reserved)
     try:
         try:
-            point = choose_threshold(dev, threshold)
+            point = choose_threshold(dev, threshold, prior)
         except NotGuaranteedError:
-            point = choose_threshold(dev, f"precision@{parse_criterion(threshold)[1]:g}")
+            point = choose_threshold(dev, f"precision@{parse_criterion(threshold)[1]:g}", prior)
     except PrecisionNotReachedError as missed:
         point = missed.best
     logit, label = _logit(similarity), label.astype(np.float64)
@@ -214,7 +219,8 @@ def calibrate(
     start = np.array([0.0, float(np.median(logit))])
     limits = [tuple(np.log(TEMPERATURE_RANGE)), (-20.0, 20.0)]
     best = minimize(log_loss, start, jac=True, method="L-BFGS-B", bounds=limits)
-    return Calibration(temperature=float(np.exp(best.x[0])), offset=float(best.x[1]), **asdict(point))
+    fitted = Calibration(temperature=float(np.exp(best.x[0])), offset=float(best.x[1]), **asdict(point))
+    return replace(fitted, prior=dev.share)._moved(point.prior)
 
 
 def _is_separated(label: np.ndarray, logit: np.ndarray) -> bool:

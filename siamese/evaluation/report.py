@@ -98,6 +98,7 @@ def evaluate(
     nearest: Nearest | None = None,
     probes: bool | str = False,
     probe: Probe | None = None,
+    prior: float | None = None,
 ) -> tuple[Calibration, dict[str, Report]]:
     """Choose threshold and calibration on dev, then evaluate the other parts once, of networks and baselines alike.
 
@@ -111,11 +112,13 @@ def evaluate(
         nearest: questions -> positions and similarities of the nearest others, as `most_similar` gives them.
         probes: whether to measure what the model cannot do, too, or the language in which, if `probe` is given.
         probe: `probes`, calibration and reports -> what was found, see `siamese.evaluation.probes`.
+        prior: the share of duplicates where the detector is used, inside (0, 1): threshold and probabilities are for it; None for
+            that of dev.
     """
     dev = score(parts["dev"])
     aside = parts.get("reserved")
     reserved = None if aside is None else DevScores(score(aside), aside.duplicate)
-    calibration = calibrate(parts["dev"].label, dev, threshold, reserved)
+    calibration = calibrate(parts["dev"].label, dev, threshold, reserved, prior)
     of_dev = report(parts["dev"], dev, calibration, seed, bootstrap_repeats)
     reports = {"dev": replace(of_dev, reserved=reserved)}
     for name, pairs in parts.items():

@@ -27,6 +27,7 @@ ADDED: dict[str, object] = {
     "data.labeled": None,
     "data.duplicates_per_intent": None,
     "evaluation.probes": False,
+    "evaluation.prior": None,
     "tower.cell": "lstm",
     "tower.bidirectional": True,
     "tower.shortcuts": False,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from siamese.data.pairs import QuestionPairs
-from siamese.evaluation.calibration import Calibration
+from siamese.evaluation.calibration import Calibration, calibrate
 from siamese.evaluation.report import Report, evaluate, metric_rows, report, worst_mistakes
 from siamese.evaluation.tables import aligned
 
@@ -51,6 +51,28 @@ def test_test_does_not_influence_the_choice():
     assert reports["dev"].metrics == other_reports["dev"].metrics == alone_reports["dev"].metrics
     assert list(alone_reports) == ["dev"]
     assert reports["test"].metrics["recall"] != other_reports["test"].metrics["roc_auc"]
+
+
+def test_a_prior_chooses_threshold_and_probabilities_as_pairs_in_that_proportion_would():
+    """Among pairs of which 9 in 10 are no duplicates, false alarms cost more: the threshold lies higher or as high."""
+    generator = np.random.default_rng(1)
+    label = (np.arange(4000) % 2).astype(float)
+    similarity = 1 / (1 + np.exp(-(generator.normal(size=4000) + 2 * label - 1)))
+    shares = np.where(label == 1, 0.1, 0.9)
+    rare = generator.choice(4000, 200_000, p=shares / shares.sum())  # pairs of which a tenth are duplicates
+    of_prior = calibrate(label, similarity, "best_accuracy", prior=0.1)
+    of_pairs = calibrate(label[rare], similarity[rare], "best_accuracy")
+    assert of_prior.prior == 0.1
+    assert of_prior.threshold == pytest.approx(of_pairs.threshold, abs=0.05)
+    grid = np.array([0.2, 0.5, 0.8, 0.95])
+    assert of_prior.probability(grid) == pytest.approx(of_pairs.probability(grid), abs=0.03)
+    assert calibrate(label, similarity, "best_accuracy", prior=0.5) == calibrate(label, similarity, "best_accuracy")
+
+
+def test_the_report_is_at_the_threshold_of_the_prior():
+    calibration, reports = run(prior=0.001)
+    assert calibration == calibrate(DEV.label, score(DEV), "best_accuracy", prior=0.001)
+    assert reports["test"].predictions["verdict"].tolist() == calibration.duplicate(score(TEST)).tolist()
 
 
 def test_each_part_is_scored_once():
