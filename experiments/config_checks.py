@@ -13,14 +13,14 @@ import numpy as np
 from siamese.commands.arguments import nearest
 from siamese.evaluation.metrics import pair_metrics
 from siamese.evaluation.thresholds import parse_criterion
-from siamese.pretrained.encoders import ENCODER_AND_TOWER
+from siamese.pretrained.encoders import NO_ENCODER
 
 LIMITS = {  # settings, as patterns of their whole names -> where their numbers lie
     r"seed|data\.seed": "[0, inf)",
     r"training\.epochs": "[0, inf)",
     r"training\.(batch_size|patience)": "[1, inf)",
     r"training\.word_dropout|tower\.dropout|similarity\.dropout|schedule\.warmup_share": "[0, 1)",
-    r"optimizer\.learning_rate|loss\.(.+\.)?(margin|temperature)|similarity\.scale": "(0, inf)",
+    r"optimizer\.learning_rate|loss\.(.+\.)?(margin|temperature)|similarity\.scale|encoder_scale": "(0, inf)",
     r"optimizer\.momentum|loss\.(.+\.)?label_smoothing": "[0, 1)",
     r"loss\.second_weight": "[0, 1]",
     r"evaluation\.prior": "(0, 1)",
@@ -45,7 +45,7 @@ def check(config: dict[str, Any]) -> None:
         config: composed from conf/config.yaml, resolved. A value "auto" or null is left to what reads it.
 
     Raises:
-        ValueError: a number is out of its range, a word is not known, a file is missing, or tower and encoder do not fit.
+        ValueError: a number is out of its range, a word is not known, a file is missing, or tower=encoder has no encoder.
     """
     ours = {
         group: node
@@ -76,9 +76,8 @@ def check(config: dict[str, Any]) -> None:
     monitor, known = str(config["training"]["monitor"]), pair_metrics(np.ones(1), np.ones(1), np.ones(1), 0.5)
     if monitor not in known and (near := nearest(monitor, known)):
         raise ValueError(f"training.monitor={monitor} is no metric; did you mean {near}?")
-    reads_an_encoder = config["tower"]["_target_"] == "siamese.model.towers.encoder"
-    if reads_an_encoder != bool(config["encoder"]):
-        raise ValueError(ENCODER_AND_TOWER)
+    if config["tower"]["_target_"] == "siamese.model.towers.encoder" and not config["encoder"]:
+        raise ValueError(NO_ENCODER)
 
 
 def _nodes(config: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, Any]]:

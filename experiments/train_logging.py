@@ -21,7 +21,7 @@ from siamese.evaluation.timing import seconds_of
 from siamese.model.levels import level_towers
 from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine
-from siamese.pretrained.vectorizer import EncoderVectorizer
+from siamese.pretrained.joined import AnyVectorizer
 from siamese.text.inputs import Inputs
 from siamese.text.vectorizer import Vectorizer
 from siamese.training.loop import Epoch, best_epoch
@@ -65,7 +65,7 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
         print(f"note: {len(splits.bad_rows):,} bad rows were left out; the run's bad_rows.json lists them")
 
 
-def show_cut(vectorizer: Vectorizer | EncoderVectorizer, splits: PairSplits) -> None:
+def show_cut(vectorizer: AnyVectorizer, splits: PairSplits) -> None:
     """Print how many questions of each part are longer than the model reads, where there are any."""
     for part, pairs in splits.parts().items():
         if cut := int(vectorizer.coverage(pairs.questions).cut.sum()):
@@ -161,7 +161,7 @@ def track_cost(detector: Detector, token_ids: Inputs, questions: Sequence[str]) 
     """Track and return the cost of the detector: questions_per_second and bytes."""
     detector.network.encode(token_ids)  # warms up
     seconds = seconds_of(lambda: detector.network.encode(token_ids)) / len(token_ids)
-    if isinstance(detector.vectorizer, EncoderVectorizer):
+    if not isinstance(detector.vectorizer, Vectorizer):
         seconds += detector.vectorizer.seconds(questions)
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder))

@@ -218,7 +218,8 @@ def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = Non
     """The network of a config before its first step; the arguments are those of `pipeline.build`."""
     parts = {part: instantiate(cfg[part], _convert_="all") for part in ("text", "vectors", "tower", "similarity")}
     encoder = instantiate(cfg.encoder, _convert_="all") or None
-    return pipeline.build(questions, cfg.seed, strategy, start=cfg.start, **parts, encoder=encoder)
+    choices = {"start": cfg.start, "encoder": encoder, "encoder_scale": cfg.encoder_scale, **parts}
+    return pipeline.build(questions, cfg.seed, strategy, **choices)
 
 
 def _name(config: dict) -> str:

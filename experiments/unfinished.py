@@ -17,8 +17,7 @@ from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.report import Report
 from siamese.inference.runtime import Runtime
-from siamese.pretrained.vectorizer import EncoderVectorizer
-from siamese.text.vectorizer import Vectorizer
+from siamese.pretrained.joined import AnyVectorizer
 from siamese.tracking.outages import UNFINISHED, UnsentError
 from siamese.tracking.queries import tracked
 from siamese.training.saved_state import FILE, SavedState, run_of
@@ -87,9 +86,7 @@ def _remove(folder: Path) -> None:
             each.rmdir()
 
 
-def keep(
-    folder: Path, vectorizer: Vectorizer | EncoderVectorizer, network: Runtime, calibration: Calibration, dev: Report
-) -> None:
+def keep(folder: Path, vectorizer: AnyVectorizer, network: Runtime, calibration: Calibration, dev: Report) -> None:
     """Keep the detector of the best epoch so far."""
     Detector(network, vectorizer, calibration, dev.scores()).save(folder / DETECTOR)
 

@@ -1,6 +1,6 @@
 """Detector: what a trained run leaves behind. Text in, similarity and verdict out, without TensorFlow.
 
-A folder of plain files: `light.json` and `light.npz` (the network that answers), `vectorizer.json` (or `encoder.json`,
+A folder of plain files: `light.json` and `light.npz` (the network that answers), `vectorizer.json` (or, or also, `encoder.json`,
 which names a sentence encoder, its files in `encoder/` unless a package holds them, and perhaps a `lexicon/`), `detector.json`
 (format version, threshold, temperature, offset) and `dev_scores.npz` (the scores of dev, for other thresholds). Training
 adds `network.keras` for users of Keras. A network with layers that NumPy does not know answers through Keras: then
@@ -26,9 +26,9 @@ from siamese.inference.network import NumpyNetwork
 from siamese.inference.runtime import Runtime
 from siamese.pretrained import encoders
 from siamese.pretrained.encoders import Encoder
+from siamese.pretrained.joined import AnyVectorizer
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text.inputs import Coverage
-from siamese.text.vectorizer import Vectorizer
 
 if TYPE_CHECKING:
     import keras
@@ -49,21 +49,21 @@ class Detector:
 
     Attributes:
         network: token ids -> embeddings and similarities.
-        vectorizer: texts -> token ids, or an encoder's vectors.
+        vectorizer: texts -> token ids, an encoder's vectors, or both.
         calibration: similarity -> verdict and probability.
         dev: the scores that the calibration was chosen on; None if they were not kept.
         model: which model it is, for those who read its answers; "" if it was not found by a name.
     """
 
     network: Runtime
-    vectorizer: Vectorizer | EncoderVectorizer
+    vectorizer: AnyVectorizer
     calibration: Calibration
     dev: DevScores | None = None
     model: str = ""
 
     @classmethod
     def from_network(
-        cls, network: "keras.Model", vectorizer: Vectorizer, calibration: Calibration, dev: DevScores | None = None
+        cls, network: "keras.Model", vectorizer: AnyVectorizer, calibration: Calibration, dev: DevScores | None = None
     ) -> "Detector":
         """The detector of a trained Keras network; its weights are copied, unless it answers through Keras."""
         from siamese.inference.keras_network import choose_runtime

@@ -20,6 +20,7 @@ from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores, parse_criterion
 from siamese.inference.runtime import FILES, Runtime, load_network
 from siamese.pretrained import encoders
+from siamese.pretrained.joined import AnyVectorizer, JoinedVectorizer
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text import vectorizer as words
 from siamese.text.vectorizer import Vectorizer
@@ -42,7 +43,7 @@ class SavedDetector:
     """The parts of a detector that its folder holds."""
 
     network: Runtime
-    vectorizer: Vectorizer | EncoderVectorizer
+    vectorizer: AnyVectorizer
     calibration: Calibration
     dev: DevScores | None
 
@@ -82,7 +83,8 @@ def read(folder: Path) -> SavedDetector:
     with_encoder = (
         encoders.FILE in (checked.sha256 or ()) or WITHOUT_ENCODER < state["format_version"] <= WITHOUT_CHECKSUMS
     )
-    files = [encoders.FILE if with_encoder else words.FILE, *FILES[runtime]]
+    with_words = not with_encoder or words.FILE in (checked.sha256 or ())
+    files = [encoders.FILE] * with_encoder + [words.FILE] * with_words + list(FILES[runtime])
     files += [] if state.get("dev") is None else [DEV_SCORES]
     missing = [name for name in files if not checked.has(name)]
     if missing:
@@ -94,11 +96,17 @@ def read(folder: Path) -> SavedDetector:
                 f"the files of {folder} do not belong together: {HEAD} counts {state['dev']}, {DEV_SCORES} {dev.counts()}"
             )
     network = load_network(runtime, checked)
-    vectorizer = EncoderVectorizer.load(checked) if with_encoder else Vectorizer.load(checked)
+    kind = (JoinedVectorizer if with_words else EncoderVectorizer) if with_encoder else Vectorizer
+    vectorizer: AnyVectorizer = kind.load(checked)
     if vectorizer.size != network.vocabulary:
         raise ValueError(
             f"the files of {folder} do not belong together: the vectorizer has {vectorizer.size} token ids, "
             f"but the network {network.vocabulary}"
+        )
+    if isinstance(vectorizer, JoinedVectorizer) and vectorizer.encoder.dimension != network.vector_width:
+        raise ValueError(
+            f"the files of {folder} do not belong together: the vectors of {vectorizer.encoder.name} have "
+            f"{vectorizer.encoder.dimension} numbers, but the network reads {network.vector_width}"
         )
     if checked.sha256 is None:
         warnings.warn(NO_CHECKSUMS.format(folder), stacklevel=3)

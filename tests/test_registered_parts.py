@@ -21,7 +21,9 @@ from siamese.inference.from_keras import check
 from siamese.inference.parts import Layer, Part, registered
 from siamese.inference.similarities import Similarity
 from siamese.model.hybrid import with_lexicon
+from siamese.model.joined import with_vectors
 from siamese.model.network import siamese_network, word_embedding
+from siamese.pretrained.joined import JoinedVectorizer
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.retrieval import embedding_space
 from siamese.retrieval.mining import DistinctTexts, duplicates
@@ -38,12 +40,16 @@ OTHER_RECURRENT = (
     {"cell": "gru", "bidirectional": False},
     {"bidirectional": False, "shortcuts": True, "units": [6, 5], "pooling": ["last"]},
 )
+BESIDE_WORDS = {"encoder_scale": 3.0}
 WALKS = [
     *((tower, "cosine", {}) for tower in TOWERS),
     *((tower, "cosine", EVERY_OPTION) for tower in TOWERS),
     *(("bilstm", "cosine", more) for more in OTHER_RECURRENT),
     *(("dense", similarity, {}) for similarity in SIMILARITIES if similarity != "cosine"),
     ("encoder", "hybrid", EVERY_OPTION),
+    *((tower, "cosine", BESIDE_WORDS) for tower in TOWERS if tower != "encoder"),
+    ("conv1d", "learned", BESIDE_WORDS),
+    ("dense", "hybrid", BESIDE_WORDS),
 ]
 
 
@@ -70,6 +76,8 @@ def build(vectorizer, lexicon):
         hybrid = similarity == "hybrid"
         given |= {"unread": lexicon.rows.shape[1]} if hybrid and tower == "encoder" else {}
         own = instantiate(cfg | given, _convert_="all")(WIDTH if tower == "encoder" else words)
+        if "encoder_scale" in options:
+            own = with_vectors(own, WIDTH, options["encoder_scale"])
         return siamese_network(with_lexicon(own, compared, lexicon.rows) if hybrid else own, compared)
 
     return make
@@ -85,7 +93,9 @@ def trained(request, build, train, vectorizer, encoder_vectorizer, lexicon, pair
     network = build(*request.param)
     check(network)
     before = [weight.numpy() for weight in network.trainable_weights]
-    tower, similarity, _ = request.param
+    tower, similarity, options = request.param
+    if "encoder_scale" in options:
+        vectorizer = JoinedVectorizer(vectorizer, encoder_vectorizer)
     if tower == "encoder":
         vectorizer = EncoderVectorizer(encoder_vectorizer.encoder, lexicon if similarity == "hybrid" else None)
     train(network, token_ids=vectorizer.encode(pairs.questions))

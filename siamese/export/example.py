@@ -45,6 +45,9 @@ def network_input(question: str, text: dict[str, Any]) -> np.ndarray:
     if "encoder" in text:
         tokenizer = Tokenizer.from_file(str(FOLDER / text["encoder"]["files"]["tokenizer"]))
         encoded = vector(question, tokenizer, text["encoder"])
+        if "words" in text:
+            pieces = Tokenizer.from_file(str(FOLDER / text["words"]["tokenizer"]))
+            return np.append(encoded, np.array([token_ids(question, pieces, text["words"])], np.float32), axis=1)
         if "lexicon" not in text:
             return encoded
         words = Tokenizer.from_file(str(FOLDER / text["lexicon"]["tokenizer"]))

@@ -4,18 +4,25 @@ Batch and lengths are free, from 1 on. Neither padding nor the other questions o
 rounding.
 """
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from siamese.export.onnx_graph import Graph
+from siamese.inference import onnx_operators as operators
+from siamese.inference.layers import Vectors
 from siamese.inference.network import NumpyNetwork
 
 TOKENS = "token ids, zeros behind the last token of each question"
 VECTORS = "the vector of each question, from the sentence encoder"
+BOTH = f"{VECTORS}; behind it {TOKENS}"
+TO_THE_END = 2**31 - 1  # of any columns
 
 
 def tower_model(network: NumpyNetwork, precision: str = "float32") -> onnx.ModelProto:
     """`questions int32[batch, length]`, or `float32[batch, width]`, -> `embedding float32[batch, dimension]`.
+
+    Where an encoder's vector stands beside the words, the questions are `float32[batch, width + length]`.
 
     Raises:
         ValueError: the precision is unknown, a layer is not written in ONNX, or a weight is too large for the precision.
@@ -40,15 +47,24 @@ def network_model(network: NumpyNetwork, precision: str = "float32") -> onnx.Mod
 
 
 def _embed(graph: Graph, network: NumpyNetwork, questions: str) -> str:
-    """Embeddings `float32[batch, dimension]` of questions `int32[batch, length]`, zeros behind the last token."""
+    """Embeddings `float32[batch, dimension]` of questions as `_input` describes them."""
+    words = vectors = questions
+    if network.vocabulary and network.vector_width:
+        vectors = operators.columns(graph, questions, 0, network.vector_width)
+        words = graph.cast(operators.columns(graph, questions, network.vector_width, TO_THE_END), np.int32)
     values: dict[str, str] = {}
     for layer, inputs in network.steps:
-        values[layer.name] = layer.onnx(graph, [values[name] for name in inputs], questions)
+        read = vectors if isinstance(layer, Vectors) else words
+        values[layer.name] = layer.onnx(graph, [values[name] for name in inputs], read)
     return values[layer.name]
 
 
 def _input(network: NumpyNetwork, name: str, length: str) -> onnx.ValueInfoProto:
-    if network.vector_width:
-        shape: list[str | int | None] = ["batch", network.vector_width]
+    width = network.vector_width
+    if width and network.vocabulary:
+        both = ["batch", f"{width} + {length}"]
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, both, doc_string=BOTH)
+    if width:
+        shape: list[str | int | None] = ["batch", width]
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape, doc_string=VECTORS)
     return helper.make_tensor_value_info(name, TensorProto.INT32, ["batch", length], doc_string=TOKENS)

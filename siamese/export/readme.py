@@ -44,6 +44,9 @@ ENCODER_FILES = """
 LEXICON = """
 Behind it stands the mean of the rows of `{rows}` at the token ids of the question.
 """
+WORDS = """
+The input of the network is one array of float32: the vector of the question, and behind it its token ids as numbers.
+"""
 NO_EXAMPLE = " It has layers that only Keras knows, so there is no ONNX model of it.\n"
 IDS = "Ids lie in [0, {token_ids}). "
 ONNX = """The ONNX models use standard operators of opset {opset}. All compute in float32; in `*_float16` and `*_int8` the
@@ -109,6 +112,8 @@ def _from_text(text: dict[str, Any]) -> str:
     if "encoder" in text:
         encoder, lexicon = text["encoder"], text.get("lexicon")
         rule = (ENCODER + (ENCODER_FILES if "files" in encoder else "")).format(**encoder)
+        if "words" in text:
+            return rule + WORDS + _tokens(text["words"])
         return rule + (LEXICON.format(**lexicon) + _tokens(lexicon) if lexicon else "")
     return _tokens(text)
 
@@ -118,7 +123,10 @@ def _tokens(text: dict[str, Any]) -> str:
 
 
 def _shape(head: dict[str, Any], length: str) -> str:
-    return f"float32[batch, {head['vector_width']}]" if head["vector_width"] else f"int32[batch, {length}]"
+    width = head["vector_width"]
+    if width and head["token_ids"]:
+        return f"float32[batch, {width} + {length}]"
+    return f"float32[batch, {width}]" if width else f"int32[batch, {length}]"
 
 
 def table(head: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Writing: models in every format and the tokenizer, each with a runner."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from siamese.export.onnx_models import network_model, tower_model
 from siamese.export.runners import Runner, onnx_runner
 from siamese.export.sample import Sample
 from siamese.inference.network import NumpyNetwork
+from siamese.pretrained.joined import AnyVectorizer, JoinedVectorizer
 from siamese.pretrained.onnx_encoder import OnnxEncoder
 from siamese.pretrained.vectorizer import EncoderVectorizer
-from siamese.text.inputs import TokenIds
+from siamese.text.inputs import TokenIds, parts
 from siamese.text.vectorizer import Vectorizer
 
 ROWS = "lexicon.npy"
@@ -31,8 +33,8 @@ class Exported:
     runner: Runner
 
 
-def write_text(vectorizer: Vectorizer | EncoderVectorizer, sample: Sample, folder: Path) -> dict[str, Any]:
-    """Write `tokenizer.json`, or the files of an ONNX encoder and of a lexicon, and return the rule for their use.
+def write_text(vectorizer: AnyVectorizer, sample: Sample, folder: Path) -> dict[str, Any]:
+    """Write `tokenizer.json`, or also the files of an ONNX encoder and of a lexicon, and return the rule for their use.
 
     Raises ValueError if the code of the example gives a question of the sample other ids than the vectorizer.
     """
@@ -44,12 +46,21 @@ def write_text(vectorizer: Vectorizer | EncoderVectorizer, sample: Sample, folde
             np.save(folder / ROWS, lexicon.rows)
             described["lexicon"] = tokenizer.write_tokenizer(lexicon.vectorizer, folder) | {"rows": ROWS}
         return described
-    assert isinstance(sample.token_ids, TokenIds)
+    token_ids, _ = parts(sample.token_ids)
+    assert token_ids is not None
+    if isinstance(vectorizer, JoinedVectorizer):
+        described = write_text(vectorizer.of_encoder, sample, folder)
+        return described | {"words": _write_words(vectorizer.of_words, sample.pairs.questions, token_ids, folder)}
+    return _write_words(vectorizer, sample.pairs.questions, token_ids, folder)
+
+
+def _write_words(vectorizer: Vectorizer, questions: Sequence[str], token_ids: TokenIds, folder: Path) -> dict[str, Any]:
+    """Write `tokenizer.json`, and return the rule; errors as in `write_text`."""
     text = tokenizer.write_tokenizer(vectorizer, folder)
     written = Tokenizer.from_file(str(folder / text["tokenizer"]))
-    offsets = sample.token_ids.offsets
-    for question, start, end in zip(sample.pairs.questions, offsets[:-1], offsets[1:], strict=True):
-        expected, ids = sample.token_ids.values[start:end].tolist(), example.token_ids(question, written, text)
+    offsets = token_ids.offsets
+    for question, start, end in zip(questions, offsets[:-1], offsets[1:], strict=True):
+        expected, ids = token_ids.values[start:end].tolist(), example.token_ids(question, written, text)
         if ids != expected:
             raise ValueError(
                 f"the exported tokenizer gives the ids {ids}, the detector {expected}, for {question!r}; "

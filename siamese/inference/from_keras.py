@@ -10,6 +10,7 @@ from siamese.inference.layers import Embedding, Vectors
 from siamese.inference.network import NumpyNetwork
 from siamese.inference.parts import Layer, P, QuestionLayer, registered
 from siamese.inference.similarities import Similarity
+from siamese.model.joined import WordIds
 from siamese.model.layers import PackWords
 
 POSITION = 1  # the output of PackWords that holds the row of each token's distinct word
@@ -49,8 +50,8 @@ def _describe(network: keras.Model) -> tuple[dict[str, Any], dict[str, keras.Var
 def describe_tower(tower: keras.Model) -> tuple[list[dict[str, Any]], dict[str, keras.Variable]]:
     """The steps in the order of computation, and their weights.
 
-    Keras' config of the model has the inputs of each layer. Packing and dropout have no step; positions follow from
-    the source of the vectors. Raises UnknownLayerError as `numpy_network`.
+    Keras' config of the model has the inputs of each layer. Packing, dropout and the token ids beside an encoder's vector
+    have no step; positions follow from the source of the vectors. Raises UnknownLayerError as `numpy_network`.
     """
     if not isinstance(tower, keras.Model) or not hasattr(tower, "operations"):
         raise UnknownLayerError(f"the tower is a {_import_path(tower)}, expected keras.Model(inputs, outputs)")
@@ -61,8 +62,9 @@ def describe_tower(tower: keras.Model) -> tuple[list[dict[str, Any]], dict[str, 
     per_token: set[str] = set()  # steps that give each token its own vector
     for each in description["layers"]:
         layer = layers[each["name"]]
-        reads_vectors = isinstance(layer, keras.layers.InputLayer) and layer.dtype == "float32"
-        if isinstance(layer, keras.layers.InputLayer | PackWords) and not reads_vectors:
+        is_input = isinstance(layer, keras.layers.InputLayer)
+        reads_vectors = is_input and layer.dtype == "float32" and layer.batch_shape[-1] is not None
+        if (is_input or isinstance(layer, PackWords | WordIds)) and not reads_vectors:
             continue
         if len(each["inbound_nodes"]) != 1 and not reads_vectors:
             raise UnknownLayerError(

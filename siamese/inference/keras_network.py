@@ -24,6 +24,7 @@ from siamese.inference.network import NumpyNetwork
 from siamese.inference.parts import bind, take_array
 from siamese.inference.runtime import Runtime
 from siamese.inference.similarities import Similarity
+from siamese.model.joined import first_word
 from siamese.text.inputs import Inputs
 
 FILE = "network.keras"
@@ -47,16 +48,15 @@ class KerasNetwork(Runtime):
         self._network = network
         tower, similarity = network.get_layer("tower"), network.get_layer("similarity")
         tables = [each.shape[0] for each in tower.weights if each.path.rsplit("/", 1)[-1] == "embeddings"]
-        reads_vectors = network.inputs[0].dtype == "float32"
-        if not tables and not reads_vectors:
+        start, width, dtype = first_word(network), network.inputs[0].shape[-1], network.inputs[0].dtype
+        if not tables and start is not None:
             raise ValueError("the tower has no embedding table; call the word_embedding that it is given")
-        width = network.inputs[0].shape[-1]
-        self.vocabulary, self.vector_width = (0, width) if reads_vectors else (tables[0], 0)
-        self.dimension = tower(np.ones((1, width or 1), network.inputs[0].dtype)).shape[-1]
+        self.vocabulary, self.vector_width = (0, width) if start is None else (tables[0], start)
+        self.dimension = tower(np.ones((1, width or self.vector_width + 1), dtype)).shape[-1]
         described, self.comparison = _comparison(similarity, self.dimension)
         self.description: dict[str, Any] = {"similarity": described}
         embedding = tf.TensorSpec([None, self.dimension], tf.float32)
-        self._encode = _compiled(tower, tf.TensorSpec([None, width], network.inputs[0].dtype))
+        self._encode = _compiled(tower, tf.TensorSpec([None, width], dtype))
         self._compare = _compiled(similarity, embedding, embedding)
 
     @property
@@ -107,8 +107,9 @@ def choose_runtime(network: keras.Model) -> tuple[Callable[[keras.Model], NumpyN
         check(network)
     except UnknownLayerError as problem:
         _check_saving(network)
-        if network.inputs[0].dtype == "int32":
-            _check_padding(network.get_layer("tower"))
+        start = first_word(network)
+        if start is not None:
+            _check_padding(network, start)
         note = (
             f"note: {problem}. The network answers through Keras instead of NumPy: a program starts in seconds, not in "
             "0.3 s, and a pair takes about 20 ms, not 1 ms"
@@ -166,9 +167,13 @@ def _check_saving(network: keras.Model) -> None:
         )
 
 
-def _check_padding(tower: keras.Model) -> None:
-    """Raise where zeros behind a question change its embedding: batches are padded in training, but not here."""
-    alone, padded = (np.array(tower(np.array([question], np.int32))) for question in ([1, 1], [1, 1, 0, 0, 0]))
+def _check_padding(network: keras.Model, start: int) -> None:
+    """Raise where zeros behind a question change its embedding: batches are padded in training, but not here.
+
+    The token ids begin at the column `start`.
+    """
+    tower, before, dtype = network.get_layer("tower"), [0] * start, network.inputs[0].dtype
+    alone, padded = (np.array(tower(np.array([before + ids], dtype))) for ids in ([1, 1], [1, 1, 0, 0, 0]))
     difference = np.abs(alone - padded).max()
     if not difference <= PADDING_TOLERANCE:
         raise ValueError(

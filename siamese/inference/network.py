@@ -1,4 +1,4 @@
-"""NumpyNetwork: a trained network in NumPy alone. Token ids, or an encoder's vectors, in, embeddings and similarities out.
+"""NumpyNetwork: a trained network in NumPy alone. Token ids, an encoder's vectors, or both in; embeddings, similarities out.
 
 It is saved as `light.json` (the steps of the tower, and the similarity) and `light.npz` (float32 arrays by name). Both
 are data, and loading them runs no code.
@@ -18,7 +18,7 @@ from siamese.inference.plan import Plan
 from siamese.inference.runtime import FILES, Runtime
 from siamese.inference.similarities import Similarity
 from siamese.inference.threads import Each, cores, side_by_side
-from siamese.text.inputs import Inputs, QuestionVectors, TokenIds
+from siamese.text.inputs import Inputs, QuestionVectors, TokenIds, WordsAndVectors
 
 FORMAT_VERSION = 1
 FORMAT_WITH_BYTES = 2  # a table of bytes is kept as such
@@ -69,16 +69,23 @@ class NumpyNetwork(Runtime):
         self.check(token_ids)
         if isinstance(token_ids, QuestionVectors):
             return self._encode_vectors(token_ids.values)
-        ids = token_ids.values
-        embeddings = np.empty((len(token_ids), self.dimension), np.float32)
+        if isinstance(token_ids, WordsAndVectors):
+            return self._encode_words(token_ids.token_ids, token_ids.vectors.values, threads)
+        return self._encode_words(token_ids, None, threads)
+
+    def _encode_words(self, words: TokenIds, vectors: np.ndarray | None, threads: int | None) -> np.ndarray:
+        """Embeddings of token ids, and of the vectors beside them, `float32[questions, vector_width]`, if there are any."""
+        ids = words.values
+        embeddings = np.empty((len(words), self.dimension), np.float32)
         tokens = TABLE_NUMBERS // self._plan.table_width
         if self.vocabulary <= tokens:  # there cannot be more distinct words
             tokens = max(1, len(ids))
         with side_by_side(1 if len(ids) <= CHUNK_WORDS else threads or cores()) as each:
-            for first, end in _blocks(token_ids.offsets, tokens):
-                offsets = token_ids.offsets[first : end + 1]
+            for first, end in _blocks(words.offsets, tokens):
+                offsets = words.offsets[first : end + 1]
                 block = TokenIds(ids[offsets[0] : offsets[-1]], offsets - offsets[0])
-                self._encode_block(block, embeddings[first:end], each)
+                own = None if vectors is None else vectors[first:end]
+                self._encode_block(block, own, embeddings[first:end], each)
         return embeddings
 
     def _encode_vectors(self, vectors: np.ndarray) -> np.ndarray:
@@ -88,19 +95,22 @@ class NumpyNetwork(Runtime):
             embeddings[part] = self._plan.embed_vectors(vectors[part])
         return embeddings
 
-    def _encode_block(self, token_ids: TokenIds, embeddings: np.ndarray, each: Each) -> None:
+    def _encode_block(
+        self, token_ids: TokenIds, vectors: np.ndarray | None, embeddings: np.ndarray, each: Each
+    ) -> None:
         """Fill `embeddings`, `float32[questions, dimension]`."""
         words, word_row = _distinct(token_ids.values, self.vocabulary)
         tables = _joined(each(self._plan.tabulate, np.array_split(words, max(1, -(-len(words) // CHUNK_WORDS)))))
 
         def encode_chunk(questions: np.ndarray) -> None:
-            embeddings[questions] = self._plan.embed(tables, Packing.of(token_ids, questions, word_row))
+            own = None if vectors is None else vectors[questions]
+            embeddings[questions] = self._plan.embed(tables, Packing.of(token_ids, questions, word_row), own)
 
         tokens = max(1, min(CHUNK_TOKENS, CHUNK_NUMBERS // max(1, self._plan.widest)))
         each(encode_chunk, _chunks(token_ids.lengths, tokens))
 
     def token_shares(self, token_ids: np.ndarray) -> np.ndarray | None:
-        """As `Runtime.token_shares`; None for conv1d and bilstm towers."""
+        """As `Runtime.token_shares`; None for conv1d and bilstm towers, and where an encoder's vector stands beside the words."""
         if not self._plan.additive:
             return None
         words, word_row = _distinct(token_ids, self.vocabulary)
@@ -142,9 +152,11 @@ class NumpyNetwork(Runtime):
 
     def _try(self) -> None:
         """Raise an error if two questions cannot be compared."""
-        inputs: Inputs = TokenIds(np.array([0, 0, self.vocabulary - 1], np.int32), np.array([0, 1, 3]))
+        token_ids = TokenIds(np.array([0, 0, self.vocabulary - 1], np.int32), np.array([0, 1, 3]))
+        vectors = QuestionVectors(np.eye(2, self.vector_width, dtype=np.float32))
+        inputs: Inputs = token_ids
         if self.vector_width:
-            inputs = QuestionVectors(np.eye(2, self.vector_width, dtype=np.float32))
+            inputs = WordsAndVectors(token_ids, vectors) if self.vocabulary else vectors
         with np.errstate(all="ignore"):
             [similarity] = self.score(inputs, np.array([0]), np.array([1]))
         if not 0 <= similarity <= 1 + ROUNDING:

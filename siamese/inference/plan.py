@@ -22,7 +22,7 @@ class Plan:
 
     Attributes:
         steps: each layer with the names of its inputs, in the order of their computation.
-        vocabulary, vector_width: number of token ids, or numbers of an encoder's vector; the other one is 0.
+        vocabulary, vector_width: number of token ids, and numbers of an encoder's vector; 0 for what the tower does not read.
         dimension: width of an embedding.
         table_width: numbers stored for each distinct word.
         widest: numbers in the widest vector of a token; 0 if tokens have no vectors of their own.
@@ -59,9 +59,12 @@ class Plan:
         self._output = tower[-1]["name"]
         if rows[self._output] != "questions":
             raise ValueError(f"{self._output}, the last step of the tower, gives no row for each question")
-        begins = {each.ids if isinstance(each, Embedding) else -1 for each, inputs in self.steps if not inputs}
-        if len(begins) != 1:
-            raise ValueError("the tower must begin with tables of the same token ids, or with vectors")
+        tables = {each.ids for each, _ in self.steps if isinstance(each, Embedding)}
+        vectors = {each.width for each, _ in self.steps if isinstance(each, Vectors)}
+        if not tables | vectors or len(tables) > 1 or len(vectors) > 1:
+            raise ValueError(
+                "the tower must begin with tables of the same token ids, with vectors of one width, or both"
+            )
         self.dimension = width[self._output]
         self.widest = max((width[name] for name in rows if rows[name] == "tokens"), default=0)
         # a token's own vector depends on its neighbors
@@ -79,12 +82,16 @@ class Plan:
             if isinstance(layer, QuestionLayer) and self._inputs[name][0] in values
         }
 
-    def embed(self, tables: dict[str, Tables], packing: Packing) -> np.ndarray:
-        """Embeddings `float32[questions, dimension]` of packed questions, with the tables of their words."""
+    def embed(self, tables: dict[str, Tables], packing: Packing, vectors: np.ndarray | None = None) -> np.ndarray:
+        """Embeddings `float32[questions, dimension]` of packed questions, with the tables of their words.
+
+        `vectors`, `float32[questions, vector_width]`, are those of the packed questions, where the tower reads them, too.
+        """
         values: dict[str, np.ndarray] = {}
+        beside = [] if vectors is None else [vectors]
         for name, layer in self._behind.items():
             if isinstance(layer, RowLayer):
-                values[name] = layer.compute(*(values[each] for each in self._inputs[name]))
+                values[name] = layer.compute(*[values[each] for each in self._inputs[name]] or beside)
             elif name in tables:
                 values[name] = layer.compute(tables[name], packing.word, packing)
             else:

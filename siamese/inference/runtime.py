@@ -10,19 +10,19 @@ import numpy as np
 from siamese.data.checked_folder import CheckedFolder
 from siamese.inference.similarities import Similarity
 from siamese.model.silence import silent_stderr
-from siamese.text.inputs import Inputs, QuestionVectors
+from siamese.text.inputs import Inputs, parts
 
 FILES = {"numpy": ("light.json", "light.npz"), "keras": ("network.keras",)}  # what each runtime needs of a folder
 PAIRS_AT_ONCE = 256  # whose embeddings are in a core's cache
 
 
 class Runtime:
-    """A trained network: token ids, or an encoder's vectors, in; embeddings and similarities out.
+    """A trained network: token ids, an encoder's vectors, or both in; embeddings and similarities out.
 
     Attributes:
         name: "numpy" or "keras", as in detector.json.
-        vocabulary: number of token ids; 0 for a tower over an encoder's vectors.
-        vector_width: numbers of such a vector, otherwise 0.
+        vocabulary: number of token ids; 0 for a tower over an encoder's vectors alone.
+        vector_width: numbers of such a vector; 0 for a tower over words alone.
         dimension: width of an embedding.
         comparison: what compares two embeddings, as far as it is known.
         description: {"similarity": {"layer", "config"}} and more.
@@ -51,12 +51,15 @@ class Runtime:
         raise NotImplementedError
 
     def check(self, token_ids: Inputs) -> None:
-        """Raise ValueError if a token id lies outside the vocabulary, or vectors have another width."""
-        ids = token_ids.values
-        if isinstance(token_ids, QuestionVectors):
-            if ids.shape[1] != self.vector_width:
-                raise ValueError(f"vectors must have {self.vector_width} numbers, got {ids.shape[1]}")
-        elif len(ids) and not (ids.min() >= 0 and ids.max() < self.vocabulary):
+        """Raise ValueError if a token id lies outside the vocabulary, or vectors are missing or have another width."""
+        words, vectors = parts(token_ids)
+        width = 0 if vectors is None else vectors.values.shape[1]
+        if width != self.vector_width:
+            raise ValueError(f"vectors must have {self.vector_width} numbers, got {width or 'none'}")
+        if words is None and self.vocabulary:
+            raise ValueError("vectors must come with token ids; encode the texts with the vectorizer of the network")
+        ids = np.empty(0) if words is None else words.values
+        if len(ids) and not (ids.min() >= 0 and ids.max() < self.vocabulary):
             raise ValueError(
                 f"token ids must lie in [0, {self.vocabulary}), got {ids.min()} to {ids.max()}; "
                 "encode the texts with the vectorizer that the network was trained with"

@@ -7,6 +7,7 @@ import keras
 from siamese.inference.from_keras import UnknownLayerError, describe_tower
 from siamese.inference.network import NumpyNetwork
 from siamese.model.hybrid import LEXICAL
+from siamese.model.joined import BESIDE
 from siamese.model.towers import READ
 
 SIZE_OF_TABLE = "ids"  # setting of an embedding
@@ -14,18 +15,21 @@ Steps = list[dict[str, Any]]
 
 
 def same_layers(tower: keras.Model, saved: NumpyNetwork) -> bool:
-    """Whether two towers differ in weights, in the names of layers, in the number of token ids and in lexical blocks alone."""
+    """Whether two towers differ in weights, in the names of layers, in the number of token ids and in what stands beside alone.
+
+    Beside the layers stand lexical blocks, and the vector of an encoder that reads the words, too.
+    """
     try:
         steps, _ = describe_tower(tower)
     except UnknownLayerError:
         return False
-    return _nameless(_without_lexicon(steps)) == _nameless(_without_lexicon(saved.description["tower"]))
+    return _nameless(_own(steps)) == _nameless(_own(saved.description["tower"]))
 
 
 def copy_tower(tower: keras.Model, saved: NumpyNetwork) -> None:
-    """Give a tower the weights of a saved one with the `same_layers`, but for tables of words and what is lexical."""
+    """Give a tower the weights of a saved one with the `same_layers`, but for tables of words and what stands beside."""
     steps, weights = describe_tower(tower)
-    pairs = zip(_without_lexicon(steps), _without_lexicon(saved.description["tower"]), strict=True)
+    pairs = zip(_own(steps), _own(saved.description["tower"]), strict=True)
     given = {step["name"]: other["name"] for step, other in pairs}
     embeddings = {step["name"] for step in steps if SIZE_OF_TABLE in step["config"]}
     for name, weight in weights.items():
@@ -34,9 +38,9 @@ def copy_tower(tower: keras.Model, saved: NumpyNetwork) -> None:
             weight.assign(saved.arrays[f"{given[layer]}/{part}"])
 
 
-def _without_lexicon(steps: Steps) -> Steps:
-    """The steps of the tower alone, without the lexical part that `siamese.model.hybrid` gave it."""
-    kept = [dict(step) for step in steps if step["name"] not in LEXICAL]
+def _own(steps: Steps) -> Steps:
+    """The steps of the tower alone, without what `siamese.model.hybrid` and `siamese.model.joined` gave it."""
+    kept = [dict(step) for step in steps if step["name"] not in (*LEXICAL, *BESIDE)]
     read = next((step for step in kept if step["name"] == READ), None)
     if read is None:
         return kept

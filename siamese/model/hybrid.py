@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from siamese.model.joined import is_vectors
 from siamese.model.layers import Columns, PackWords, Pool, UnitBlocks
 from siamese.model.network import word_embedding
 from siamese.model.similarity import Hybrid
@@ -15,7 +16,8 @@ def with_lexicon(tower: keras.Model, similarity: Hybrid, rows: np.ndarray) -> ke
     """The tower with lexical vectors beside its embeddings, each block of length 1 times the root of its share.
 
     Args:
-        tower: of token ids; or over vectors that end in lexical ones, of which it reads the numbers before them.
+        tower: of token ids, with or without an encoder's vector beside them; or over vectors that end in lexical ones, of
+            which it reads the numbers before them.
         similarity: has the shares at the start.
         rows: `float32[ids, columns]`, of the lexicon.
 
@@ -25,7 +27,7 @@ def with_lexicon(tower: keras.Model, similarity: Hybrid, rows: np.ndarray) -> ke
     if not getattr(tower, "inputs", None):
         raise ValueError(f"similarity=hybrid takes a tower that is keras.Model(inputs, outputs), got {tower}")
     questions = tower.input
-    if questions.dtype == "float32":
+    if is_vectors(questions):
         lexical = Columns(questions.shape[-1] - rows.shape[1], questions.shape[-1], name=NAME)(questions)
     else:
         packing = next((layer for layer in tower.layers if isinstance(layer, PackWords)), None)

@@ -16,7 +16,7 @@ FILE = "encoder.json"  # of a detector's folder
 ENCODER = "encoder"  # of a detector's folder: the files of an encoder that no package holds
 SETTINGS = ("name", "model", "tokenizer", "pooling", "install", "license", "trained_on")  # texts that describe one
 UNTRAINED = Path(__file__).with_name("untrained")
-ENCODER_AND_TOWER = "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and no other tower does"
+NO_ENCODER = "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and none is given"
 READY = {"minilm": ("en",), "use_multilingual": ("en", "fr")}  # the shipped questions that each was calibrated on
 
 

@@ -200,7 +200,8 @@ def files_of(folder: str | Path) -> tuple[str, ...]:
     """
     folder = Path(folder).expanduser()
     if (folder / DETECTOR[0]).is_file():
-        files = (*DETECTOR, encoders.FILE if (folder / encoders.FILE).is_file() else words.FILE)
+        texts = [name for name in (words.FILE, encoders.FILE) if (folder / name).is_file()]
+        files = (*DETECTOR, *(texts or [words.FILE]))
     else:
         files = FILES
     missing = [name for name in files if not (folder / name).is_file()]

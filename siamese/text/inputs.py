@@ -1,4 +1,4 @@
-"""Inputs of a network: the token ids of many questions, or the vectors that an encoder gives in their place."""
+"""Inputs of a network: the token ids of many questions, the vectors that an encoder gives in their place, or both."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -90,6 +90,49 @@ class QuestionVectors:
 
 
 @dataclass(frozen=True)
+class WordsAndVectors:
+    """Token ids of many questions, and beside them the vectors that an encoder gives of the same questions.
+
+    Attributes:
+        token_ids: of the words.
+        vectors: of the questions, as many as there are in `token_ids`.
+    """
+
+    token_ids: TokenIds
+    vectors: QuestionVectors
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """`int64[questions]`: tokens in each question, at least 1."""
+        return self.token_ids.lengths
+
+    @property
+    def values(self) -> np.ndarray:
+        """`int32[tokens]`, those of the token ids."""
+        return self.token_ids.values
+
+    def take(self, rows: np.ndarray) -> "WordsAndVectors":
+        """The questions at `rows`, `int64[n]`."""
+        return WordsAndVectors(self.token_ids.take(rows), self.vectors.take(rows))
+
+    def numbered(self) -> np.ndarray:
+        """`int32[questions]`: questions with the same tokens and the same vector have the same number, counted from 0."""
+        both = np.stack([self.token_ids.numbered(), self.vectors.numbered()], axis=1)
+        return factorize(Texts(both.view(np.uint8).ravel(), np.arange(len(self) + 1) * both.itemsize * 2))[0]
+
+    def padded(self, rows: np.ndarray) -> np.ndarray:
+        """The questions at `rows` as `float32[rows, width + length]`, in one array: the vector, then the token ids.
+
+        Zeros stand behind the last token. float32 holds each id exactly, as there are fewer than 2^24.
+        """
+        ids = self.token_ids.padded(rows).astype(np.float32)
+        return np.concatenate([self.vectors.padded(rows), ids], axis=1)
+
+
+@dataclass(frozen=True)
 class Coverage:
     """How much of each question a model reads.
 
@@ -117,4 +160,11 @@ def as_shares(known_words: np.ndarray) -> list[float | None]:
     return [None if share != share else round(share, 4) for share in known_words.tolist()]
 
 
-Inputs = TokenIds | QuestionVectors  # of a network
+Inputs = TokenIds | QuestionVectors | WordsAndVectors  # of a network
+
+
+def parts(inputs: Inputs) -> tuple[TokenIds | None, QuestionVectors | None]:
+    """Token ids and vectors of inputs, None for those that they do not hold."""
+    if isinstance(inputs, WordsAndVectors):
+        return inputs.token_ids, inputs.vectors
+    return (inputs, None) if isinstance(inputs, TokenIds) else (None, inputs)

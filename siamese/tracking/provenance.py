@@ -18,6 +18,7 @@ WHERE_AND_WHEN = frozenset(
 MOVED_TARGETS = {"siamese.training.optimizers": "siamese.optimizer"}  # module -> its name when first tracked
 ADDED: dict[str, object] = {
     "encoder": {},
+    "encoder_scale": 3.0,
     "start": "shipped",
     "vectors.weighted": False,
     "vectors.pull": 0.0,

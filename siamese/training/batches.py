@@ -16,7 +16,8 @@ class PairBatch:
     """One training step's input.
 
     Attributes:
-        questions: `int32[questions, length]`, or `float32[questions, width]`: the distinct questions of the batch.
+        questions: `int32[questions, length]`, `float32[questions, width]`, or both side by side as `float32`: the distinct
+            questions of the batch.
         left, right: `int32[batch]`, positions in `questions`.
         label, weight: `float32[batch]`.
         group: `int32[questions]`; two questions of one group are known to ask the same thing.

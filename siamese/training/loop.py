@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import question_components
+from siamese.model.joined import first_word
 from siamese.model.layers import WordEmbedding
 from siamese.model.losses import Loss, check_loss
 from siamese.model.similarity import Cosine
@@ -78,8 +79,8 @@ def fit(
             bit as without the interruption; None keeps none.
         epochs: passes over the pairs; 0 leaves the network as it starts.
         batch_size: pairs in a step.
-        word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (Iyyer et al. 2015); vectors
-            have no words.
+        word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (Iyyer et al. 2015); an
+            encoder's vector has no words, and stays as it is.
         monitor: the dev metric that decides which epoch is best.
         patience: epochs without improvement after which training stops; None for never.
 
@@ -232,6 +233,7 @@ def training_step(
     integers, floats = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.float32)
     drop = drop or keras.random.SeedGenerator()
     asked = tf.TensorSpec([None, network.inputs[0].shape[-1]], network.inputs[0].dtype)
+    start = first_word(network)
 
     def on_each_device(
         questions: tf.Tensor, left: tf.Tensor, right: tf.Tensor, label: tf.Tensor, weight: tf.Tensor, group: tf.Tensor
@@ -243,16 +245,18 @@ def training_step(
             # without use in the loss the matrix is pruned from the graph
             each = loss(label, similarity(u, v, training=True), matrix(u, v), negative)
             total = tf.reduce_sum(each * weight) / tf.maximum(tf.reduce_sum(weight), 1e-9)
-            total += sum(words.pull_back(questions) for words in pulled)
+            total += sum(words.pull_back(tf.cast(questions[:, start:], tf.int32)) for words in pulled)
             part = total / strategy.num_replicas_in_sync  # the optimizer sums the gradients of all devices
         optimizer.apply(tape.gradient(part, variables), variables)
         return total
 
     @tf.function(input_signature=[asked, integers, integers, floats, floats, integers], autograph=False)
     def step(questions: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
-        if word_dropout and questions.dtype == tf.int32:
-            dropped = keras.random.uniform(tf.shape(questions), seed=drop) < word_dropout
-            questions = tf.where(dropped & (questions != 0), UNKNOWN, questions)
+        if word_dropout and start is not None:
+            vectors, ids = questions[:, :start], questions[:, start:]
+            dropped = keras.random.uniform(tf.shape(ids), seed=drop) < word_dropout
+            ids = tf.where(dropped & (ids != 0), tf.cast(UNKNOWN, ids.dtype), ids)
+            questions = tf.concat([vectors, ids], axis=1)
         total = strategy.run(on_each_device, args=(questions, *others))
         return strategy.experimental_local_results(total)[0]  # the same on all devices
 

@@ -28,11 +28,13 @@ from siamese.inference.runtime import Runtime
 from siamese.inference.to_keras import copy_tower, same_layers
 from siamese.model import towers
 from siamese.model.hybrid import with_lexicon, without_lexicon
+from siamese.model.joined import width_beside, with_vectors
 from siamese.model.losses import BinaryCrossentropy, Loss, Ranking, WeightedSum
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine, Hybrid
 from siamese.pretrained import encoders, piece_table
-from siamese.pretrained.encoders import ENCODER_AND_TOWER, Encoder
+from siamese.pretrained.encoders import NO_ENCODER, Encoder
+from siamese.pretrained.joined import AnyVectorizer, JoinedVectorizer
 from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.pretrained.vectorizer import EncoderVectorizer
 from siamese.text.lexicon import Lexicon
@@ -48,6 +50,7 @@ from siamese.training.shares import fit_shares
 
 LOSS = WeightedSum(BinaryCrossentropy(), Ranking())
 OPTIMIZER = partial(adam, cosine)
+ENCODER_SCALE = 3.0
 HEAD: dict[str, Any] = {"loss": WeightedSum(BinaryCrossentropy(), Ranking(0.02))}
 CHOICES: dict[object, dict[str, Any]] = {  # of a tower, as its file in conf/tower/ has them
     towers.averaging: HEAD | {"optimizer": partial(adam, cosine, learning_rate=0.001)},
@@ -60,13 +63,13 @@ class Built:
     """A network that can be trained, with what turns texts into its token ids.
 
     Attributes:
-        vectorizer: texts -> token ids, or an encoder's vectors.
+        vectorizer: texts -> token ids, an encoder's vectors, or both.
         vectors_found: share of the vocabulary whose word vectors came pretrained, in [0, 1].
         network: tower and similarity in Keras, with their first weights.
         runtime: the network -> what answers with its weights, NumPy or Keras; `note` says why Keras, "" for NumPy.
     """
 
-    vectorizer: Vectorizer | EncoderVectorizer
+    vectorizer: AnyVectorizer
     vectors_found: float
     network: keras.Model
     runtime: Callable[[keras.Model], Runtime]
@@ -86,7 +89,7 @@ class Trained:
     """
 
     network: Runtime
-    vectorizer: Vectorizer | EncoderVectorizer
+    vectorizer: AnyVectorizer
     calibration: Calibration
     reports: dict[str, Report]
     history: list[Epoch]
@@ -105,6 +108,7 @@ def build(
     tower: Callable[..., keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
+    encoder_scale: float = ENCODER_SCALE,
 ) -> Built:
     """The network before its first step of training.
 
@@ -118,19 +122,21 @@ def build(
         vectors: vocabulary, number of token ids and seed -> the first word vectors; `piece_vectors` has those of `start`.
         tower: word embedding -> a model of `int32[batch, length]` -> `float32[batch, dimension]`, 0 being padding.
         similarity: makes a layer, `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
-        encoder: the sentence encoder whose vectors the tower reads instead of token ids; `tower` then takes their width,
-            as `siamese.model.towers.encoder` does, and `text` and `vectors` are not used.
+        encoder: a sentence encoder. `siamese.model.towers.encoder` reads its vectors instead of token ids, and `text` and
+            `vectors` are not used; any other tower gets them beside its words, see `siamese.model.joined`.
+        encoder_scale: of the vectors beside words.
 
     Raises:
         ValueError: an argument is out of its range, or the network could not be saved.
     """
     keras.utils.set_random_seed(seed)
-    if (getattr(tower, "func", tower) is towers.encoder) != (encoder is not None):
-        raise ValueError(ENCODER_AND_TOWER)
+    is_head = getattr(tower, "func", tower) is towers.encoder
+    if is_head and encoder is None:
+        raise ValueError(NO_ENCODER)
     hybrid: Hybrid | None = similarity() if getattr(similarity, "func", similarity) is Hybrid else None
-    vectorizer: Vectorizer | EncoderVectorizer
+    vectorizer: AnyVectorizer
     scope = (strategy or single()).scope
-    if encoder is not None:
+    if is_head and encoder is not None:
         lexicon = Lexicon.learn(pieces(questions), questions, hybrid.width) if hybrid else None
         vectorizer, found = EncoderVectorizer(encoder, lexicon), 1.0
         with scope():
@@ -144,7 +150,10 @@ def build(
         found = table.found
         with scope():
             own = tower(word_embedding(table.matrix, table.trainable, table.weighted, table.pull))
-    of_start = _start_tower(own, start, encoder)
+            if encoder is not None:
+                vectorizer = JoinedVectorizer(words, EncoderVectorizer(encoder))
+                own = with_vectors(own, encoder.dimension, encoder_scale)
+    of_start = _start_tower(own, start, encoder if is_head else None)
     with scope():
         whole = with_lexicon(own, hybrid, lexicon.rows) if hybrid and lexicon else own
         network = siamese_network(whole, hybrid or similarity())
@@ -153,13 +162,18 @@ def build(
 
 
 def _start_tower(tower: keras.Model, start: str | Path, encoder: Encoder | None) -> str:
-    """Give a tower the weights of a detector's folder, if that is the start; a note where its layers are others."""
+    """Give a tower the weights of a detector's folder, if that is the start; a note where its layers are others.
+
+    `encoder` is that of a head, whose weights fit no vectors but those of its own.
+    """
     folder = Path(start).expanduser()
     if not folder.is_dir() or piece_table.files_of(folder) == piece_table.FILES:
         return ""
+    described = folder / encoders.FILE
     if (
         encoder is not None
-        and json.loads((folder / encoders.FILE).read_text(encoding="utf-8"))["digest"] != encoder.digest
+        and described.is_file()
+        and json.loads(described.read_text("utf-8"))["digest"] != encoder.digest
     ):
         raise ValueError(f"start: {folder} reads the vectors of another encoder than {encoder.name}")
     saved = NumpyNetwork.load(folder)
@@ -238,7 +252,7 @@ def train_built(
         tower = without_lexicon(built.network.get_layer("tower"))
         embeddings = built.runtime(siamese_network(tower, Cosine())).encode(token_ids(train))
         score_dev = area if discriminant == BY_DEV else None
-        started = start_head(tower, embeddings, train, score_dev)
+        started = start_head(tower, embeddings[:, : embeddings.shape[1] - width_beside(tower)], train, score_dev)
     learned = (train, token_ids(train), weight, seed)
     history = fit(built.network, loss, optimizer, *learned, dev_metrics, on_epoch, tell_best, saved, **training)
     shares = fit_shares(built.network, encode_dev, splits.dev, area)
@@ -256,6 +270,7 @@ def train(
     tower: Callable[..., keras.Model] = towers.averaging,
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
+    encoder_scale: float = ENCODER_SCALE,
     **choices: Any,
 ) -> Trained:
     """`build` and `train_built` with one call, on one device; a note of the network becomes a warning.
@@ -269,7 +284,7 @@ def train(
     choices = CHOICES.get(function, {}) | fitted(len(splits.train), name) | choices
     questions = splits.train.questions
     parts: dict[str, Any] = {"text": text, "vectors": vectors, "tower": tower, "similarity": similarity}
-    built = build(questions, seed, start=start, encoder=encoder, **parts)
+    built = build(questions, seed, start=start, encoder=encoder, encoder_scale=encoder_scale, **parts)
     if built.note:
         warnings.warn(built.note, stacklevel=3)
     return train_built(built, splits, seed, **choices)

@@ -45,17 +45,17 @@ class Embedding(RowLayer):
 
 @register
 class Vectors(RowLayer):
-    """The vectors that an encoder gave: where a tower begins that reads questions instead of token ids."""
+    """The vectors that an encoder gave: where a tower begins that reads questions, instead of token ids or beside them."""
 
     def __init__(self, take: Take, _: int, /, width: int):
         self.width = whole("width", width)
 
-    keras_classes = ("keras.layers.InputLayer",)
+    keras_classes = ("keras.layers.InputLayer", "siamese.model.joined.EncoderVector")
 
     @classmethod
     def keras_settings(cls, layer: Any) -> dict[str, Any]:
         """Their width."""
-        return {"width": layer.batch_shape[-1]}
+        return {"width": layer.width if hasattr(layer, "width") else layer.batch_shape[-1]}
 
     def compute(self, vectors: np.ndarray) -> np.ndarray:
         """`float32[questions, width]` -> the same."""
@@ -64,6 +64,25 @@ class Vectors(RowLayer):
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
         """The input itself."""
         return questions
+
+
+@register
+class Scaled(RowLayer):
+    """x times a number."""
+
+    keras_classes = ("siamese.model.joined.Scaled",)
+    settings = ("scale",)
+    additive = True
+
+    def __init__(self, take: Take, width: int, /, scale: float):
+        self.width, self.scale = width, np.float32(positive("scale", scale))
+
+    def compute(self, x: np.ndarray) -> np.ndarray:
+        """`float32[n, width]` -> the same."""
+        return x * self.scale
+
+    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
+        return graph.add("Mul", inputs[0], graph.constant(float(self.scale), np.float32))
 
 
 @register
