@@ -9,11 +9,7 @@ import math
 import keras
 import tensorflow as tf
 
-BESIDE = VECTOR, SCALED, JOINED = (
-    "vector",
-    "scaled_vector",
-    "joined",
-)  # names of the layers beside and behind the words
+BESIDE = VECTOR, SCALED, JOINED = ("vector", "scaled_vector", "joined")  # names of the layers beside the words
 
 
 @keras.saving.register_keras_serializable("siamese")

@@ -16,6 +16,7 @@ from siamese.evaluation.guarantees import NotGuaranteedError
 from siamese.evaluation.report import Report, metric_rows
 from siamese.evaluation.tables import markdown, number
 from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError, choose_threshold
+from siamese.pretrained.joined import JoinedVectorizer
 from siamese.serving.scoring_server import EXAMPLE, curl
 from siamese.text.vectorizer import Vectorizer
 
@@ -95,7 +96,7 @@ Not intended: decisions about people, and texts that are not questions.
 
 - {ORDER.get(tower, "What the tower sees of the order of words is up to its code.")}
 - It knows the language and the words of its training questions; it was measured in no other.
-{_encoder(detector)}{_word_rows(settings)}\
+{_encoder(detector, settings)}{_word_rows(settings)}\
 - The metrics hold for pairs like those below. Where other questions are asked, measure with your own pairs:
   `python -m experiments.evaluate`. Where another share of the pairs are duplicates, give it: `prior=0.01`.
 
@@ -161,14 +162,17 @@ It has layers of its author's own. Before `Detector.load`, import {modules} in P
 """
 
 
-def _encoder(detector: Detector) -> str:
+def _encoder(detector: Detector, settings: Mapping[str, object]) -> str:
     """The sentence encoder that the network builds on, if there is one."""
     if isinstance(detector.vectorizer, Vectorizer):
         return ""
     encoder = detector.vectorizer.encoder.describe()
+    beside = ""
+    if isinstance(detector.vectorizer, JoinedVectorizer):
+        beside = f" Its vector, times {settings['encoder_scale']}, stands behind what the tower makes of the words."
     return (
         f"- It reads questions through the sentence encoder {encoder['name']} (SHA-256 {encoder['digest'][:16]}…; license: "
-        f"{encoder['license']}), which others trained on: {encoder['trained_on']}. Metrics on such texts flatter it.\n"
+        f"{encoder['license']}), which others trained on: {encoder['trained_on']}. Metrics on such texts flatter it.{beside}\n"
     )
 
 

@@ -74,7 +74,12 @@ def test_every_option_that_ships_passes(default):
         ({"vectors__encoder": {"folder": "nowhere"}}, "vectors.encoder.folder: there is no folder nowhere"),
         ({"evaluation__threshold": "best_f9"}, "threshold must be best_accuracy, best_f1"),
         ({"training__monitor": "rocauc"}, "training.monitor=rocauc is no metric; did you mean roc_auc?"),
-        ({"encoder": {"name": "minilm"}}, "tower=encoder reads the vectors of an encoder, such as encoder=minilm"),
+        (
+            {"tower___target_": "siamese.model.towers.encoder"},
+            "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and none is given",
+        ),
+        ({"encoder_scale": 0}, "encoder_scale must lie in (0, inf), got 0"),
+        ({"encoder_scale": "three"}, "encoder_scale must be a number in (0, inf), got 'three'"),
     ],
 )
 def test_a_mistake_is_named(default, values, problem):
