@@ -15,7 +15,7 @@ EXAMPLE = """ Two questions through `example.py`:
     pip install onnxruntime=={onnxruntime} tokenizers=={tokenizers}
     python example.py "How do I reset my PIN?" "I forgot my PIN"
 """
-NO_FILES = """ This export holds the head of the network alone: the vectors come from a sentence encoder in Python,
+NO_FILES = """ This export holds the network without its sentence encoder: the vectors come from Python,
 
     {install}
 

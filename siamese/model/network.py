@@ -23,7 +23,7 @@ def siamese_network(tower: keras.Model, similarity: keras.layers.Layer) -> keras
     """Call one tower on both questions and compare the embeddings.
 
     Args:
-        tower: `int32[batch, length]`, or vectors `float32[batch, width]`, -> `float32[batch, dimension]`.
+        tower: `int32[batch, length]`, vectors `float32[batch, width]`, or both side by side -> `float32[batch, dimension]`.
         similarity: `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
 
     Returns:

@@ -170,7 +170,7 @@ def test_an_export_answers_by_its_own_example(detector, tmp_path, run_python):
 
 
 def test_an_interrupted_training_goes_on_to_the_bit(encoder, tmp_path, monkeypatch):
-    words = ["training.epochs=3", "training.patience=null", "training.word_dropout=0.3"]
+    words = ["training.epochs=3", "training.patience=null", "training.word_dropout=0.3", "tower.dropout=0.3"]
     weights = {}
     for name in ("whole", "stopped"):
         folder = tmp_path / name
