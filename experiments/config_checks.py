@@ -66,16 +66,19 @@ def check(config: dict[str, Any]) -> None:
         for kind, exists in _of(FILES, name):
             if not all(isinstance(each, str) and exists(Path(each).expanduser()) for each in values):
                 raise ValueError(f"{name}: there is no {kind} {value}")
-    if (
-        parse_criterion(config["evaluation"]["threshold"])[0] == "guarantee"
-        and config["evaluation"].get("prior") is not None
-    ):
-        raise ValueError(
-            "threshold=guarantee@… holds for the share of duplicates of dev alone: leave out evaluation.prior"
-        )
+    _check_what_goes_together(config)
     monitor, known = str(config["training"]["monitor"]), pair_metrics(np.ones(1), np.ones(1), np.ones(1), 0.5)
     if monitor not in known and (near := nearest(monitor, known)):
         raise ValueError(f"training.monitor={monitor} is no metric; did you mean {near}?")
+
+
+def _check_what_goes_together(config: dict[str, Any]) -> None:
+    """Refuse a criterion and a prior, or a tower and an encoder, that do not."""
+    is_guaranteed = parse_criterion(config["evaluation"]["threshold"])[0] == "guarantee"
+    if is_guaranteed and config["evaluation"].get("prior") is not None:
+        raise ValueError(
+            "threshold=guarantee@… holds for the share of duplicates of dev alone: leave out evaluation.prior"
+        )
     if config["tower"]["_target_"] == "siamese.model.towers.encoder" and not config["encoder"]:
         raise ValueError(NO_ENCODER)
 
