@@ -39,6 +39,7 @@ TESTS = {  # of each module
     "siamese/model/manhattan.py": "model/test_manhattan model/test_similarity",
     "siamese/model/losses.py": "model/test_losses model/test_formulas model/test_network",
     "siamese/model/hybrid.py": "model/test_hybrid",
+    "siamese/model/joined.py": "model/test_joined inference/test_joined",
     "siamese/model/network.py": "model/test_network",
     "siamese/model/levels.py": "model/test_levels",
     "siamese/training/batches.py": "training/test_batches training/test_loop",

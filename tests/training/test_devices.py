@@ -86,8 +86,10 @@ class Setting:
         import keras
 
         from siamese.model import towers
+        from siamese.model.joined import with_vectors
         from siamese.model.network import siamese_network, word_embedding
         from siamese.model.similarity import Cosine
+        from siamese.text.inputs import QuestionVectors, WordsAndVectors
         from siamese.text.vectorizer import Vectorizer
         from siamese.text.word_vectors import random
 
@@ -104,7 +106,15 @@ class Setting:
                 "dense": {"units": [6], "pooling": ["mean", "max"]},
                 "bilstm": {"units": [4], "pooling": ["max"]},
             }
-            made = getattr(towers, tower)(words, **options[tower], skip=False)
+            kind = "dense" if tower == "joined" else tower
+            made = getattr(towers, kind)(words, **options[kind], skip=False)
+            if tower == "joined":
+                made = with_vectors(made, 3, 3.0)
+                drawn = np.random.default_rng(0).normal(size=(2, 10_000, 3)).astype(np.float32)
+                self.token_ids, self.dev_ids = (
+                    WordsAndVectors(ids, QuestionVectors(vectors[: len(ids)]))
+                    for ids, vectors in zip((self.token_ids, self.dev_ids), drawn, strict=True)
+                )
             self.network = siamese_network(made, Cosine())
         self.optimizers = []
 
@@ -189,7 +199,7 @@ def on_one_and_on_two_devices() -> dict[str, tuple[Trained, Trained]]:
     assert devices.is_chief(two)
     trainings = {
         f"{tower} {optimizer}": lambda setting, optimizer=optimizer: setting.fit(optimizer)
-        for tower, optimizer in (("dense", "adam"), ("bilstm", "sgd"))
+        for tower, optimizer in (("dense", "adam"), ("bilstm", "sgd"), ("joined", "sgd"))
     } | {"dense few": Setting.steps_of_few}
     return {
         name: tuple(train(Setting(strategy, name.split()[0])) for strategy in (one, two))
@@ -222,7 +232,7 @@ def compared() -> dict[str, tuple[Trained, Trained]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("training", ["dense adam", "bilstm sgd", "dense few"])
+@pytest.mark.parametrize("training", ["dense adam", "bilstm sgd", "joined sgd", "dense few"])
 def test_two_devices_learn_what_one_does(training, compared):
     """Losses, dev metrics and weights; by sgd too, because Adam would not notice gradients of another scale."""
     one, two = compared[training]
@@ -234,7 +244,7 @@ def test_two_devices_learn_what_one_does(training, compared):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("training", ["dense adam", "bilstm sgd", "dense few"])
+@pytest.mark.parametrize("training", ["dense adam", "bilstm sgd", "joined sgd", "dense few"])
 def test_both_devices_end_with_the_same_weights_to_the_bit(training, compared):
     one, two = compared[training]
     assert (one.copies, two.copies) == (1, DEVICES)
@@ -242,7 +252,7 @@ def test_both_devices_end_with_the_same_weights_to_the_bit(training, compared):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("training", ["dense adam", "bilstm sgd"])
+@pytest.mark.parametrize("training", ["dense adam", "bilstm sgd", "joined sgd"])
 def test_two_devices_make_as_many_steps_as_one(training, compared):
     """A batch is shared, not doubled: 157 pairs in batches of 32 are 5 steps, in 3 epochs 15."""
     assert [each.steps for each in compared[training]] == [15, 15]
