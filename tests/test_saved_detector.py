@@ -85,11 +85,13 @@ def joined_network(ids: int) -> NumpyNetwork:
         layer("Embedding", "word_embedding", ids=ids, width=4),
         layer("Pool", "pool", "word_embedding", pooling=["mean"]),
         layer("Vectors", "vector", width=8),
-        layer("Scaled", "scaled_vector", "vector", scale=3.0),
-        layer("Concatenate", "joined", "pool", "scaled_vector"),
+        layer("Dense", "mapped_vector", "vector", units=8),
+        layer("Concatenate", "joined", "pool", "mapped_vector"),
     ]
     description = {"tower": tower, "similarity": {"layer": "Euclidean", "config": {"scale": 2.0}}}
-    return NumpyNetwork(description, {"word_embedding/embeddings": draw(0, ids, 4)})
+    arrays = {"word_embedding/embeddings": draw(0, ids, 4)}
+    arrays |= {"mapped_vector/kernel": draw(1, 8, 8), "mapped_vector/bias": draw(2, 8)}
+    return NumpyNetwork(description, arrays)
 
 
 @pytest.fixture(scope="module")
@@ -268,8 +270,8 @@ JOINED = {
     ("light.json", ("tower", 2, "config", "width")): [*NUMBERS, 7, 9],
     ("light.json", ("tower", 2, "inputs")): [["pool"], ["word_embedding"], None],
     ("light.json", ("tower", 2, "layer")): ["Embedding", "Columns", None],
-    ("light.json", ("tower", 3, "config", "scale")): [0, -1, 1e999, float("nan"), "1", None, []],
-    ("light.json", ("tower", 4, "inputs")): [["word_embedding", "scaled_vector"], [], ["pool", "word_embedding"]],
+    ("light.json", ("tower", 3, "config", "units")): [*NUMBERS, 7, 9],
+    ("light.json", ("tower", 4, "inputs")): [["word_embedding", "mapped_vector"], [], ["pool", "word_embedding"]],
     ("encoder.json", ("digest",)): ["0" * 64, None, 3],
 }
 VALUES = {

@@ -7,7 +7,7 @@ import keras
 from siamese.inference.from_keras import UnknownLayerError, describe_tower
 from siamese.inference.network import NumpyNetwork
 from siamese.model.hybrid import LEXICAL
-from siamese.model.joined import BESIDE
+from siamese.model.joined import BESIDE, MAPPED
 from siamese.model.towers import READ
 
 SIZE_OF_TABLE = "ids"  # setting of an embedding
@@ -26,12 +26,17 @@ def same_layers(tower: keras.Model, saved: NumpyNetwork) -> bool:
     return _nameless(_own(steps)) == _nameless(_own(saved.description["tower"]))
 
 
-def copy_tower(tower: keras.Model, saved: NumpyNetwork) -> None:
-    """Give a tower the weights of a saved one with the `same_layers`, but for tables of words and what stands beside."""
+def copy_tower(tower: keras.Model, saved: NumpyNetwork, same_encoder: bool = False) -> None:
+    """Give a tower the weights of a saved one with the `same_layers`, but for tables of words and what stands beside.
+
+    Where both read the vectors of the same encoder beside their words, the map of these is given, too.
+    """
     steps, weights = describe_tower(tower)
     pairs = zip(_own(steps), _own(saved.description["tower"]), strict=True)
     given = {step["name"]: other["name"] for step, other in pairs}
     embeddings = {step["name"] for step in steps if SIZE_OF_TABLE in step["config"]}
+    if same_encoder:
+        given[MAPPED] = MAPPED
     for name, weight in weights.items():
         layer, _, part = name.rpartition("/")
         if layer in given and layer not in embeddings:

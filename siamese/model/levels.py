@@ -8,7 +8,7 @@ here nothing is fitted.
 import keras
 
 from siamese.model.hybrid import LEXICAL
-from siamese.model.joined import SCALED, is_vectors
+from siamese.model.joined import MAPPED, is_vectors
 from siamese.model.layers import PackWords, Pool
 from siamese.model.towers import READ
 
@@ -34,7 +34,7 @@ def level_towers(tower: keras.Model) -> dict[str, keras.Model]:
         return {}
     mixes_words = any(getattr(layer, "mixes_words", False) for layer in layers)
     _, position, question = packing.output
-    beside = [layer.output for layer in layers if layer.name == SCALED]
+    beside = [layer.output for layer in layers if layer.name == MAPPED]
     towers = {}
     for number, layer in enumerate(ends):
         each_token_has_its_own = mixes_words and number > 0

@@ -169,7 +169,7 @@ def _encoder(detector: Detector, settings: Mapping[str, object]) -> str:
     encoder = detector.vectorizer.encoder.describe()
     beside = ""
     if isinstance(detector.vectorizer, JoinedVectorizer):
-        beside = f" Its vector, times {settings['encoder_scale']}, stands behind what the tower makes of the words."
+        beside = " A trained linear map of its vector stands behind what the tower makes of the words."
     return (
         f"- It reads questions through the sentence encoder {encoder['name']} (SHA-256 {encoder['digest'][:16]}…; license: "
         f"{encoder['license']}), which others trained on: {encoder['trained_on']}. Metrics on such texts flatter it.{beside}\n"

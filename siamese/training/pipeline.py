@@ -124,7 +124,7 @@ def build(
         similarity: makes a layer, `float32[batch, dimension]` twice -> `float32[batch]` in [0, 1].
         encoder: a sentence encoder. `siamese.model.towers.encoder` reads its vectors instead of token ids, and `text` and
             `vectors` are not used; any other tower gets them beside its words, see `siamese.model.joined`.
-        encoder_scale: of the vectors beside words.
+        encoder_scale: what the map of the vectors beside words starts as, times the identity.
 
     Raises:
         ValueError: an argument is out of its range, or the network could not be saved.
@@ -153,7 +153,7 @@ def build(
             if encoder is not None:
                 vectorizer = JoinedVectorizer(words, EncoderVectorizer(encoder))
                 own = with_vectors(own, encoder.dimension, encoder_scale)
-    of_start = _start_tower(own, start, encoder if is_head else None)
+    of_start = _start_tower(own, start, encoder, is_head)
     with scope():
         whole = with_lexicon(own, hybrid, lexicon.rows) if hybrid and lexicon else own
         network = siamese_network(whole, hybrid or similarity())
@@ -161,24 +161,21 @@ def build(
     return Built(vectorizer, found, network, runtime, "\n".join(filter(None, [note, of_start])))
 
 
-def _start_tower(tower: keras.Model, start: str | Path, encoder: Encoder | None) -> str:
+def _start_tower(tower: keras.Model, start: str | Path, encoder: Encoder | None, is_head: bool) -> str:
     """Give a tower the weights of a detector's folder, if that is the start; a note where its layers are others.
 
-    `encoder` is that of a head, whose weights fit no vectors but those of its own.
+    The weights of a head, and those of a map beside words, fit no vectors but those of their encoder.
     """
     folder = Path(start).expanduser()
     if not folder.is_dir() or piece_table.files_of(folder) == piece_table.FILES:
         return ""
     described = folder / encoders.FILE
-    if (
-        encoder is not None
-        and described.is_file()
-        and json.loads(described.read_text("utf-8"))["digest"] != encoder.digest
-    ):
+    digest = json.loads(described.read_text("utf-8"))["digest"] if described.is_file() else None
+    if is_head and encoder is not None and digest not in (None, encoder.digest):
         raise ValueError(f"start: {folder} reads the vectors of another encoder than {encoder.name}")
     saved = NumpyNetwork.load(folder)
     if same_layers(tower, saved):
-        copy_tower(tower, saved)
+        copy_tower(tower, saved, same_encoder=encoder is not None and digest == encoder.digest and not is_head)
         return ""
     kinds = ", ".join(step["layer"] for step in saved.description["tower"])
     return f"note: the tower starts at random, as its layers are not those of {folder}: {kinds}"

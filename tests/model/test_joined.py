@@ -1,4 +1,4 @@
-"""Joined: the embedding of a word tower, and behind it the vector of an encoder that nothing in training changes."""
+"""Joined: the embedding of a word tower, and behind it a linear map of an encoder's vector."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from siamese.model import towers
-from siamese.model.joined import SCALED, first_word, width_beside, with_vectors
+from siamese.model.joined import MAPPED, first_word, width_beside, with_vectors
 from siamese.model.levels import level_towers
 from siamese.model.losses import BinaryCrossentropy
 from siamese.model.network import siamese_network, word_embedding
@@ -82,7 +82,7 @@ def test_tuned_and_weighted_rows_stay_so(both):
     own, copied = (each.get_layer("word_embedding") for each in (tower, joined))
     assert [each.trainable for each in own.weights] == [each.trainable for each in copied.weights]
     np.testing.assert_array_equal(copied.start, own.embeddings)
-    assert len(joined.trainable_weights) == len(tower.trainable_weights)  # the scale is none
+    assert len(joined.trainable_weights) == len(tower.trainable_weights) + 2  # those of the map
 
 
 def test_the_column_of_the_first_word():
@@ -156,7 +156,7 @@ def test_word_dropout_replaces_words_beside_a_vector(both):
     assert mean_similarity(tower, both[:, : WIDTH + 1], word_dropout=0.999999) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_step_moves_the_words_and_not_the_vector(both, vectors, train, pairs):
+def test_a_step_moves_words_and_map(both, vectors, train, pairs):
     tower = with_vectors(word_tower("dense", weighted=True, pull=0.5), WIDTH, SCALE)
     network = siamese_network(tower, Cosine())
     before = [weight.numpy() for weight in network.trainable_weights]
@@ -165,4 +165,5 @@ def test_a_step_moves_the_words_and_not_the_vector(both, vectors, train, pairs):
     inputs = WordsAndVectors(TokenIds.of(ids), QuestionVectors(vectors[rows]))
     train(network, BinaryCrossentropy(), token_ids=inputs, word_dropout=0.2)
     assert all(np.any(old != new.numpy()) for old, new in zip(before, network.trainable_weights, strict=True))
-    assert tower.get_layer(SCALED).scale == SCALE
+    kernel = tower.get_layer(MAPPED).kernel.numpy()
+    assert 0 < np.abs(kernel - SCALE * np.eye(WIDTH)).max() < 0.1  # from where it started

@@ -105,7 +105,7 @@ def test_the_run_has_its_levels_its_card_and_its_choices(trained, detector):
     card = " ".join((detector / "MODEL_CARD.md").read_text(encoding="utf-8").split())
     assert "one conv1d tower" in card
     assert "the sentence encoder tiny (SHA-256" in card
-    assert "Its vector, times 3.0, stands behind what the tower makes of the words." in card
+    assert "A trained linear map of its vector stands behind what the tower makes of the words." in card
 
 
 def test_a_cold_predict_imports_nothing_slow(detector, run_program):
@@ -205,6 +205,8 @@ def test_a_training_starts_from_the_words_of_such_a_detector(detector, encoder):
         saved = Detector.load(detector).network.arrays
         kernel = next(layer for layer in own.layers if hasattr(layer, "kernel_sizes")).kernel
         assert any(np.array_equal(kernel, each) for each in saved.values())
+        if given:
+            np.testing.assert_array_equal(own.get_layer("mapped_vector").kernel, saved["mapped_vector/kernel"])
     head = build(list(PAIR), start=detector, tower=towers.encoder, encoder=from_folder(encoder))
     assert "the tower starts at random" in head.note
 

@@ -67,25 +67,6 @@ class Vectors(RowLayer):
 
 
 @register
-class Scaled(RowLayer):
-    """x times a number."""
-
-    keras_classes = ("siamese.model.joined.Scaled",)
-    settings = ("scale",)
-    additive = True
-
-    def __init__(self, take: Take, width: int, /, scale: float):
-        self.width, self.scale = width, np.float32(positive("scale", scale))
-
-    def compute(self, x: np.ndarray) -> np.ndarray:
-        """`float32[n, width]` -> the same."""
-        return x * self.scale
-
-    def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
-        return graph.add("Mul", inputs[0], graph.constant(float(self.scale), np.float32))
-
-
-@register
 class Columns(RowLayer):
     """Some of the numbers of each vector, those from `start` up to `end`."""
 
