@@ -21,5 +21,5 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-for chatty in ("mlflow", "alembic", "absl", "matplotlib"):
+for chatty in ("mlflow", "alembic", "absl", "matplotlib", "faiss"):
     logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -40,6 +40,9 @@ def _group(group: str, tree: ConfigTree) -> Iterator[str]:
     for option in tree.options(group):
         name = f"{group}={option}" + (" (default)" if tree.choices.get(group) == option else "")
         yield from _file(name, read_config_file(CONF / group / f"{option}.yaml"))
+    for file in sorted((CONF / group).glob("*/*.yaml")):
+        if f"{group}/{file.parent.name}" not in tree.choices:
+            yield from _file(f"{group}={file.parent.name}/{file.stem}", read_config_file(file))
 
 
 def _file(name: str, file: ConfigFile) -> Iterator[str]:
