@@ -205,6 +205,19 @@ def test_shortcuts_read_the_words_and_every_layer_before():
     assert [layer.kernel.shape[0] for layer in tower.layers if hasattr(layer, "recurrent_kernel")] == [8, 20, 30]
 
 
+def test_without_shortcuts_a_layer_reads_the_one_before_alone():
+    tower = build("bilstm", [6, 5, 4])
+    assert [layer.kernel.shape[0] for layer in tower.layers if hasattr(layer, "recurrent_kernel")] == [8, 12, 10]
+
+
+def test_a_head_has_its_map_and_two_layers_for_each_residual():
+    """Map 8 x 8; then 8 x 6 and 6 x 8; then 8 x 5 and 5 x 8."""
+    words = word_embedding(np.zeros((IDS, WIDTH)), trainable=True)
+    for tower in (towers.averaging(words, [6, 5]), towers.encoder(WIDTH, [6, 5])):
+        kernels = [layer.kernel.shape for layer in tower.layers if hasattr(layer, "kernel")]
+        assert kernels == [(8, 8), (8, 6), (6, 8), (8, 5), (5, 8)]
+
+
 def test_an_unknown_cell_is_refused():
     with pytest.raises(ValueError, match=r"tower\.cell must be one of lstm, gru, got 'rnn'"):
         build("bilstm", cell="rnn")
