@@ -131,7 +131,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             train_logging.track_epoch(after_epoch, epoch)
             tell(None if sys.stderr.isatty() else f"after epoch {epoch.number}")  # a terminal has a progress bar
 
-        tell("compiling the training")
+        tell("encoding the questions, compiling the training" if config["encoder"] else "compiling the training")
         if after_epoch:
             for each in state.epochs():
                 after_epoch(Epoch(**each))
