@@ -24,7 +24,7 @@ LIMITS = {  # settings, as patterns of their whole names -> where their numbers 
     r"optimizer\.momentum|loss\.(.+\.)?label_smoothing": "[0, 1)",
     r"loss\.second_weight": "[0, 1]",
     r"evaluation\.prior": "(0, 1)",
-    r"vectors\.width|tower\.(width|units|filters|kernel_sizes)|similarity\.(width|units)": "[1, inf)",
+    r"vectors\.width|tower\.(width|units|filters|kernel_sizes|heads)|similarity\.(width|units)": "[1, inf)",
     r"vectors\.pull|text\.oov_buckets|evaluation\.bootstrap_repeats": "[0, inf)",
     r"text\.(max_length|min_frequency|vocabulary_size)|subset\.pairs": "[1, inf)",
 }
@@ -32,7 +32,7 @@ WORDS = {
     r"tower\.pooling": ("mean", "max"),
     r"tower\.normalization": ("none", "layer"),
     r"tower\.cell": ("lstm", "gru"),
-    r"tower\.(bidirectional|shortcuts)": (True, False),
+    r"tower\.(bidirectional|shortcuts|positions)": (True, False),
     r"evaluation\.probes": (True, False, "en", "fr"),
 }
 FILES = {r"vectors\.(path|words)": ("file", Path.is_file), r"(vectors\.)?encoder\.folder": ("folder", Path.is_dir)}

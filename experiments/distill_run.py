@@ -99,7 +99,7 @@ def _student(tower: Any) -> tuple[Callable[[keras.layers.Layer], keras.Model], b
     """
     kind = getattr(tower, "func", tower)
     if kind is towers.encoder:
-        raise ValueError("tower must read words: averaging, dense, conv1d or bilstm; got encoder")
+        raise ValueError("tower must read words: averaging, dense, conv1d, bilstm or attention; got encoder")
     if not tower or kind is towers.averaging:  # whose head learns from pairs alone
         return partial(towers.dense, units=()), True
     return tower, False

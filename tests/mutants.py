@@ -36,6 +36,7 @@ TESTS = {  # of each module
     "siamese/model/recurrent.py": "model/test_recurrent model/test_towers",
     "siamese/model/lstm.py": "model/test_recurrent model/test_towers",
     "siamese/model/gru.py": "model/test_recurrent model/test_towers",
+    "siamese/model/attention.py": "model/test_attention model/test_towers",
     "siamese/model/manhattan.py": "model/test_manhattan model/test_similarity",
     "siamese/model/losses.py": "model/test_losses model/test_formulas model/test_network",
     "siamese/model/hybrid.py": "model/test_hybrid",

@@ -20,6 +20,7 @@ TOWER_OPTIONS = {
     "dense": {"units": [6], "pooling": ["mean", "max"], "skip": False},
     "conv1d": {"filters": [5], "kernel_sizes": [1, 2, 3], "pooling": ["max"], "skip": False},
     "bilstm": {"units": [4], "pooling": ["max"], "skip": False},
+    "attention": {"units": [4], "heads": 2, "pooling": ["max"], "skip": False},
 }
 
 

@@ -20,7 +20,12 @@ GROUPS = sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and 
 OPTIONS = [(group, file.stem) for group in GROUPS for file in sorted((CONF / group).glob("*.yaml"))]
 STUDIES = sorted(file.stem for file in (CONF / "study").glob("*.yaml"))
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
-OF_THEIR_OWN = ("recipe_malstm", "recipe_shortcut_stacked", "recipe_multihead_bigru")  # have parts that no other has
+OF_THEIR_OWN = (  # have parts that no other has
+    "recipe_malstm",
+    "recipe_shortcut_stacked",
+    "recipe_multihead_bigru",
+    "recipe_multihead_attention",
+)
 LIKE_OTHERS = [each for each in EXPERIMENTS if each.startswith(("recipe_", "quora_", "best_")) and each not in OF_THEIR_OWN]
 COMBINATIONS = sorted(f"{file.parent.name}/{file.stem}" for file in (CONF / "experiment").glob("*/*.yaml"))
 QUESTIONS = ["how do i pay", "where can i pay", "what is the weather", "is it raining today", "l'été arrive", "quand ?"]
@@ -53,7 +58,7 @@ def test_every_text_option_builds(text):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tower", ["dense", "conv1d", "bilstm"])
+@pytest.mark.parametrize("tower", ["dense", "conv1d", "bilstm", "attention"])
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean", "manhattan", "learned"])
 def test_every_tower_and_similarity_builds(tower, similarity):
     cfg = composed(f"tower={tower}", f"similarity={similarity}")

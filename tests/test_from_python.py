@@ -17,7 +17,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "siamese" / "README.md").rea
 DEFAULT_CHOICES = yaml.safe_load((ROOT / "conf" / "config.yaml").read_text(encoding="utf-8"))["defaults"]
 DEFAULTS = {
     *(f"{group}/{option}" for each in DEFAULT_CHOICES if isinstance(each, dict) for group, option in each.items()),
-    *(f"tower/{name}" for name in ("dense", "conv1d", "bilstm", "encoder")),
+    *(f"tower/{name}" for name in ("dense", "conv1d", "bilstm", "attention", "encoder")),
     "text/word",
     "vectors/random",
     "encoder/onnx",

@@ -40,11 +40,13 @@ OTHER_RECURRENT = (
     {"cell": "gru", "bidirectional": False},
     {"bidirectional": False, "shortcuts": True, "units": [6, 5], "pooling": ["last"]},
 )
+AS_SETS = {"positions": False, "heads": 3, "units": [6, 5], "normalization": "none"}
 BESIDE_WORDS = {"encoder_scale": 3.0}
 WALKS = [
     *((tower, "cosine", {}) for tower in TOWERS),
     *((tower, "cosine", EVERY_OPTION) for tower in TOWERS),
     *(("bilstm", "cosine", more) for more in OTHER_RECURRENT),
+    ("attention", "cosine", AS_SETS),
     *(("dense", similarity, {}) for similarity in SIMILARITIES if similarity != "cosine"),
     ("encoder", "hybrid", EVERY_OPTION),
     *((tower, "cosine", BESIDE_WORDS) for tower in TOWERS if tower != "encoder"),

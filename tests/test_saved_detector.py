@@ -79,6 +79,28 @@ def bilstm_network(ids: int) -> NumpyNetwork:
     return NumpyNetwork({"tower": tower, "similarity": {"layer": "Learned", "config": {"units": [3]}}}, arrays)
 
 
+def attention_network(ids: int) -> NumpyNetwork:
+    """Self-attention over words and their positions, with the residual connection."""
+    tower = [
+        layer("Embedding", "words", ids=ids, width=4),
+        layer("PositionalEncoding", "order", "words"),
+        layer("SelfAttention", "attention", "order", heads=2),
+        layer("Dense", "dense", "attention", units=4),
+        layer("Add", "add", "order", "dense", inputs=2),
+        layer("Pool", "pool", "add", pooling=["mean"]),
+    ]
+    shapes = {
+        "words/embeddings": (ids, 4),
+        "order/scale": (),
+        "attention/kernel": (4, 3, 2, 2),
+        "dense/kernel": (4, 4),
+        "dense/bias": (4,),
+    }
+    arrays = {name: draw(seed, *shape) for seed, (name, shape) in enumerate(shapes.items())}
+    description = {"tower": tower, "similarity": {"layer": "Euclidean", "config": {"scale": 2.0}}}
+    return NumpyNetwork(description, arrays)
+
+
 def joined_network(ids: int) -> NumpyNetwork:
     """Words, and the vector of the encoder beside them."""
     tower = [
@@ -102,6 +124,7 @@ def folders(tmp_path_factory, encoder_vectorizer) -> dict[str, Path]:
     texts = [text for pair in PAIRS for text in pair]
     subwords = Vectorizer.fit(texts * 3, kind="unigram", vocabulary_size=60, min_frequency=1)
     Detector(bilstm_network(subwords.size), subwords, fixture.calibration, fixture.dev).save(made / "subwords")
+    Detector(attention_network(subwords.size), subwords, fixture.calibration, fixture.dev).save(made / "attention")
     lexicon = Lexicon.learn(Vectorizer.fit(texts, min_frequency=1), texts, width=4)
     width = 8 + lexicon.rows.shape[1]
     tower = [layer("Vectors", "vectors", width=width), layer("Dense", "dense", "vectors", units=3)]
@@ -111,7 +134,7 @@ def folders(tmp_path_factory, encoder_vectorizer) -> dict[str, Path]:
     Detector(network, vectorizer, fixture.calibration).save(made / "encoder")
     joined = JoinedVectorizer(subwords, EncoderVectorizer(encoder_vectorizer.encoder))
     Detector(joined_network(subwords.size), joined, fixture.calibration, fixture.dev).save(made / "joined")
-    return {"words": DENSE, **{kind: made / kind for kind in ("subwords", "encoder", "joined")}}
+    return {"words": DENSE, **{kind: made / kind for kind in ("subwords", "attention", "encoder", "joined")}}
 
 
 def answers(folder: Path) -> tuple:
@@ -138,7 +161,7 @@ def refusal(folder: Path, expected: tuple | None = None) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["words", "subwords", "encoder", "joined"])
+@pytest.mark.parametrize("kind", ["words", "subwords", "attention", "encoder", "joined"])
 def test_every_flipped_byte_is_found_or_changes_nothing(kind, folders, tmp_path):
     """One bit, or all of a byte, anywhere in any file."""
     folder, expected = shutil.copytree(folders[kind], tmp_path / "copy"), answers(folders[kind])
@@ -254,6 +277,14 @@ SUBWORDS_NETWORK = {
     ("light.json", ("tower", 5, "name")): ["two", "three"],
     ("light.json", ("tower", 6, "inputs")): [["pool"], ["one", "pool"], ["lstm"], ["words"]],
 }
+ATTENTION = {
+    ("light.json", ("tower", 1, "config")): [{"scale": 1.0}, None, [], 3],
+    ("light.json", ("tower", 1, "inputs")): [[], ["words", "words"], ["order"], ["add"]],
+    ("light.json", ("tower", 2, "config", "heads")): [*NUMBERS, 1, 4, 8],
+    ("light.json", ("tower", 2, "inputs")): [["words"], [], ["order", "order"], ["pool"]],
+    ("light.json", ("tower", 4, "inputs")): [["words", "dense"], ["order"], ["order", "pool"]],
+    ("light.json", ("tower", 4, "config", "inputs")): [*NUMBERS, 3],
+}
 ENCODER = {
     ("light.json", ("tower", 0, "config", "width")): [*NUMBERS, 9],
     ("light.json", ("similarity", "config", "scale")): [0, -1, 1e999, float("nan"), "1", None, []],
@@ -277,6 +308,7 @@ JOINED = {
 VALUES = {
     "words": HEAD | VECTORIZER | DENSE_NETWORK,
     "subwords": SUBWORDS_NETWORK,
+    "attention": ATTENTION,
     "encoder": ENCODER,
     "joined": JOINED,
 }

@@ -110,7 +110,7 @@ class NumpyNetwork(Runtime):
         each(encode_chunk, _chunks(token_ids.lengths, tokens))
 
     def token_shares(self, token_ids: np.ndarray) -> np.ndarray | None:
-        """As `Runtime.token_shares`; None for conv1d and bilstm towers, and where an encoder's vector stands beside the words."""
+        """As `Runtime.token_shares`; None where neighbors change a word's vector, and for an encoder's vector beside words."""
         if not self._plan.additive:
             return None
         words, word_row = _distinct(token_ids, self.vocabulary)

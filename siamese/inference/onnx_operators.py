@@ -19,18 +19,18 @@ def dense(graph: Graph, name: str, x: str, kernel: np.ndarray, bias: np.ndarray)
 
 def present_or(graph: Graph, value: float, x: str, questions: str) -> str:
     """x, `float32[batch, length, width]`, with this value at padded places."""
-    absent = graph.add("Unsqueeze", _absent(graph, questions), graph.constant([2], np.int64))
-    return graph.add("Where", absent, graph.constant(value, np.float32), x)
+    at_padding = graph.add("Unsqueeze", absent(graph, questions), graph.constant([2], np.int64))
+    return graph.add("Where", at_padding, graph.constant(value, np.float32), x)
 
 
 def lengths(graph: Graph, questions: str) -> str:
     """`int32[batch]`: tokens of each question; 1 for one without any, because not every runtime reads no step."""
-    present = graph.cast(graph.add("Not", _absent(graph, questions)), np.int32)
+    present = graph.cast(graph.add("Not", absent(graph, questions)), np.int32)
     count = graph.add("ReduceSum", present, graph.constant([1], np.int64), keepdims=0)
     return graph.add("Max", count, graph.constant(1, np.int32))
 
 
-def _absent(graph: Graph, questions: str) -> str:
+def absent(graph: Graph, questions: str) -> str:
     """`bool[batch, length]`: where there is padding."""
     return graph.add("Equal", questions, graph.constant(0, np.int32))
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import keras
 
+from siamese.model.attention import PositionalEncoding, SelfAttention
 from siamese.model.gru import BidirectionalGRU, ForwardGRU
 from siamese.model.layers import Columns, NGrams, PackWords, Pool, TokenVectors
 from siamese.model.lstm import BidirectionalLSTM, ForwardLSTM
@@ -131,6 +132,39 @@ def bilstm(
 
     pooled = pool(levels if skip else levels[-1:], question, questions, pooling, "ends" if bidirectional else "last")
     return keras.Model(questions, pooled, name="tower")
+
+
+def attention(
+    word_embedding: keras.layers.Layer,
+    units: Sequence[int] = (256,),
+    heads: int = 8,
+    pooling: Sequence[str] = ("mean",),
+    dropout: float = 0.0,
+    normalization: str = "layer",
+    skip: bool = True,
+    positions: bool = True,
+) -> keras.Model:
+    """Blocks of multi-head self-attention and two feed-forward layers, both residual, then pooling (Vaswani et al. 2017).
+
+    Args:
+        units: for each block, the width of its ReLU layer; the outputs are as wide as the word embedding.
+        heads: of each block.
+        positions: whether the first block reads the words' positions; without them words have no order.
+        (the others): as in `conv1d`; normalization follows attention as well as the feed-forward layers.
+    """
+    questions = keras.Input((None,), dtype="int32", name="questions")
+    words, position, question = PackWords()(questions)
+
+    levels = [(word_embedding(words), position)]
+    x = (PositionalEncoding() if positions else TokenVectors())(*levels[0], question)  # float32[tokens, width]
+    for width in units:
+        mixed = keras.layers.Dense(x.shape[-1])(SelfAttention(heads)(x, None, question))
+        x = normalize(keras.layers.Add()([x, mixed]), normalization)
+        added = keras.layers.Dense(x.shape[-1])(keras.layers.ReLU()(keras.layers.Dense(width)(x)))
+        x = drop(normalize(keras.layers.Add()([x, added]), normalization), dropout, len(levels))
+        levels.append((x, None))
+
+    return keras.Model(questions, pool(levels if skip else levels[-1:], question, questions, pooling), name="tower")
 
 
 def encoder(

@@ -43,6 +43,8 @@ ORDER = {  # what a tower sees of the order of words
     "conv1d": "The tower sees a few neighboring words at a time: no order and no negation beyond them.",
     "encoder": "What the network sees of the order of words is what its sentence encoder sees.",
     "bilstm": "The tower reads words in order, but a negation may still change the similarity too little.",
+    "attention": "The tower reads each word with all others, in order unless tower.positions is false; a negation may still "
+    "change the similarity too little.",
 }
 OWN_FILE = "Your own file: its license, and the consent of those who wrote it, apply to this model too."
 LICENSE = {  # by the function that brings the pairs

@@ -167,7 +167,10 @@ def test_words_of_overrides_give_the_same_overrides():
     [
         (["trainig.epochs=3"], "there is no setting trainig.epochs; did you mean training.epochs?"),
         (["towr=dense"], "there is no setting towr; did you mean tower?"),
-        (["tower=dens"], "there is no tower=dens; did you mean tower=dense? The options are averaging, bilstm, conv1d"),
+        (
+            ["tower=dens"],
+            "there is no tower=dens; did you mean tower=dense? The options are attention, averaging, bilstm, conv1d",
+        ),
         (["tower.filters=[3]"], "there is no setting tower.filters with tower=averaging; tower=conv1d has it"),
         (["xyz=3"], "there is no setting xyz; --help lists the settings"),
         (["experiment=towers"], "there is no experiment=towers, but a study: python -m experiments.study name=towers"),
@@ -200,7 +203,7 @@ def test_help_of_an_option_shows_its_settings(capsys, monkeypatch):
     cli.hydra_program("config", "About.", print)
     printed = capsys.readouterr().out
     assert "  tower.kernel_sizes=[1,2,3]" in printed
-    assert "[or averaging, bilstm, dense, encoder]" in printed
+    assert "[or attention, averaging, bilstm, dense, encoder]" in printed
 
 
 @pytest.mark.parametrize(

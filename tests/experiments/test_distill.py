@@ -93,7 +93,9 @@ def test_a_tower_of_several_layers_is_left_as_a_detector_that_training_starts_fr
 
 def test_the_averaging_tower_is_a_table_and_an_encoder_is_no_student(composed):
     assert PieceTable.load(distill_run.run(composed("pieces=en", "tower=averaging"))).matrix.shape[1] == 4
-    with pytest.raises(ValueError, match="tower must read words: averaging, dense, conv1d or bilstm; got encoder"):
+    with pytest.raises(
+        ValueError, match="tower must read words: averaging, dense, conv1d, bilstm or attention; got encoder"
+    ):
         distill_run.run(composed("pieces=en", "tower=encoder"))
 
 

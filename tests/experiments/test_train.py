@@ -210,7 +210,7 @@ def test_evaluate_scores_another_file_as_an_evaluation_of_the_run(trained, run_p
         (
             "train",
             ["tower=transformer"],
-            "there is no tower=transformer; the options are averaging, bilstm, conv1d, dense",
+            "there is no tower=transformer; the options are attention, averaging, bilstm, conv1d, dense",
         ),
         ("train", ["+tower.depth=3", "baselines=none", *SMALL], "unexpected keyword argument 'depth'"),
         (

@@ -34,6 +34,8 @@ TOWERS = {
     "bigru with shortcuts": ("bilstm", {"units": [4, 3], "cell": "gru", "shortcuts": True}),
     "lstm, last": ("bilstm", {"units": [4], "bidirectional": False, "pooling": ["last"]}),
     "bigru, last": ("bilstm", {"units": [4], "cell": "gru", "pooling": ["last", "max"]}),
+    "attention": ("attention", {"units": [4], "heads": 2}),
+    "two attentions without positions": ("attention", {"units": [4, 3], "heads": 3, "positions": False}),
 }
 OPTIONS = [  # each pooling, normalization and skip with each other value of the two
     {"pooling": ["mean"], "normalization": "none", "skip": False},
@@ -204,7 +206,7 @@ def test_both_sides_read_the_same_arrays(build):
     assert tower.keys() == network.keys()
 
 
-@pytest.mark.parametrize("tower", ["dense", "two conv1d", "two bilstm"])
+@pytest.mark.parametrize("tower", ["dense", "two conv1d", "two bilstm", "attention"])
 @pytest.mark.parametrize(("precision", "bytes_each", "off"), [("float16", 2, 2e-3), ("int8", 1, 0.1)])
 def test_smaller_weights_are_stored_as_such_and_close(build, tower, precision, bytes_each, off):
     """Matrices take their bytes and nothing else does; outputs move, but little."""

@@ -25,6 +25,7 @@ TOWERS = {
     "dense": partial(towers.dense, units=[6], pooling=["mean", "max"], normalization="layer"),
     "conv1d": partial(towers.conv1d, filters=[5, 4], kernel_sizes=[1, 3], pooling=["max", "mean"]),
     "bilstm": partial(towers.bilstm, units=[4, 3], pooling=["mean", "last"], shortcuts=True),
+    "attention": partial(towers.attention, units=[4, 3], heads=2, pooling=["max", "mean"]),
 }
 
 

@@ -75,7 +75,7 @@ def test_embeddings_and_similarities_are_those_of_keras(tower, vectorizer, pairs
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tower", ["dense", "conv1d", "bilstm"])
+@pytest.mark.parametrize("tower", ["dense", "conv1d", "bilstm", "attention"])
 @pytest.mark.parametrize("similarity", [Cosine, lambda: Euclidean(0.5), lambda: Learned([6])])
 def test_it_is_what_numpy_computes(tower, similarity, build_network, pairs, token_ids):
     model = build_network(tower, similarity)

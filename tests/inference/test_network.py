@@ -30,6 +30,8 @@ TOWERS = [
     ("bilstm", {"units": [4, 3], "cell": "gru"}),
     ("bilstm", {"units": [4], "cell": "gru", "bidirectional": False}),
     ("bilstm", {"units": [4, 3], "bidirectional": False}),
+    ("attention", {"units": [4, 3], "heads": 2}),
+    ("attention", {"units": [4], "heads": 3, "positions": False}),
 ]
 OPTIONS = [  # each value of one with each value of another
     (["mean"], "none", False),

@@ -17,6 +17,7 @@ from tests.inference.test_network import some_questions, with_weights
         ("conv1d", {}),
         ("bilstm", {"units": [4, 3]}),
         ("bilstm", {"units": [4, 3], "cell": "gru", "shortcuts": True}),
+        ("attention", {"units": [4, 3]}),
     ],
 )
 def test_a_tower_goes_on_where_another_ended(build_network, tmp_path, tower, options):

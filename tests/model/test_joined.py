@@ -23,6 +23,7 @@ TOWERS = {
     "dense": partial(towers.dense, units=[6], dropout=0.2),
     "conv1d": partial(towers.conv1d, filters=[4, 3], kernel_sizes=[1, 2, 3], normalization="layer"),
     "bilstm": partial(towers.bilstm, units=[4], pooling=["mean", "last"]),
+    "attention": partial(towers.attention, units=[4], heads=2),
     "sequential": lambda words: keras.Sequential(
         [keras.Input((None,), dtype="int32"), words, keras.layers.GlobalMaxPooling1D()]
     ),
@@ -92,7 +93,7 @@ def test_the_column_of_the_first_word():
     assert found == [WIDTH, 0, None]
 
 
-@pytest.mark.parametrize("name", ["averaging", "dense", "conv1d", "bilstm"])
+@pytest.mark.parametrize("name", ["averaging", "dense", "conv1d", "bilstm", "attention"])
 def test_the_vector_stands_beside_each_level(name, both, vectors):
     levels = level_towers(with_vectors(word_tower(name), WIDTH, SCALE))
     assert next(iter(levels)) == "0_word_embedding"

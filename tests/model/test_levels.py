@@ -14,8 +14,9 @@ OPTIONS = {
     "dense": {"units": [6, 5]},
     "conv1d": {"filters": [4, 3], "kernel_sizes": [1, 2]},
     "bilstm": {"units": [4, 3]},
+    "attention": {"units": [4, 3], "heads": 2},
 }
-WIDTHS = {"dense": [8, 6, 5], "conv1d": [8, 8, 6], "bilstm": [8, 8, 6]}
+WIDTHS = {"dense": [8, 6, 5], "conv1d": [8, 8, 6], "bilstm": [8, 8, 6], "attention": [8, 8, 8]}
 
 
 def built(name: str, **options) -> keras.Model:

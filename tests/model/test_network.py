@@ -11,14 +11,20 @@ from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine, Euclidean, Learned, Manhattan
 from siamese.text.inputs import TokenIds
 
-TOWERS = ("dense", "conv1d", "bilstm")
+TOWERS = ("dense", "conv1d", "bilstm", "attention")
 SIMILARITIES = {
     "cosine": Cosine,
     "euclidean": Euclidean,
     "manhattan": Manhattan,
     "learned": lambda: Learned([6], dropout=0.1),
 }
-SAVED = (("dense", "learned"), ("conv1d", "manhattan"), ("bilstm", "euclidean"), ("dense", "cosine"))
+SAVED = (
+    ("dense", "learned"),
+    ("conv1d", "manhattan"),
+    ("bilstm", "euclidean"),
+    ("attention", "cosine"),
+    ("dense", "cosine"),
+)
 QUESTIONS = [
     ("how do i pay my bill", "where can i pay the bill ?"),
     ("zyzzyva", "!"),
@@ -153,9 +159,19 @@ def test_a_pull_below_0_is_refused():
         ("conv1d", {}),
         ("bilstm", {}),
         ("bilstm", {"units": [4, 3], "cell": "gru", "shortcuts": True}),
+        ("attention", {"units": [4, 3], "skip": True, "pooling": ["mean"], "dropout": 0.2}),
+        ("attention", {"normalization": "none", "positions": False}),
         ("dense", {"units": [6, 5], "normalization": "layer", "skip": True, "dropout": 0.2}),
     ],
-    ids=["dense", "conv1d", "bilstm", "gru with shortcuts", "dense with all options"],
+    ids=[
+        "dense",
+        "conv1d",
+        "bilstm",
+        "gru with shortcuts",
+        "attention",
+        "attention as a set",
+        "dense with all options",
+    ],
 )
 def test_one_step_moves_every_weight(tower, options, similarity, build_network, train):
     network = build_network(tower, SIMILARITIES[similarity], **options)

@@ -8,7 +8,7 @@ from siamese.model import towers
 from siamese.model.network import word_embedding
 
 IDS, WIDTH = 20, 8
-TOWERS = ("dense", "conv1d", "bilstm")
+TOWERS = ("dense", "conv1d", "bilstm", "attention")
 OPTIONS = {
     "one layer": {},
     "two layers": {"layers": [6, 5]},
@@ -32,6 +32,11 @@ ORDERED = {  # options of bilstm alone
     "forward, last": {"bidirectional": False, "pooling": ["last"]},
     "last and more": {"layers": [6, 5], "cell": "gru", "pooling": ["mean", "last"], "skip": True, "dropout": 0.5},
 }
+SETS = {  # options of attention alone
+    "three heads": {"layers": [6, 5], "heads": 3, "skip": True},
+    "without positions": {"layers": [6, 5], "positions": False, "normalization": "none"},
+}
+MIXING = {"dense": "dense", "conv1d": "n_grams", "bilstm": "bidirectional", "attention": "self_attention"}
 QUESTION = [3, 7, 7, 12, 19]
 OTHERS = [[4, 5], [6, 6, 8, 9, 10, 11, 2, 3, 4], [1]]
 
@@ -63,12 +68,16 @@ def name(request) -> str:
 
 @pytest.fixture(
     scope="module",
-    params=[*((name, option) for name in TOWERS for option in OPTIONS), *(("bilstm", option) for option in ORDERED)],
+    params=[
+        *((name, option) for name in TOWERS for option in OPTIONS),
+        *(("bilstm", option) for option in ORDERED),
+        *(("attention", option) for option in SETS),
+    ],
     ids="-".join,
 )
 def tower(request) -> keras.Model:
     name, option = request.param
-    return build(name, **(OPTIONS | ORDERED)[option])
+    return build(name, **(OPTIONS | ORDERED | SETS)[option])
 
 
 @pytest.mark.slow
@@ -127,6 +136,8 @@ def test_shapes_and_dtypes_of_a_tower(tower):
         ("bilstm", {"bidirectional": False}, 6),
         ("bilstm", {"layers": [6, 5], "skip": True, "shortcuts": True}, 8 + 12 + 10),
         ("bilstm", {"pooling": ["last", "max"]}, 24),
+        ("attention", {}, 8),  # of the words
+        ("attention", {"layers": [6, 5], "heads": 3, "skip": True}, 8 + 8 + 8),
     ],
     ids=str,
 )
@@ -147,6 +158,14 @@ def test_padding_changes_nothing_for_any_kernel(sizes):
 def test_word_order_matters_to_all_but_dense(name):
     forward, backward = embed(build(name), [[3, 7, 12], [12, 7, 3]], 3)
     assert (np.abs(forward - backward).max() < 1e-5) == (name == "dense")
+
+
+def test_without_positions_attention_sees_a_set_of_words():
+    forward, backward, other = embed(
+        build("attention", [6, 5], positions=False), [[3, 7, 12], [12, 7, 3], [3, 7, 7]], 3
+    )
+    np.testing.assert_allclose(forward, backward, rtol=1e-5, atol=1e-6)
+    assert np.abs(forward - other).max() > 1e-3
 
 
 def test_without_layers_dense_is_an_average_of_words():
@@ -174,7 +193,7 @@ def test_bad_pooling_is_refused(name, pooling):
         build(name, pooling=pooling)
 
 
-@pytest.mark.parametrize("name", ["averaging", "dense", "conv1d"])
+@pytest.mark.parametrize("name", ["averaging", "dense", "conv1d", "attention"])
 def test_the_last_word_is_refused_where_words_have_no_order(name):
     words = word_embedding(np.ones((IDS, WIDTH)), trainable=True)
     with pytest.raises(ValueError, match=r"tower\.pooling must list some of mean, max; got \['last'\]"):
@@ -235,7 +254,7 @@ def test_each_layer_reads_the_one_before(name):
     changed = build(name, layers=[6, 5, 4], skip=False, normalization="none")
     for depth in range(3):  # a change of any layer reaches the end, through all behind it
         weights = tower.get_weights()
-        layers = [each for each in changed.layers if each.name.split("_")[0] in ("dense", "n", "bidirectional")]
+        layers = [each for each in changed.layers if each.name.startswith(MIXING[name])]
         assert len(layers) == 3
         changed.set_weights(weights)
         layers[depth].set_weights([0 * each for each in layers[depth].get_weights()])
@@ -243,8 +262,8 @@ def test_each_layer_reads_the_one_before(name):
 
 
 def test_by_default_every_layer_is_pooled():
-    for name, sizes in (("dense", [6, 5]), ("conv1d", [6, 5]), ("bilstm", [6, 5])):
+    for name, sizes in (("dense", [6, 5]), ("conv1d", [6, 5]), ("bilstm", [6, 5]), ("attention", [8, 8])):
         matrix = np.zeros((IDS, WIDTH))
         tower = getattr(towers, name)(word_embedding(matrix, trainable=True), sizes)
-        per_layer = {"dense": 1, "conv1d": 3, "bilstm": 2}[name]
+        per_layer = {"dense": 1, "conv1d": 3, "bilstm": 2, "attention": 1}[name]
         assert tower.output_shape[-1] == WIDTH + per_layer * sum(sizes)

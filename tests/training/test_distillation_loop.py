@@ -24,6 +24,7 @@ TOWERS = {
     "dense": partial(towers.dense, units=[6], dropout=0.2),
     "conv1d": partial(towers.conv1d, filters=[4]),
     "bilstm": partial(towers.bilstm, units=[4]),
+    "attention": partial(towers.attention, units=[4]),
 }
 
 
