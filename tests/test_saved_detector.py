@@ -28,7 +28,7 @@ from tests.seals import reseal, unseal
 FIXTURES = Path(__file__).parent / "fixtures"
 DENSE = FIXTURES / "detector_format_5"
 FLIPS = 2_000
-MUTATIONS = 281
+MUTATIONS = 320
 PAIRS = [
     ("How do I pay my bill?", "Where can I pay the bill?"),
     ("I lost my card!", "card gone, what now?"),

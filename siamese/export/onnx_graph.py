@@ -51,7 +51,7 @@ class Graph:
     def array(self, name: str, array: np.ndarray) -> str:
         """An array stored as it is."""
         if name not in self._arrays:
-            self._arrays[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            self._arrays[name] = numpy_helper.from_array(np.asarray(array, order="C"), name)  # a number stays one
         return name
 
     def constant(self, value: float | int | Sequence[int], dtype: type[np.generic]) -> str:
