@@ -318,6 +318,7 @@ OTHER_NETWORKS = [  # which fit their arrays
     ("light.json", ("tower", 3, "config", "pooling"), ["mean"]),
     ("light.json", ("tower", 1, "config", "kernel_sizes"), [2, 1]),
     ("light.json", ("tower", 6, "inputs"), ["pool"]),
+    ("light.json", ("tower", 2, "inputs"), ["words"]),
 ]
 
 

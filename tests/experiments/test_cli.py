@@ -93,7 +93,7 @@ def test_many_overrides_make_a_config_or_are_refused(words):
 @pytest.mark.parametrize("value", ["[]", "[1,[2]]", "{a: 1}", "1.5"])
 def test_a_choice_is_the_name_of_an_option(value):
     """Hydra would fail with a TypeError, or leave the group out."""
-    with pytest.raises(ValueError, match=r"tower takes one of its options, averaging, .*; got "):
+    with pytest.raises(ValueError, match=r"tower takes one of its options, attention, averaging, .*; got "):
         composed([f"tower={value}"])
 
 
