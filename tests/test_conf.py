@@ -26,7 +26,9 @@ OF_THEIR_OWN = (  # have parts that no other has
     "recipe_multihead_bigru",
     "recipe_multihead_attention",
 )
-LIKE_OTHERS = [each for each in EXPERIMENTS if each.startswith(("recipe_", "quora_", "best_")) and each not in OF_THEIR_OWN]
+LIKE_OTHERS = [
+    each for each in EXPERIMENTS if each.startswith(("recipe_", "quora_", "best_")) and each not in OF_THEIR_OWN
+]
 COMBINATIONS = sorted(f"{file.parent.name}/{file.stem}" for file in (CONF / "experiment").glob("*/*.yaml"))
 QUESTIONS = ["how do i pay", "where can i pay", "what is the weather", "is it raining today", "l'été arrive", "quand ?"]
 PAIRS = QuestionPairs.from_texts(QUESTIONS[:-1], QUESTIONS[1:], [1, 0, 1, 0, 1])
