@@ -38,8 +38,10 @@ GUARANTEES = ("guarantee@0.9", "guarantee@0.95")
 CRITERIA = ("best_accuracy", "best_f1", "precision@0.9", "precision@0.95", "recall@0.9", "recall@0.95")
 BESIDE_BASELINES = ("accuracy", "roc_auc", "average_precision")
 PACKAGES = ("tensorflow", "keras", "numpy", "tokenizers", "mlflow")
+A_BAG = "The tower pools words as a bag: it sees neither their order nor what a negation refers to."
 ORDER = {  # what a tower sees of the order of words
-    "dense": "The tower pools words as a bag: it sees neither their order nor what a negation refers to.",
+    "averaging": A_BAG,
+    "dense": A_BAG,
     "conv1d": "The tower sees a few neighboring words at a time: no order and no negation beyond them.",
     "encoder": "What the network sees of the order of words is what its sentence encoder sees.",
     "bilstm": "The tower reads words in order, but a negation may still change the similarity too little.",

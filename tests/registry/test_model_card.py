@@ -115,6 +115,8 @@ def test_the_card_has_command_and_cost(detector, training):
         ({"data": "of_mine"}, "Its license is not known here."),
         ({"tower": "dense"}, "neither their order nor what a negation refers to"),
         ({"tower": "bilstm"}, "reads words in order"),
+        ({"tower": "averaging"}, "as a bag"),
+        ({"tower": "attention"}, "in order unless tower.positions is false"),
         ({"tower": "of_mine"}, "is up to its code"),
     ],
 )
