@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from siamese.model.gru import BidirectionalGRU
-from siamese.model.layers import NGrams, PackWords, Pool, TokenVectors
+from siamese.model.layers import NGrams, PackWords, Pool, TokenVectors, UnitBlocks
 from siamese.model.lstm import BidirectionalLSTM
 
 WIDTH = 5
@@ -95,3 +95,15 @@ def test_trailing_questions_without_a_word_get_zeros():
         np.ones((1, 2), np.float32), np.zeros(1, np.int32), np.zeros(1, np.int32), np.array([[4], [0]], np.int32)
     )
     assert pooled.numpy().tolist() == [[1, 1], [0, 0]]
+
+
+def test_unit_blocks_by_hand():
+    """Shares 1/2, 1/4, 1/4. An embedding of length 5 and a block of length 2 become units times the roots of their shares, with
+    nearly nothing behind them; a block of zeros becomes the number behind it alone, as long as the root of its share."""
+    blocks = UnitBlocks([1, 2], [0.25, 0.25])
+    embedding, lexical = np.array([[3.0, 4.0]], np.float32), np.array([[2.0, 0.0, 0.0]], np.float32)
+    [found] = np.array(blocks(embedding, lexical))
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(found, [0.6 * half, 0.8 * half, 0, 0.5, 0, 0, 0, 0.5], atol=1e-4)
+    assert np.linalg.norm(found) == pytest.approx(1)
+    assert 0 < found[2] < found[4] < 1e-4  # what stands behind a longer block is less
