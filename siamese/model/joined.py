@@ -63,8 +63,7 @@ class WordIds(keras.layers.Layer):
 def with_vectors(tower: keras.Model, width: int, scale: float) -> keras.Model:
     """The tower with a linear map of the encoder's vector behind its embedding; the map starts as `scale` times the identity.
 
-    The encoder is frozen, but training turns the map to what tells these questions apart: with a fixed scale dev accuracy on
-    Quora's pairs is 0.858 instead of 0.867.
+    The encoder is frozen, but training turns the map to what tells these questions apart.
 
     Args:
         tower: of token ids, `int32[batch, length]` -> `float32[batch, dimension]`.
