@@ -24,6 +24,7 @@ LIMITS = {  # settings, as patterns of their whole names -> where their numbers 
     r"optimizer\.momentum|loss\.(.+\.)?label_smoothing": "[0, 1)",
     r"loss\.second_weight": "[0, 1]",
     r"evaluation\.prior": "(0, 1)",
+    r"teaching\.(networks|pairs|top_k)|dimension": "[1, inf)",
     r"vectors\.width|tower\.(width|units|filters|kernel_sizes|heads)|similarity\.(width|units)": "[1, inf)",
     r"vectors\.pull|text\.oov_buckets|evaluation\.bootstrap_repeats": "[0, inf)",
     r"text\.(max_length|min_frequency|vocabulary_size)|subset\.pairs": "[1, inf)",
@@ -73,7 +74,7 @@ def check(config: dict[str, Any]) -> None:
 
 
 def _check_what_goes_together(config: dict[str, Any]) -> None:
-    """Refuse a criterion and a prior, or a tower and an encoder, that do not."""
+    """Refuse a criterion and a prior, a tower and an encoder, or teachers and devices, that do not."""
     is_guaranteed = parse_criterion(config["evaluation"]["threshold"])[0] == "guarantee"
     if is_guaranteed and config["evaluation"].get("prior") is not None:
         raise ValueError(
@@ -81,6 +82,8 @@ def _check_what_goes_together(config: dict[str, Any]) -> None:
         )
     if config["tower"]["_target_"] == "siamese.model.towers.encoder" and not config["encoder"]:
         raise ValueError(NO_ENCODER)
+    if config["teaching"] and config["devices"]["_target_"] != "siamese.training.devices.single":
+        raise ValueError("teachers are trained on one device: leave out teaching=, or devices=")
 
 
 def _nodes(config: Mapping[str, Any], of: str = "") -> Iterator[tuple[str, Any]]:

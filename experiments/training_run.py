@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import advice, data_source, train_logging, unfinished
+from experiments import advice, data_source, learning, teaching, train_logging, unfinished
 from experiments.cli import plain
 from experiments.hydra_words import as_words
 from experiments.stages import doing
@@ -114,14 +114,15 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         # before the training, so that a failure here costs nothing
         tell("measuring the baselines")
         baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg, run_id)
-        tell("building the network")
-        built = build_network(resolved(cfg), splits.train.questions, strategy)
-        parameters, ids = built.network.count_params(), built.vectorizer.size
-        size = {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}
-        tracking.log_metrics(size, "model")
         chosen = auto.chosen(config["training"], len(splits.train), config["tower"]["_target_"].rpartition(".")[2])
         train_logging.track_chosen({name: value for name, value in chosen.items() if value != auto.BY_DEV})
         training = config["training"] | chosen
+        train = teaching.taught(resolved(cfg), splits, training, state, tell)
+        tell("building the network")
+        built = learning.build_network(resolved(cfg), splits.train.questions, strategy)
+        parameters, ids = built.network.count_params(), built.vectorizer.size
+        size = {"parameters": parameters, "token_ids": ids, "vectors_found": built.vectors_found}
+        tracking.log_metrics(size, "model")
         print(f"{job.name or network}: {parameters:,} parameters, {ids:,} token ids", flush=True)
         if built.note:
             print(built.note, flush=True)
@@ -135,20 +136,17 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         if after_epoch:
             for each in state.epochs():
                 after_epoch(Epoch(**each))
-        trained = pipeline.train_built(
+        evaluate = {"nearest": partial(_nearest, built), "probe": partial(_probe, built, splits, cfg.seed)}
+        trained = learning.learn(
+            cfg,
             built,
-            replace(splits, test=None) if job.trial else splits,
+            replace(splits, train=train, test=None) if job.trial else replace(splits, train=train),
             cfg.seed,
-            loss=build(cfg.loss),
-            weighting=build(cfg.weighting),
-            optimizer=partial(build(cfg.optimizer), build(cfg.schedule)),
-            evaluate=partial(
-                build(cfg.evaluation), nearest=partial(_nearest, built), probe=partial(_probe, built, splits, cfg.seed)
-            ),
+            training,
+            evaluate,
             on_epoch=after,
             on_best=None if job.trial else partial(unfinished.keep, folder, built.vectorizer),
             saved=None if has_several_hosts(strategy) else state,
-            **training,
         )
         if training.get("discriminant") == auto.BY_DEV:
             training["discriminant"] = trained.discriminant
@@ -212,14 +210,6 @@ def _resumed(key: str, job: Job) -> unfinished.Interrupted | None:
 
 def _quiet(stage: str | None) -> None:
     """Tell no stage."""
-
-
-def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = None) -> Built:
-    """The network of a config before its first step; the arguments are those of `pipeline.build`."""
-    parts = {part: instantiate(cfg[part], _convert_="all") for part in ("text", "vectors", "tower", "similarity")}
-    encoder = instantiate(cfg.encoder, _convert_="all") or None
-    choices = {"start": cfg.start, "encoder": encoder, "encoder_scale": cfg.encoder_scale, **parts}
-    return pipeline.build(questions, cfg.seed, strategy, **choices)
 
 
 def _name(config: dict) -> str:

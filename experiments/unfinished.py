@@ -73,7 +73,7 @@ def folder_of(
         if not (folder / FILE).exists() or (is_trial and isinstance(problem, Exception)):
             _remove(folder)
         elif tells:
-            print(f"note: {folder} keeps the last whole epoch; go on from it with resume=true", file=sys.stderr)
+            print(f"note: {folder} keeps what was whole; go on from it with resume=true", file=sys.stderr)
         raise
     _remove(folder)
 

@@ -22,6 +22,7 @@ from siamese.inference.parts import Layer, Part, registered
 from siamese.inference.similarities import Similarity
 from siamese.model.hybrid import with_lexicon
 from siamese.model.joined import with_vectors
+from siamese.model.linear_map import with_dimension
 from siamese.model.network import siamese_network, word_embedding
 from siamese.pretrained.joined import JoinedVectorizer
 from siamese.pretrained.vectorizer import EncoderVectorizer
@@ -42,6 +43,7 @@ OTHER_RECURRENT = (
 )
 AS_SETS = {"positions": False, "heads": 3, "units": [6, 5], "normalization": "none"}
 BESIDE_WORDS = {"encoder_scale": 3.0}
+NARROW = {"dimension": 7}
 WALKS = [
     *((tower, "cosine", {}) for tower in TOWERS),
     *((tower, "cosine", EVERY_OPTION) for tower in TOWERS),
@@ -52,6 +54,8 @@ WALKS = [
     *((tower, "cosine", BESIDE_WORDS) for tower in TOWERS if tower != "encoder"),
     ("conv1d", "learned", BESIDE_WORDS),
     ("dense", "hybrid", BESIDE_WORDS),
+    ("conv1d", "cosine", NARROW),
+    ("dense", "hybrid", BESIDE_WORDS | NARROW),
 ]
 
 
@@ -80,6 +84,8 @@ def build(vectorizer, lexicon):
         own = instantiate(cfg | given, _convert_="all")(WIDTH if tower == "encoder" else words)
         if "encoder_scale" in options:
             own = with_vectors(own, WIDTH, options["encoder_scale"])
+        if "dimension" in options:
+            own = with_dimension(own, options["dimension"])
         return siamese_network(with_lexicon(own, compared, lexicon.rows) if hybrid else own, compared)
 
     return make

@@ -15,7 +15,7 @@ from hydra import compose
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from experiments import training_run
+from experiments import learning, training_run
 from experiments.benchmark.pairs import write_file
 from experiments.benchmark.result import Line, Result
 from experiments.cli import hydra_over
@@ -104,7 +104,7 @@ def _bare(cfg: DictConfig) -> _Run:
     started = time.perf_counter()
     build = partial(instantiate, _convert_="all")
     pairs = build(cfg.data)().train
-    built = training_run.build_network(cfg, pairs.questions)
+    built = learning.build_network(cfg, pairs.questions)
     optimizer, weight = partial(build(cfg.optimizer), build(cfg.schedule)), build(cfg.weighting)(pairs)
     settings = (cfg.seed, cfg.training.epochs, cfg.training.batch_size, cfg.training.word_dropout)
     token_ids = built.vectorizer.encode(pairs.questions)

@@ -19,6 +19,8 @@ MOVED_TARGETS = {"siamese.training.optimizers": "siamese.optimizer"}  # module -
 ADDED: dict[str, object] = {
     "encoder": {},
     "encoder_scale": 3.0,
+    "dimension": None,
+    "teaching": {},
     "start": "shipped",
     "vectors.weighted": False,
     "vectors.pull": 0.0,

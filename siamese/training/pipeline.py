@@ -29,6 +29,7 @@ from siamese.inference.to_keras import copy_tower, same_layers
 from siamese.model import towers
 from siamese.model.hybrid import with_lexicon, without_lexicon
 from siamese.model.joined import width_beside, with_vectors
+from siamese.model.linear_map import with_dimension, without_dimension
 from siamese.model.losses import BinaryCrossentropy, Loss, Ranking, WeightedSum
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine, Hybrid
@@ -109,6 +110,7 @@ def build(
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
     encoder_scale: float = ENCODER_SCALE,
+    dimension: int | None = None,
 ) -> Built:
     """The network before its first step of training.
 
@@ -125,6 +127,7 @@ def build(
         encoder: a sentence encoder. `siamese.model.towers.encoder` reads its vectors instead of token ids, and `text` and
             `vectors` are not used; any other tower gets them beside its words, see `siamese.model.joined`.
         encoder_scale: what the map of the vectors beside words starts as, times the identity.
+        dimension: numbers of an embedding, to which a linear map behind the tower brings it; None for those of the tower.
 
     Raises:
         ValueError: an argument is out of its range, or the network could not be saved.
@@ -153,6 +156,9 @@ def build(
             if encoder is not None:
                 vectorizer = JoinedVectorizer(words, EncoderVectorizer(encoder))
                 own = with_vectors(own, encoder.dimension, encoder_scale)
+    if dimension is not None:
+        with scope():
+            own = with_dimension(own, dimension)
     of_start = _start_tower(own, start, encoder, is_head)
     with scope():
         whole = with_lexicon(own, hybrid, lexicon.rows) if hybrid and lexicon else own
@@ -246,7 +252,7 @@ def train_built(
     weight = weighting(train)
     started = False
     if discriminant:
-        tower = without_lexicon(built.network.get_layer("tower"))
+        tower = without_dimension(without_lexicon(built.network.get_layer("tower")))
         embeddings = built.runtime(siamese_network(tower, Cosine())).encode(token_ids(train))
         score_dev = area if discriminant == BY_DEV else None
         started = start_head(tower, embeddings[:, : embeddings.shape[1] - width_beside(tower)], train, score_dev)
@@ -268,6 +274,7 @@ def train(
     similarity: Callable[[], keras.layers.Layer] = Cosine,
     encoder: Encoder | None = None,
     encoder_scale: float = ENCODER_SCALE,
+    dimension: int | None = None,
     **choices: Any,
 ) -> Trained:
     """`build` and `train_built` with one call, on one device; a note of the network becomes a warning.
@@ -281,7 +288,8 @@ def train(
     choices = CHOICES.get(function, {}) | fitted(len(splits.train), name) | choices
     questions = splits.train.questions
     parts: dict[str, Any] = {"text": text, "vectors": vectors, "tower": tower, "similarity": similarity}
-    built = build(questions, seed, start=start, encoder=encoder, encoder_scale=encoder_scale, **parts)
+    parts |= {"encoder": encoder, "encoder_scale": encoder_scale, "dimension": dimension}
+    built = build(questions, seed, start=start, **parts)
     if built.note:
         warnings.warn(built.note, stacklevel=3)
     return train_built(built, splits, seed, **choices)

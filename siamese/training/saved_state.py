@@ -59,6 +59,11 @@ class SavedState:
         with atomic_path(self.folder / FILE) as new:
             np.savez(new, allow_pickle=False, **{HEAD: np.array(json.dumps(head))}, **arrays)
 
+    def begin(self) -> None:
+        """Mark the folder as that of this training before its first epoch is over, where it holds something worth keeping."""
+        if not (self.folder / FILE).exists():
+            self.save([], [], [])
+
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -79,6 +79,12 @@ def test_every_option_that_ships_passes(default):
             "tower=encoder reads the vectors of an encoder, such as encoder=minilm, and none is given",
         ),
         ({"encoder_scale": 0}, "encoder_scale must lie in (0, inf), got 0"),
+        ({"dimension": 0}, "dimension must lie in [1, inf), got 0"),
+        ({"teaching": {"networks": 0}}, "teaching.networks must lie in [1, inf), got 0"),
+        (
+            {"teaching": {"networks": 2}, "devices___target_": "siamese.training.devices.mirrored"},
+            "teachers are trained on one device: leave out teaching=, or devices=",
+        ),
         ({"encoder_scale": "three"}, "encoder_scale must be a number in (0, inf), got 'three'"),
     ],
 )

@@ -120,7 +120,7 @@ def test_whatever_is_resumed_is_named(tmp_path, monkeypatch, capsys):
         train(tmp_path, WORDS, monkeypatch, after_epoch=stop)
     [run] = queries.find_runs()
     assert run.status == "KILLED"
-    assert "keeps the last whole epoch; go on from it with resume=true" in capsys.readouterr().err
+    assert "keeps what was whole; go on from it with resume=true" in capsys.readouterr().err
     told = f"run {run.id} of this training stopped after epoch 1; "
     with pytest.raises(ValueError, match="resume: outputs/unfinished holds nothing of a run abc with this config"):
         train(tmp_path, WORDS, monkeypatch, resume="abc")

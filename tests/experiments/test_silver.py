@@ -40,7 +40,7 @@ def test_pairs_of_training_questions_that_have_no_label_get_that_of_the_teachers
     own = Detector.load(DETECTOR).similarity(found).clip(1e-6, 1 - 1e-6)
     assert [float(row["is_duplicate"]) for row in rows] == pytest.approx(own.tolist(), abs=2e-6)
     printed = capsys.readouterr().out
-    assert f"{DETECTOR} reads {len(train.questions):,} questions" in printed
+    assert f"2 teachers read {len(train.questions):,} questions" in printed
     assert f"silver.csv: {len(rows):,} pairs that nobody labeled, " in printed
     notes = []
     learned = with_labeled(splits, str(tmp_path / "silver.csv"), Reading(tell=notes.append)).train

@@ -15,7 +15,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from experiments import training_run
+from experiments import learning, training_run
 from experiments.demo.server import application
 from siamese.commands import export, mine, predict, search, why
 from siamese.commands.arguments import command_line
@@ -203,7 +203,7 @@ def test_a_model_and_an_encoder_at_once_are_refused(detector):
 
 def test_a_head_needs_an_encoder():
     with pytest.raises(ValueError, match=r"tower=encoder reads the vectors of an encoder, .*, and none is given"):
-        training_run.build_network(composed(["tower=encoder", "encoder=none"]), list(PAIR))
+        learning.build_network(composed(["tower=encoder", "encoder=none"]), list(PAIR))
 
 
 def test_the_embedding_is_the_vector_itself_at_first(encoder):
