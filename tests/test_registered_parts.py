@@ -44,6 +44,7 @@ OTHER_RECURRENT = (
 AS_SETS = {"positions": False, "heads": 3, "units": [6, 5], "normalization": "none"}
 BESIDE_WORDS = {"encoder_scale": 3.0}
 NARROW = {"dimension": 7}
+STEEP = {"power": 16}
 WALKS = [
     *((tower, "cosine", {}) for tower in TOWERS),
     *((tower, "cosine", EVERY_OPTION) for tower in TOWERS),
@@ -55,6 +56,7 @@ WALKS = [
     ("conv1d", "learned", BESIDE_WORDS),
     ("dense", "hybrid", BESIDE_WORDS),
     ("conv1d", "cosine", NARROW),
+    ("conv1d", "cosine", STEEP),
     ("dense", "hybrid", BESIDE_WORDS | NARROW),
 ]
 
@@ -78,7 +80,9 @@ def build(vectorizer, lexicon):
         words = word_embedding(random(vectorizer.vocabulary, vectorizer.size, 0, 8).matrix, trainable=True)
         cfg = settings("tower", tower)
         given = {name: value for name, value in options.items() if name in cfg}
-        compared = instantiate(settings("similarity", similarity), _convert_="all")()
+        of_similarity = settings("similarity", similarity)
+        of_similarity |= {name: value for name, value in options.items() if name in of_similarity}
+        compared = instantiate(of_similarity, _convert_="all")()
         hybrid = similarity == "hybrid"
         given |= {"unread": lexicon.rows.shape[1]} if hybrid and tower == "encoder" else {}
         own = instantiate(cfg | given, _convert_="all")(WIDTH if tower == "encoder" else words)
@@ -225,7 +229,8 @@ def test_a_saved_detector_answers_the_same(trained, pairs, tmp_path):
 
 
 def test_the_formula_in_words_holds_the_numbers(trained):
-    similarity = trained[1].network.description["similarity"]
-    formula = trained[1].network.comparison.formula.format(**similarity["config"])
+    comparison = trained[1].network.comparison
+    formula = comparison.formula.format(**vars(comparison))
     assert formula
-    assert all(str(value) in formula for value in similarity["config"].values() if isinstance(value, float))
+    config = trained[1].network.description["similarity"]["config"]
+    assert all(str(value) in formula for value in config.values() if isinstance(value, float | int))

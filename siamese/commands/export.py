@@ -68,7 +68,7 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
             saved, expected["Keras"] = write_saved_models(found.folder, sample, new)
             exported += saved
 
-        similarity = detector.network.description["similarity"]
+        similarity, comparison = detector.network.description["similarity"], detector.network.comparison
         head = {
             "source": _source(found),
             "text": text,
@@ -77,7 +77,7 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
             "token_ids": detector.network.vocabulary,
             "vector_width": detector.network.vector_width,
             "similarity": similarity,
-            "formula": detector.network.comparison.formula.format(**similarity["config"]),
+            "formula": comparison.formula.format(**vars(comparison)),
             "opset": onnx_graph.OPSET,
             "measured_on": sample.described(),
             "compared_with": list(expected),

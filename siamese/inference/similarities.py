@@ -11,6 +11,7 @@ import numpy as np
 from siamese.inference import onnx_operators as operators
 from siamese.inference.onnx_operators import EPSILON, Graph
 from siamese.inference.parts import Part, Take, positive, register, whole
+from siamese.model.powers import POWER, checked_power
 
 
 class Similarity(Part):
@@ -42,24 +43,37 @@ class Similarity(Part):
 
 @register
 class Cosine(Similarity):
-    """((1 + cos(u, v)) / 2)⁴, that is (1 - d² / 4)⁴ at the distance d of the points."""
+    """((1 + cos(u, v)) / 2)ᵖ, that is (1 - d² / 4)ᵖ at the distance d of the points; p is a power of 2, and 4 if not given."""
 
     keras_classes = ("siamese.model.similarity.Cosine",)
-    formula = "((1 + cos(u, v)) / 2)⁴"
+    formula = "((1 + cos(u, v)) / 2) ** {power}"
     unit = True
+
+    def __init__(self, take: Take, dimension: int, /, power: int = POWER):
+        self.power = checked_power(power)
+
+    @classmethod
+    def keras_settings(cls, layer: Any) -> dict[str, Any]:
+        return {} if layer.power == POWER else {"power": layer.power}
 
     def __call__(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """1 + cos from |u/|u| - v/|v||², so that equal embeddings give exactly 1."""
         apart = _unit(left) - _unit(right)
-        return np.square(np.square(np.maximum(1 - _squares(apart) / 4, 0)))
+        similarity = np.maximum(1 - _squares(apart) / 4, 0)
+        for _ in range(self.power.bit_length() - 1):
+            similarity = np.square(similarity)
+        return similarity
 
     def onnx(self, graph: Graph, left: str, right: str) -> str:
         apart = operators.squares(graph, graph.add("Sub", operators.unit(graph, left), operators.unit(graph, right)))
         quarter = graph.add("Div", apart, graph.constant(4, np.float32))
-        return operators.square(graph, operators.square(graph, graph.add("Relu", operators.one_minus(graph, quarter))))
+        similarity = graph.add("Relu", operators.one_minus(graph, quarter))
+        for _ in range(self.power.bit_length() - 1):
+            similarity = operators.square(graph, similarity)
+        return similarity
 
     def radius(self, threshold: float) -> float:
-        return float(2 * np.sqrt(1 - threshold**0.25))
+        return float(2 * np.sqrt(1 - threshold ** (1 / self.power)))
 
 
 @register

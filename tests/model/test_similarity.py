@@ -84,6 +84,19 @@ def test_cosine_by_hand():
     np.testing.assert_allclose(Cosine()(U[:2], V[:2]), [0.4096, 0.0], atol=1e-6)
 
 
+@pytest.mark.parametrize("power", [1, 2, 8, 64])
+def test_another_power_of_the_cosine(power):
+    np.testing.assert_allclose(Cosine(power)(U[:2], V[:2]), [0.8**power, 0.0], atol=1e-6)
+    np.testing.assert_allclose(Cosine(power).matrix(U[:1], V[:1]), [[0.8**power]], atol=1e-6)
+    assert Cosine.from_config(Cosine(power).get_config()).power == power
+
+
+@pytest.mark.parametrize("power", [0, 3, 128, 4.0, "4", True])
+def test_what_is_no_power_of_two_is_refused(power):
+    with pytest.raises(ValueError, match=r"similarity\.power must be 1, 2, 4, 8, 16, 32 or 64, got"):
+        Cosine(power)
+
+
 def test_euclidean_by_hand():
     """Distances 4, 2 and 5: 1/5, 1/3 and 1/6."""
     np.testing.assert_allclose(Euclidean(1.0)(U, V), [1 / 5, 1 / 3, 1 / 6], atol=1e-6)

@@ -15,6 +15,7 @@ def similarity_of(kind: str, width: int = 6, **config) -> Similarity:
 
 
 COSINE, EUCLIDEAN = similarity_of("Cosine"), similarity_of("Euclidean", scale=0.7)
+STEEP = similarity_of("Cosine", power=16)
 MANHATTAN, LEARNED = similarity_of("Manhattan"), similarity_of("Learned", units=[])
 
 
@@ -28,7 +29,7 @@ def embeddings() -> tuple[np.ndarray, np.ndarray]:
     return left, (left * longer + apart).astype(np.float32)
 
 
-@pytest.mark.parametrize("similarity", [COSINE, EUCLIDEAN], ids=["cosine", "euclidean"])
+@pytest.mark.parametrize("similarity", [COSINE, STEEP, EUCLIDEAN], ids=["cosine", "steep", "euclidean"])
 @pytest.mark.parametrize("threshold", [0.05, 0.3, 0.5, 0.8, 0.99])
 def test_a_threshold_is_a_radius(similarity, threshold, embeddings):
     score = similarity(*embeddings)
