@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from siamese.comparison import figures as draw
 from siamese.comparison.conclusion import caveats, conclude, in_words
 from siamese.comparison.importance import SEED, importances
+from siamese.comparison.learning_curve import HOW_FITTED, learning_curve_table
 from siamese.comparison.options import Group
 from siamese.comparison.paired_tests import couples, paired_tests
 from siamese.comparison.tables import importance_table, option_table, tests_table
@@ -28,7 +29,14 @@ class Page:
 
 
 def write_page(
-    groups: Sequence[Group], metric: str, against: str, max_options: int, command: str, folder: Path, title: str
+    groups: Sequence[Group],
+    metric: str,
+    against: str,
+    max_options: int,
+    command: str,
+    folder: Path,
+    title: str,
+    forecast: int | None = None,
 ) -> Page:
     """Test, conclude and draw; write comparison.md and its figures into an existing folder.
 
@@ -37,6 +45,7 @@ def write_page(
         against, max_options: as in `couples`.
         command, folder: that makes this page, and to write into.
         title: of the figures, before the name of the data.
+        forecast: as in `learning_curve_table`.
     """
     summary = ["# Comparison", *([_apart(groups)] if len(groups) > 1 else [])]
     whole = list(summary)
@@ -45,6 +54,8 @@ def write_page(
         sizes = [f"{group.pairs(part):,} {part} pairs" for part in dict.fromkeys(["dev", group.split])]
         opening = [f"## {group.data} ({', '.join(sizes)})", *conclude(group, tests, metric)]
         notes = ["\n".join(f"- {each}" for each in caveats(group, tests))] if caveats(group, tests) else []
+        curve = learning_curve_table(_lines(group, metric)[0], in_words(metric), forecast)
+        notes = [f"### Learning curve, on {group.split}", curve, HOW_FITTED, *notes] if curve else notes
         left_out = len(group.options) - SUMMARISED
         more = [f"{left_out} more options in {FILE}."] if left_out > 0 else []
         summary += [*opening, option_table(group, metric, SUMMARISED), *more, *notes]

@@ -87,5 +87,5 @@ def test_two_parts_of_one_name_are_refused(own_registered):
 
 
 def test_a_setting_that_a_part_does_not_have_is_refused():
-    with pytest.raises(TypeError, match=r"Cosine has no settings, got \{'scale': 2\}"):
-        parts.bind(Similarity, "Cosine", {"scale": 2}, 8, {}, "similarity")
+    with pytest.raises(TypeError, match=r"Manhattan has no settings, got \{'scale': 2\}"):
+        parts.bind(Similarity, "Manhattan", {"scale": 2}, 8, {}, "similarity")
