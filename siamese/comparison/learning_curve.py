@@ -10,8 +10,8 @@ from siamese.evaluation.tables import markdown
 Line = Mapping[int, Sequence[float]]  # number of training pairs -> a metric of each seed
 HOW_FITTED = (
     "Of 1 minus the metric, a power law of the number of training pairs, fitted to all trainings. [95 %]: of the exponent, and "
-    "of one more training, on the same pairs. The law has no floor, which noisy labels set, so it is rather too hopeful far away: "
-    "how far one that did not see the largest trainings was from these tells how much to believe it."
+    "of one more training, on the same pairs. The law has no floor, which noisy labels set, so it is too hopeful far away: how "
+    "far one that did not see the largest trainings was from these tells how much to believe it."
 )
 
 
