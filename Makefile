@@ -3,11 +3,11 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUN := PYTHONPATH=. $(BIN)/python
 
-.PHONY: help train test quick stress ui serve demo server pictures benchmark lint hooks clean
+.PHONY: help train test quick stress ui serve demo server pictures benchmark benchmark-quick lint hooks clean
 .DEFAULT_GOAL := help
 
 help: ## Show these commands
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-15s %s\n", $$1, $$2}'
 
 .venv/installed: requirements.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or run: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -47,6 +47,9 @@ pictures: .venv/installed ## Take the README's pictures of the newest study whil
 
 benchmark: .venv/installed ## Measure how fast the project is on this machine; ARGS="parts=[search]" measures a part
 	@$(RUN) -m experiments.benchmark $(ARGS)
+
+benchmark-quick: .venv/installed ## Compare processor times with the figures of the repository, in under three minutes
+	@$(RUN) -m experiments.guard $(ARGS)
 
 lint: .venv/installed ## Check style and types
 	@$(BIN)/ruff check .

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from siamese.data import labels
+from siamese.data.blocks import Table, bad_row
 from siamese.data.columns import pair_columns, question_column
 from siamese.data.dialects import USUAL, Reading
-from siamese.data.formats import Table, TableFile, bad_row
+from siamese.data.formats import TableFile
 from siamese.data.pairs import BadRow
 from siamese.data.questions import NOT_UTF8, UNDECODABLE, all_questions, text_problem
 from siamese.data.texts import Texts, TextsBuilder

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from siamese.data.blocks import bad_row
 from siamese.data.columns import intent_columns
 from siamese.data.dialects import USUAL, Reading
 from siamese.data.files import as_text, name_text, read_columns
-from siamese.data.formats import TableFile, bad_row
+from siamese.data.formats import TableFile
 from siamese.data.pairs import BadRow, question_key
 
 

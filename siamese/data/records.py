@@ -6,10 +6,12 @@ A record is the row, column by column, and the reason why its pair cannot be sco
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from siamese.data.blocks import WHOLE_ROW, Table, bad_row
 from siamese.data.dialects import LONGEST_LINE
 from siamese.data.files import bad_texts
-from siamese.data.formats import WHOLE_ROW, Table, TableFile, bad_row, json_object
+from siamese.data.formats import TableFile
 from siamese.data.questions import text_problem
+from siamese.data.records_of_lines import json_object
 
 BYTE_ORDER_MARK = "\ufeff"  # some programs begin a stream with it, and joined files have it in between
 STANDARD_INPUT = "standard input"

@@ -139,7 +139,7 @@ def test_blocks_of_parquet(tmp_path, monkeypatch):
     path = tmp_path / "a.parquet"
     texts = pa.array(["a", "b", None, "d", "e"]).dictionary_encode()
     pq.write_table(pa.table({"question1": texts, "question2": texts, "is_duplicate": range(5)}), path)
-    monkeypatch.setattr("siamese.data.formats.BLOCK", 2)
+    monkeypatch.setattr("siamese.data.parquet_blocks.BLOCK", 2)
     found = read_columns(TableFile(path), ["question2", "question1"], "is_duplicate", "skip", label_scale=3)
     assert found.texts == [["a", "b", "d"]] * 2
     assert found.rows.tolist() == [1, 2, 4]
@@ -209,7 +209,7 @@ def test_keys_of_jsonl_are_utf8_and_unique(tmp_path):
 
 def test_a_small_gzip_file_does_not_fill_the_memory(tmp_path, monkeypatch):
     monkeypatch.setattr("siamese.data.dialects.LONGEST_LINE", 2**22)
-    monkeypatch.setattr("siamese.data.formats.LARGEST_UNPACKED", 2**20)
+    monkeypatch.setattr("siamese.data.parquet_blocks.LARGEST_UNPACKED", 2**20)
     for name in ("a.csv.gz", "a.jsonl.gz"):
         with pytest.raises(ValueError, match=r"has a line of more than 4,194,304 bytes"):
             read(write(tmp_path / name, gzip.compress(b"question1," + bytes(2**23))))
@@ -220,8 +220,8 @@ def test_a_small_gzip_file_does_not_fill_the_memory(tmp_path, monkeypatch):
 def test_an_open_quote_before_many_lines_is_found_soon(tmp_path, monkeypatch):
     """What it begins is read again, but each time twice as far: not a hundred times."""
     monkeypatch.setattr("siamese.data.formats.CHARACTERS", 100)
-    read_records, calls = formats._read_records, []
-    monkeypatch.setattr(formats, "_read_records", lambda *arguments: calls.append(1) or read_records(*arguments))
+    read_records, calls = formats.read_records, []
+    monkeypatch.setattr(formats, "read_records", lambda *arguments: calls.append(1) or read_records(*arguments))
     left, *_ = read(write(tmp_path / "a.csv", HEADER + 'a,"b\n' + GOOD * 1_000))
     assert len(left) == 1_000
     assert len(calls) < 15
