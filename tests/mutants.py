@@ -41,6 +41,8 @@ TESTS = {  # of each module
     "siamese/model/losses.py": "model/test_losses model/test_formulas model/test_network",
     "siamese/model/hybrid.py": "model/test_hybrid test_registered_parts",
     "siamese/model/joined.py": "model/test_joined inference/test_joined",
+    "siamese/model/linear_map.py": "model/test_linear_map test_registered_parts",
+    "siamese/model/powers.py": "model/test_similarity",
     "siamese/model/network.py": "model/test_network model/test_joined",
     "siamese/model/levels.py": "model/test_levels model/test_joined",
     "siamese/training/batches.py": "training/test_batches training/test_loop",
@@ -48,6 +50,7 @@ TESTS = {  # of each module
     "siamese/evaluation/thresholds.py": "evaluation/test_thresholds evaluation/test_calibration evaluation/test_guarantees",
     "siamese/evaluation/guarantees.py": "evaluation/test_guarantees",
     "siamese/evaluation/calibration.py": "evaluation/test_calibration evaluation/test_report test_detector",
+    "siamese/evaluation/power_law.py": "evaluation/test_power_law",
     "siamese/data/splits.py": "data/test_splits data/test_sources",
 }
 PRELOADED = ("tensorflow", "keras", "sklearn.linear_model", "matplotlib.pyplot", "hypothesis", "pandas")
