@@ -13,6 +13,7 @@ from siamese.data.checked_folder import CheckedFolder, json_object
 from siamese.data.texts import Texts
 from siamese.text import chunks, known_words
 from siamese.text.inputs import UNKNOWN, Coverage, TokenIds
+from siamese.text.remembered_chunks import RememberedChunks
 from siamese.text.tokenizer_forms import tokenizer_from
 from siamese.text.vocabulary import drop_invisible, learn
 
@@ -44,6 +45,7 @@ class Vectorizer:
         self._first_bucket = tokenizer.get_vocab_size()
         # Subword vectorizers of the first versions have tokens for spaces, so their texts are not cut.
         self._cut = not isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Metaspace)
+        self._remembered = RememberedChunks()  # by `read`, from call to call
 
     @classmethod
     def fit(
@@ -147,12 +149,15 @@ class Vectorizer:
     def read(self, questions: Sequence[str]) -> tuple[TokenIds, Coverage]:
         """The token ids of `encode`, and how much of each question they hold.
 
-        `siamese.text.known_words` says which words are known.
+        `siamese.text.known_words` says which words are known. Words of a few questions are remembered for the next call, so that
+        a server tokenizes each once.
 
         >>> vectorizer = Vectorizer.fit(["how do i pay my bill ?"], min_frequency=1)
         >>> vectorizer.read(["How do I pay?", "comment payer ?", "pay pal"])[1].known_words
         array([1. , 0. , 0.5])
         """
+        if self._cut and len(questions) <= chunks.FEW:
+            return self._read_few(questions)
         return self._read(questions, count_words=True)
 
     def coverage(self, questions: Sequence[str]) -> Coverage:
@@ -176,36 +181,57 @@ class Vectorizer:
             every_ids, every_end, every_words = [chunk_ids], [chunk_ends], [chunk_words]
             for new in chunks.batches(list(islice(number, known, None))):
                 new_ids, new_counts = self._tokenize(new)
-                if new_counts.max(initial=0) > self.max_length + 1:  # one more tells that a question is cut
-                    new_ids = new_ids[_is_leading(new_counts, self.max_length + 1)]
-                    new_counts = np.minimum(new_counts, self.max_length + 1)
                 every_ids.append(new_ids)
                 every_end.append(every_end[-1][-1:] + np.cumsum(new_counts))
-                every_words += [known_words.count(self._tokenizer, self._ids, new)] if count_words else []
+                every_words += [self._count_words(new)] if count_words else []
             chunk_ids, chunk_words = np.concatenate(every_ids), np.concatenate(every_words)
             chunk_ends = np.concatenate(every_end)
 
             counts = chunk_ends[which + 1] - chunk_ends[which]  # tokens of each chunk of the questions
             ends = np.concatenate([[0], np.cumsum(counts)])
             ids = chunk_ids[np.repeat(chunk_ends[which] - ends[:-1], counts) + np.arange(ends[-1])]
-            counts = np.diff(ends[question_ends])  # tokens of each question
-            block_lengths = np.clip(counts, 1, self.max_length)
-            block_values = np.full(block_lengths.sum(), UNKNOWN, np.int32)
-            block_values[np.repeat(counts > 0, block_lengths)] = ids[_is_leading(counts, self.max_length)]
+            block_values, block_lengths, block_cut = self._of_questions(ids, ends[question_ends])
             lengths += block_lengths.tobytes()
             values += block_values.tobytes()
-            cut.append(counts > self.max_length)
+            cut.append(block_cut)
             if block is not whole:
                 cut[-1] |= np.diff(block.offsets) < np.diff(whole.offsets)
             if count_words:
-                ends_of_words = np.cumsum(np.vstack([chunk_words[:1] * 0, chunk_words[which]]), axis=0, dtype=np.int64)
-                shares.append(known_words.share(np.diff(ends_of_words[question_ends], axis=0)))
+                shares.append(_known_share(chunk_words[which], question_ends))
         offsets = np.concatenate([[0], np.cumsum(np.frombuffer(lengths, np.int64))])
         ids = TokenIds(np.frombuffer(values, np.int32), offsets)
         return ids, Coverage(np.concatenate(shares), np.concatenate(cut))
 
+    def _read_few(self, questions: Sequence[str]) -> tuple[TokenIds, Coverage]:
+        """`read`, by the chunks that are remembered."""
+        of_questions = [question[: self._most].split(" ") for question in questions]
+        every = list(chain.from_iterable(of_questions))
+        ids, counts, words = self._remembered.read(every, self._tokenize, self._count_words)
+        question_ends = np.cumsum([0, *map(len, of_questions)])
+        ends = np.concatenate([[0], np.cumsum(counts)])
+        values, lengths, cut = self._of_questions(ids, ends[question_ends])
+        cut |= np.fromiter((len(question) > self._most for question in questions), bool, len(questions))
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        return TokenIds(values, offsets), Coverage(_known_share(words, question_ends), cut)
+
+    def _of_questions(self, ids: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the ids of all chunks and the `int64[questions + 1]` places where questions end: those that are kept, their number
+        in each question, and whether it is cut.
+        """
+        counts = np.diff(ends)
+        lengths = np.clip(counts, 1, self.max_length)
+        values = np.full(lengths.sum(), UNKNOWN, np.int32)
+        values[np.repeat(counts > 0, lengths)] = ids[_is_leading(counts, self.max_length)]
+        return values, lengths, counts > self.max_length
+
     def _tokenize(self, new: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The token ids of chunks, one after another, `int32[tokens]`, and their number in each, `int64[chunks]`."""
+        """The first token ids of chunks, one after another, `int32[tokens]`, and their number in each, `int64[chunks]`."""
+        ids, counts = self._tokenize_whole(new)
+        if counts.max(initial=0) > self.max_length + 1:  # one more tells that a question is cut
+            ids, counts = ids[_is_leading(counts, self.max_length + 1)], np.minimum(counts, self.max_length + 1)
+        return ids, counts
+
+    def _tokenize_whole(self, new: list[str]) -> tuple[np.ndarray, np.ndarray]:
         if self._ids is None:
             encodings = self._tokenizer.encode_batch_fast(new)
             lists = [encoding.ids for encoding in encodings]
@@ -214,6 +240,9 @@ class Vectorizer:
         known, first, buckets = self._ids, self._first_bucket, self.oov_buckets
         outside = (lambda word: first + zlib.crc32(word.encode()) % buckets) if buckets else (lambda word: UNKNOWN)
         return np.fromiter((known.get(word) or outside(word) for word in words), np.int32, len(words)), counts
+
+    def _count_words(self, new: list[str]) -> np.ndarray:
+        return known_words.count(self._tokenizer, self._ids, new)
 
     def to_json(self) -> str:
         """Everything that `from_json` needs, as data; that no invisible character is read is a rule of the code."""
@@ -264,3 +293,9 @@ class Vectorizer:
 def _is_leading(counts: np.ndarray, most: int) -> np.ndarray:
     """Which of the tokens of several texts in turn, of `counts` each, are among the first `most` of theirs: `bool[tokens]`."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) < most
+
+
+def _known_share(words: np.ndarray, question_ends: np.ndarray) -> np.ndarray:
+    """`known_words.share` of questions, from what `known_words.count` says of all their chunks."""
+    ends = np.cumsum(np.vstack([np.zeros((1, words.shape[1]), np.int64), words]), axis=0)
+    return known_words.share(np.diff(ends[question_ends], axis=0))
