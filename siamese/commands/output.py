@@ -140,14 +140,14 @@ def note_coverage(questions: int, unread: int, cut: int, place: str = "") -> Non
         note(f"{cut:,} of {questions:,} questions{place} are longer than the model reads; their ends are not compared")
 
 
-def listen(host: str, port: int, backlog: int | None = None) -> socket.socket:
-    """A socket that accepts connections from now on.
+def listen(host: str, port: int, backlog: int | None = None, reuse_port: bool = False) -> socket.socket:
+    """A socket that accepts connections from now on; with `reuse_port` others may share the port.
 
     Raises:
         ValueError: the port is taken or out of range, or the host is not one of this machine.
     """
     try:
-        return socket.create_server((host, port), backlog=backlog)
+        return socket.create_server((host, port), backlog=backlog, reuse_port=reuse_port)
     except (OSError, OverflowError) as problem:
         said = f"cannot listen on {host}, port {port}: {problem}; give another port, such as port=5004"
         raise ValueError(said) from None

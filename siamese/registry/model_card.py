@@ -17,7 +17,7 @@ from siamese.evaluation.report import Report, metric_rows
 from siamese.evaluation.tables import markdown, number
 from siamese.evaluation.thresholds import DevScores, PrecisionNotReachedError, choose_threshold
 from siamese.pretrained.joined import JoinedVectorizer
-from siamese.serving.scoring_server import EXAMPLE, curl
+from siamese.serving.protocol import EXAMPLE, curl
 from siamese.text.vectorizer import Vectorizer
 
 FILE = "MODEL_CARD.md"

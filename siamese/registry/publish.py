@@ -21,7 +21,7 @@ from siamese.detector import Detector
 from siamese.registry import latest, model_card
 from siamese.registry.locate import ORIGIN
 from siamese.registry.model_uri import MODELS, model_uri
-from siamese.serving.scoring_server import SIGNATURE
+from siamese.serving.mlflow_table import SIGNATURE
 from siamese.tracking import defer_interrupts, metrics_version, patient, writing
 from siamese.tracking.queries import tracked
 

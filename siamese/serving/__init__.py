@@ -2,12 +2,12 @@
 
 from typing import Any
 
-OLD_NAMES = ("ANSWERS", "answers")  # which models saved by earlier versions import from here
+OLD_NAMES = ("ANSWERS", "answers")  # which models saved by earlier versions import from here, or from scoring_server
 
 
 def __getattr__(name: str) -> Any:
     if name not in OLD_NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from siamese.serving import scoring_server  # starts MLflow, which the demo does not need
+    from siamese.serving import mlflow_table  # starts MLflow, which no server needs
 
-    return getattr(scoring_server, name)
+    return getattr(mlflow_table, name)

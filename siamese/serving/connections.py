@@ -1,14 +1,16 @@
 """Connections: what every HTTP server of the project accepts of its clients, and for how long it waits for them."""
 
 import asyncio
+import socket
 
-from h11 import IDLE
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive
-from uvicorn import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MOST_HEAD = 2**16  # bytes of a request's head
+DRAIN_S = 1.0  # seconds in which a client that keeps its connection may still ask a server that ends
 HEAD_S = 10.0  # seconds from the connection, or from the first byte, to the end of a request's head
 BODY_S = 60.0  # seconds from there to the end of its body
 READ_S = 60.0  # seconds in which a client must take some of an answer that waits for it
@@ -26,11 +28,29 @@ def allowed_hosts(host: str) -> list[str]:
     return ["*"] if host == ANY else [*LOCAL, host]
 
 
-def config(app: ASGIApp) -> Config:
+class DrainingConfig(Config):
+    """uvicorn's settings, and whether the server is about to end."""
+
+    ending = False
+
+
+class DrainingServer(Server):
+    """A server that loses no request when it ends: whoever keeps a connection is told to close it by an answer."""
+
+    config: DrainingConfig
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more connections, and end when the others are closed."""
+        self.config.ending = True
+        await super().shutdown(sockets)
+
+
+def config(app: ASGIApp) -> DrainingConfig:
     """How uvicorn serves an app of the project."""
-    return Config(
+    return DrainingConfig(
         app,
         http=TimedProtocol,
+        loop="asyncio",
         limit_concurrency=MOST,
         ws="none",
         lifespan="off",
@@ -41,12 +61,15 @@ def config(app: ASGIApp) -> Config:
     )
 
 
-class TimedProtocol(H11Protocol):
+class TimedProtocol(HttpToolsProtocol):
     """HTTP/1.1 of uvicorn, which closes idle connections.
 
     Here those are closed, too, whose request never gets a whole head, and whose client does not take its answer.
     """
 
+    config: DrainingConfig
+    _part = "head"  # of a request that comes next, or goes on: head, body, or none
+    _head_bytes = 0
     _closing: asyncio.TimerHandle | None = None
     _aborting: asyncio.TimerHandle | None = None
 
@@ -54,11 +77,47 @@ class TimedProtocol(H11Protocol):
         """Start to wait for a head."""
         super().connection_made(transport)
         self._wait_for_head()
+        if self.config.ending:
+            self.shutdown()
 
     def data_received(self, data: bytes) -> None:
         """Go on to wait for a head, or stop."""
+        self._part = "head" if self._part == "none" else self._part
+        before = self._part
         super().data_received(data)
+        if self._part == "head":
+            self._head_bytes += len(data) if before == "head" else 1
+            if self._head_bytes > MOST_HEAD and not self.transport.is_closing():
+                self.send_400_response(f"The head of a request has at most {MOST_HEAD} bytes.")
         self._wait_for_head()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request is there."""
+        super().on_message_begin()
+        self._part = "head"
+
+    def on_headers_complete(self) -> None:
+        """Start to answer; if the server ends, the connection is closed behind the answer."""
+        super().on_headers_complete()
+        self._part, self._head_bytes = "body", 0
+        if self.config.ending:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request is there."""
+        super().on_message_complete()
+        self._part = "none"
+
+    def shutdown(self) -> None:
+        """Close the connection behind the answer under way, or the next one, or after a while without any."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(DRAIN_S, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _close_if_idle(self) -> None:
+        if (self.cycle is None or self.cycle.response_complete) and not self._head_bytes:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop to wait."""
@@ -90,7 +149,7 @@ class TimedProtocol(H11Protocol):
         self._aborting = self.loop.call_later(READ_S, look)
 
     def _wait_for_head(self) -> None:
-        waits = self.conn.their_state is IDLE
+        waits = self._part == "head"
         if waits and self._closing is None:
             self._closing = self.loop.call_later(HEAD_S, self.transport.close)
         elif not waits and self._closing is not None:

@@ -10,7 +10,8 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from siamese.detector import Detector
-from siamese.serving.scoring_server import ANSWERS, answers
+from siamese.serving.mlflow_table import answers
+from siamese.serving.protocol import ANSWERS
 
 
 class ServedDetector(PythonModel):

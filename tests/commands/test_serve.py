@@ -7,6 +7,7 @@ import signal
 import socket
 import statistics
 import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import mlflow
 import numpy as np
+import psutil
 import pytest
 
 from siamese import tracking
@@ -22,7 +24,7 @@ from siamese.commands.serve import run
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.registry import publish
-from siamese.serving.scoring_server import ROUTE
+from siamese.serving.protocol import ROUTE
 from tests.programs import ROOT, needs_make, serving
 
 FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_5"
@@ -63,13 +65,13 @@ BAD = {  # body, head, status, message
         b'{"dataframe_split": {"columns": ["question1", "question1", "question2"], "data": [["a", "b", "c"]]}}',
         JSON,
         400,
-        "Failed to convert column question1",
+        "there are 2 columns question1; one is expected",
     ),
     "rows of unequal length": (
         b'{"dataframe_split": {"columns": ["question1", "question2"], "data": [["a", "b"], ["a", "b", "c"]]}}',
         JSON,
         400,
-        "2 columns passed, passed data had 3 columns",
+        "row 2 of 2 has 3 values for 2 columns",
     ),
     "wrong JSON": (b'{"dataframe_records": [', JSON, 400, "is not readable JSON: Expecting value"),
     "a number of 5,000 digits": (b"9" * 5_000, JSON, 400, "is not readable JSON: Exceeds the limit"),
@@ -237,7 +239,7 @@ def start(start_program):
 
 
 def test_neither_tensorflow_nor_a_word_of_the_requests(start):
-    process, address = start(watched=("tensorflow", "keras", "hydra"))
+    process, address = start(watched=("tensorflow", "keras", "hydra", "mlflow", "pandas"))
     connection = http.client.HTTPConnection(*address, timeout=60)
     assert ask(connection, records(*PAIRS)) == (
         200,
@@ -276,7 +278,7 @@ def test_a_request_under_way_is_answered_before_the_end(start):
         answer.begin()
         assert json.load(answer) == FIXTURES | {"predictions": expected(Detector.load(FIXTURE), PAIRS[:1])}
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (-signal.SIGTERM, f"model: {FIXTURES['model']}\n")
+    assert (process.returncode, err) == (0, f"model: {FIXTURES['model']}\n")
 
 
 def test_a_large_request_does_not_stop_the_others(start):
@@ -291,6 +293,127 @@ def test_a_large_request_does_not_stop_the_others(start):
             small += not large.done()
     assert large.result()[0] == 200
     assert small > 0
+
+
+class Clients:
+    """Threads that ask without a pause, each over a connection that it keeps, until they are stopped or told to close it.
+
+    Attributes:
+        answers: status and model of each answer, or the error in its place.
+    """
+
+    def __init__(self, address: tuple[str, int], number: int = 8):
+        self.answers: list[tuple[int, str] | Exception] = []
+        self._address, self._stopped = address, threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(number)]
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection(*self._address, timeout=60)
+        while not self._stopped.is_set():
+            try:
+                connection.request("POST", ROUTE, records(PAIRS[0]), JSON)
+                answer = connection.getresponse()
+                self.answers.append((answer.status, json.load(answer)["model"]))
+            except (OSError, http.client.HTTPException) as lost:
+                self.answers.append(lost)
+                return
+            if answer.headers["connection"] == "close":
+                return
+
+    def __enter__(self) -> "Clients":
+        for thread in self._threads:
+            thread.start()
+        self.wait_for(100)
+        return self
+
+    def wait_for(self, more: int) -> None:
+        wanted, ends = len(self.answers) + more, time.monotonic() + 60
+        while len(self.answers) < wanted:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(timeout=60)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_under_load_loses_no_request(start, processes):
+    process, address = start(f"processes={processes}")
+    with Clients(address) as clients:
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, f"model: {FIXTURES['model']}\n")
+    assert {type(each) for each in clients.answers} == {tuple}, clients.answers
+    assert {status for status, _ in clients.answers} == {200}
+
+
+def line_with(process: subprocess.Popen, text: str) -> str:
+    """The next line of stderr with a text."""
+    return next(line for line in process.stderr if text in line)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sighup_loads_the_model_again_and_loses_no_request(start, tmp_path, processes):
+    folder = tmp_path / "detector"
+    shutil.copytree(FIXTURE, folder)
+    process, address = start(f"processes={processes}", f"run={folder}")
+    with Clients(address) as clients:
+        other = Detector.load(FIXTURE).at("precision@0.95")
+        shutil.rmtree(folder)
+        process.send_signal(signal.SIGHUP)
+        assert "goes on to answer" in line_with(process, "note: the model was not loaded again: ")
+        clients.wait_for(100)
+        other.save(folder)
+        process.send_signal(signal.SIGHUP)
+        assert other.calibration.rule() in line_with(process, "model: ")
+        ends = time.monotonic() + 60
+        new = f"{folder}; {other.calibration.rule()}"
+        while {model for _, model in clients.answers[-50:]} != {new}:
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert {type(each) for each in clients.answers} == {tuple}, clients.answers
+    assert {status for status, _ in clients.answers} == {200}
+    assert {model for _, model in clients.answers} == {f"{folder}; {Detector.load(FIXTURE).calibration.rule()}", new}
+
+
+def test_processes_count_together(start):
+    process, address = start("processes=2")
+    with Clients(address, 16) as clients:
+        pass
+    connection = http.client.HTTPConnection(*address, timeout=60)
+    connection.request("GET", "/metrics")
+    assert f"siamese_pairs_total {len(clients.answers):.1f}\n" in connection.getresponse().read().decode()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, f"model: {FIXTURES['model']}\ninterrupted\n")
+
+
+def test_the_server_ends_with_a_process_that_dies(start):
+    process, _ = start("processes=2")
+    child = psutil.Process(process.pid).children(recursive=True)[-1]
+    child.kill()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.endswith("error: a process of the server ended by itself, with code -9; the others were ended, too\n")
+
+
+def test_a_process_that_cannot_load_the_model_is_reported_once(start_program):
+    process = start_program("serve", "run=nowhere", "port=0", "processes=2", "tracking.uri=")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (1, "")
+    assert err == "error: tracking.uri is empty; give the address of a store, such as sqlite:///mlflow.db\n"
+
+
+def test_requests_are_logged_if_that_is_wished(start):
+    process, address = start("log_requests=true")
+    ask(http.client.HTTPConnection(*address, timeout=60), records(*PAIRS))
+    line = json.loads(process.stdout.readline())
+    assert (line["path"], line["status"], line["pairs"]) == (ROUTE, 200, len(PAIRS))
 
 
 def test_threshold_and_prior_are_those_of_the_settings(start):
@@ -333,6 +456,8 @@ def test_a_taken_port_is_reported_before_anything_is_loaded():
     ("words", "message"),
     [
         (["run=nowhere"], "run=nowhere is no run of"),
+        (["max_waiting=0"], "max_waiting must be at least 1, got 0"),
+        (["processes=0"], "processes must be at least 1, got 0"),
         ([f"run={FIXTURE}", "threshold=2"], "threshold"),
         ([f"run={FIXTURE}", "prior=often"], "prior must be a share"),
     ],

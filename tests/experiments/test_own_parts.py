@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 from siamese.commands import export, mine, predict, why
 from siamese.commands.arguments import command_line
 from siamese.commands.detector import chosen
-from siamese.serving.scoring_server import ROUTE, scoring_app
+from siamese.serving.protocol import ROUTE
+from siamese.serving.scoring_server import ScoringServer
 from tests.programs import STAGE
 
 pytestmark = pytest.mark.slow
@@ -149,7 +150,7 @@ def test_mine_why_and_the_server_answer(here):
     assert explained.contributions is None
     (answer,), *_ = predict.run(settings("predict"), PAIR)
     assert answer["similarity"] == pytest.approx(explained.similarity, abs=1e-6)
-    client = TestClient(scoring_app(chosen(settings("serve", "run=")), 10_000, ["*"]))
+    client = TestClient(ScoringServer(chosen(settings("serve", "run=")), 10_000, ["*"]))
     asked = {"dataframe_records": [dict(zip(("question1", "question2"), PAIR, strict=True))]}
     served = client.post(ROUTE, json=asked).json()["predictions"][0]
     assert served["similarity"] == pytest.approx(explained.similarity, abs=1e-6)

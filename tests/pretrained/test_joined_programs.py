@@ -32,7 +32,7 @@ from siamese.registry.locate import locate
 from siamese.registry.model_uri import model_uri
 from siamese.registry.start import find_start
 from siamese.retrieval.question_index import Collection
-from siamese.serving.scoring_server import answers
+from siamese.serving.mlflow_table import answers
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import random
 from siamese.tracking import queries

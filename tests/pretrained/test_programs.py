@@ -27,7 +27,7 @@ from siamese.pretrained.hugging_face import from_folder
 from siamese.registry.locate import load, locate
 from siamese.registry.model_uri import model_uri
 from siamese.retrieval.question_index import Collection
-from siamese.serving.scoring_server import answers
+from siamese.serving.mlflow_table import answers
 from siamese.training.pipeline import build
 from tests.encoders import WIDTH, write_encoder
 

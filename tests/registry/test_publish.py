@@ -16,7 +16,7 @@ from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.model.similarity import Cosine
 from siamese.registry import latest, locate, publish
-from siamese.serving.scoring_server import ANSWERS
+from siamese.serving.protocol import ANSWERS
 
 CONF = Path(__file__).parents[2] / "conf"
 EXAMPLE = [("how do i pay my bill", "where can i pay the bill ?")]

@@ -1,16 +1,19 @@
 """Connections: clients that send too little, too slowly or without end are let go, and hold up nobody."""
 
+import importlib
 import socket
+import threading
 import time
 from contextlib import ExitStack, suppress
 
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.routing import Route
 
 from siamese.serving import connections
-from siamese.serving.scoring_server import with_clear_errors
+from siamese.serving.scoring_server import EXCEPTION_HANDLERS
 from tests.clients import HEAD, rest
 
 LARGEST = 1_000
@@ -25,12 +28,15 @@ def address(running, monkeypatch):
     monkeypatch.setattr(connections, "BODY_S", 0.4)
     monkeypatch.setattr(connections, "MOST_REFUSED", 10 * LARGEST)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        body = await Request(scope, receive).body()
-        await JSONResponse(len(body))(scope, receive, send)
-
-    with running(with_clear_errors(app, LARGEST)) as address:
+    with running(counting()) as address:
         yield address
+
+
+def counting() -> Starlette:
+    async def length(request: Request) -> Response:
+        return JSONResponse(len(await connections.read_body(request.receive, LARGEST)))
+
+    return Starlette(routes=[Route("/", length, methods=["POST"])], exception_handlers=EXCEPTION_HANDLERS)
 
 
 def answered(client: socket.socket) -> bytes:
@@ -127,7 +133,7 @@ def test_one_that_takes_it_slowly_gets_it_all(running, monkeypatch):
 
 def test_connections_have_a_number(running, monkeypatch):
     monkeypatch.setattr(connections, "MOST", 4)
-    with running(with_clear_errors(Response(b"yes"), LARGEST)) as address, ExitStack() as stack:
+    with running(Response(b"yes")) as address, ExitStack() as stack:
         clients = []
         for _ in range(3):
             clients.append(stack.enter_context(socket.create_connection(address)))
@@ -140,9 +146,55 @@ def test_connections_have_a_number(running, monkeypatch):
         assert answered(clients[0]).endswith(b"yes")
 
 
-def test_the_old_names_of_the_package_are_there():
-    import siamese.serving
+def test_a_head_without_end_has_one(address):
+    with socket.create_connection(address) as client:
+        client.sendall(ASK)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):  # noqa: PT012
+            for _ in range(2_000):
+                client.sendall(b"X-Name: " + b"x" * 1_000 + b"\r\n")
+                time.sleep(0.0001)
 
-    assert siamese.serving.ANSWERS["similarity"] == "double"
+
+def test_line_ends_between_requests_do_not_keep_a_connection(address):
+    with socket.create_connection(address) as client:
+        client.sendall(WHOLE)
+        answered(client)
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):  # noqa: PT012
+            for _ in range(500):
+                client.sendall(b"\r\n")
+                time.sleep(0.02)
+
+
+def test_a_server_that_ends_answers_who_keeps_a_connection_and_tells_him_to_close_it(monkeypatch):
+    monkeypatch.setattr(connections, "DRAIN_S", 0.5)
+    server = connections.DrainingServer(connections.config(counting()))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        with ExitStack() as stack:
+            asked, idle, new = (
+                stack.enter_context(socket.create_connection(listening.getsockname())) for _ in range(3)
+            )
+            for client in (asked, idle):
+                client.sendall(WHOLE)
+                assert b"connection: close" not in answered(client)
+            server.should_exit = True
+            while not server.config.ending:
+                time.sleep(0.01)
+            for client in (asked, new):
+                client.sendall(WHOLE)
+                last = rest(client)
+                assert b"connection: close" in last
+                assert last.endswith(b"\r\n\r\n2")
+            assert rest(idle) == b""
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("module", ["siamese.serving", "siamese.serving.scoring_server"])
+def test_the_names_that_saved_models_import_are_there(module):
+    found = importlib.import_module(module)
+    assert found.ANSWERS["similarity"] == "double"
+    assert callable(found.answers)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        siamese.serving.nothing  # noqa: B018
+        found.nothing  # noqa: B018

@@ -21,7 +21,8 @@ from siamese import tracking
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.registry import publish
-from siamese.serving.scoring_server import ANSWERS, SIGNATURE
+from siamese.serving.mlflow_table import SIGNATURE
+from siamese.serving.protocol import ANSWERS
 
 PAIRS = [("how do i pay my bill", "where can i pay the bill ?"), ("i lost my card", "how do i cook rice")]
 URI = "models:/served@champion"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from siamese.serving.scoring_server import ROUTE
+from siamese.serving.protocol import ROUTE
 from tests.old_store import (
     ANSWERS,
     CHAMPION,

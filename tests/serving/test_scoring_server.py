@@ -3,25 +3,18 @@
 import asyncio
 import json
 import tracemalloc
+from dataclasses import replace
+from datetime import datetime
 
-import numpy as np
-import pandas as pd
+import mlflow
 import pytest
-from mlflow.exceptions import MlflowException
-from starlette.responses import PlainTextResponse
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from siamese.detector import Detector
 from siamese.serving.connections import allowed_hosts
-from siamese.serving.scoring_server import (
-    QUESTIONS,
-    ROUTE,
-    SHOWN,
-    answers,
-    form_problem,
-    scoring_app,
-    with_clear_errors,
-)
+from siamese.serving.protocol import QUESTIONS, ROUTE, SHOWN, answer_bodies
+from siamese.serving.scoring_server import ScoringServer, error
 
 PAIRS = [("how do i pay my bill", "where can i pay the bill ?"), ("i lost my card", "how do i cook rice")]
 LARGEST = 2_000
@@ -34,43 +27,11 @@ def detector() -> Detector:
 
 @pytest.fixture(scope="module")
 def client(detector) -> TestClient:
-    return TestClient(scoring_app(detector, LARGEST, ["*"]))
-
-
-def table(pairs) -> pd.DataFrame:
-    return pd.DataFrame(pairs, columns=list(QUESTIONS))
+    return TestClient(ScoringServer(detector, LARGEST, ["*"]))
 
 
 def records(pairs) -> list[dict]:
     return [dict(zip(QUESTIONS, pair, strict=True)) for pair in pairs]
-
-
-def test_answers_are_the_detectors(detector):
-    found = answers(detector, table(PAIRS))
-    similarity = detector.similarity(PAIRS)
-    assert [each["similarity"] for each in found] == similarity.tolist()
-    assert [each["probability"] for each in found] == detector.probability(similarity).tolist()
-    assert [each["duplicate"] for each in found] == [True, False]
-    assert type(found[0]["duplicate"]) is bool
-    assert answers(detector, table([])) == []
-
-
-@pytest.mark.parametrize(
-    ("value", "problem"),
-    [
-        (None, "the text is missing"),
-        (np.nan, "the text is missing"),
-        (7, "a text is expected, not int"),
-        (["a"], "a text is expected, not list"),
-        (" \n", "the text is empty"),
-    ],
-)
-def test_the_first_invalid_question_is_named(detector, value, problem):
-    pairs = table([*PAIRS, ("a", value), (3, 4)]).astype(object)
-    with pytest.raises(MlflowException, match=r"^question1 of pair 4 of 4: a text is expected, not int$"):
-        answers(detector, pairs)
-    with pytest.raises(MlflowException, match=f"^question2 of pair 3 of 3: {problem}$"):
-        answers(detector, pairs[:3])
 
 
 def test_mlflows_two_forms_of_pairs_get_the_same_answer(client, detector):
@@ -78,52 +39,10 @@ def test_mlflows_two_forms_of_pairs_get_the_same_answer(client, detector):
     for form in ({"dataframe_records": records(PAIRS)}, {"dataframe_split": split}):
         answer = client.post(ROUTE, json=form)
         assert answer.status_code == 200
-        assert answer.json() == {"model": detector.model, "predictions": answers(detector, table(PAIRS))}
-
-
-@pytest.mark.parametrize(
-    ("request_", "problem"),
-    [
-        ({"dataframe_records": records(PAIRS)}, ""),
-        ({"dataframe_records": [{f"{i}": 0 for i in range(100)}]}, ""),
-        (
-            {"dataframe_records": [{f"{i}": 0} for i in range(101)]},
-            "the pairs have 101 columns; at most 100 are accepted",
-        ),
-        ({"dataframe_split": {"columns": [], "data": [[], [0] * 101]}}, "the pairs have 101 columns; at most 100"),
-        ({"dataframe_split": {"columns": ["a"] * 101, "data": []}}, "the pairs have 101 columns; at most 100"),
-        ({"dataframe_split": {"columns": [["a"]], "data": [["b"]]}}, "dataframe_split must have columns, a list of"),
-        ({"dataframe_split": {"data": [["b"]]}}, "dataframe_split must have columns, a list of names"),
-        ({"dataframe_split": {"columns": ["a"], "data": [{"a": 1}]}}, "and data, a list with a list for each pair"),
-        ({"dataframe_records": ["a", "b"]}, "dataframe_records must be a list of objects, one for each pair"),
-        ({"dataframe_records": {"question1": "a"}}, "dataframe_records must be a list of objects"),
-        ({"dataframe_records": [], "params": {}}, "alone is expected; it has dataframe_records, params"),
-        ({"instances": []}, "alone is expected; it has instances"),
-        ({}, "alone is expected; it has nothing"),
-        (["a"], "is expected, not list"),
-        (None, "is expected, not NoneType"),
-    ],
-)
-def test_the_form_of_a_request(request_, problem):
-    found = form_problem(json.dumps(request_).encode())
-    assert problem in found
-    assert bool(problem) == bool(found)
-
-
-@pytest.mark.parametrize(
-    ("body", "problem"),
-    [
-        (b"", "0 bytes, is not readable JSON: Expecting value"),
-        (b'{"dataframe_records": [', "23 bytes, is not readable JSON"),
-        (b"[" * 100_000, "maximum recursion depth exceeded"),
-        (b'{"a":' * 100_000, "maximum recursion depth exceeded"),
-        (b"9" * 5_000, "5,000 bytes, is not readable JSON: Exceeds the limit"),
-        (b'{"a": "\xff"}', "not UTF-8: invalid start byte at byte 7"),
-        ('{"a": "où"}'.encode("utf-16"), "not UTF-8"),
-    ],
-)
-def test_what_is_no_json_in_utf_8(body, problem):
-    assert problem in form_problem(body)
+        assert answer.json() == {
+            "model": detector.model,
+            "predictions": json.loads(answer_bodies(detector, [PAIRS])[0])["predictions"],
+        }
 
 
 def test_a_body_is_refused_one_byte_above_the_limit(client):
@@ -141,7 +60,7 @@ def test_the_limit_holds_for_a_body_in_parts_of_unknown_number(client):
     assert client.post(ROUTE, content=parts, headers={"content-type": "application/json"}).status_code == 413
 
 
-def test_what_is_too_large_is_read_to_its_end_and_not_kept():
+def test_what_is_too_large_is_read_to_its_end_and_not_kept(detector):
     parts, sent = iter(range(99, -1, -1)), []
 
     async def receive() -> dict:
@@ -152,9 +71,8 @@ def test_what_is_too_large_is_read_to_its_end_and_not_kept():
         sent.append(message)
 
     tracemalloc.start()
-    asyncio.run(
-        with_clear_errors(PlainTextResponse(""), LARGEST)({"type": "http", "path": ROUTE, "headers": []}, receive, send)
-    )
+    scope = {"type": "http", "path": ROUTE, "method": "POST", "headers": [(b"content-type", b"application/json")]}
+    asyncio.run(ScoringServer(detector, LARGEST, ["*"])(scope, receive, send))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sent[0]["status"] == 413
@@ -184,7 +102,7 @@ def test_the_type_may_be_written_in_any_case(client):
 
 
 def test_only_names_of_this_machine_are_answered(detector):
-    app = scoring_app(detector, LARGEST, allowed_hosts("127.0.0.1"))
+    app = ScoringServer(detector, LARGEST, allowed_hosts("127.0.0.1"))
     for host, status in (("localhost", 200), ("127.0.0.1:5002", 200), ("attacker.example", 400)):
         answer = TestClient(app).post(ROUTE, json={"dataframe_records": records(PAIRS)}, headers={"Host": host})
         assert answer.status_code == status
@@ -192,22 +110,8 @@ def test_only_names_of_this_machine_are_answered(detector):
     assert allowed_hosts("0.0.0.0") == ["*"]
 
 
-@pytest.mark.parametrize("as_ascii", [True, False])
-def test_texts_that_grow_when_they_are_normalized_are_refused(as_ascii):
-    def sent(pairs: int) -> bytes:
-        texts = [(f"{number} " + "\ufdfa" * 20, "a") for number in range(pairs)]
-        return json.dumps({"dataframe_records": records(texts)}, ensure_ascii=as_ascii).encode()
-
-    assert form_problem(sent(200)) == ""  # few
-    found = form_problem(sent(2_000))
-    assert found.startswith("the texts have 8")
-    assert " characters after normalization (NFKC), more than the " in found
-    french = [("où est mon colis, déjà envoyé ?", "mon paquet n'arrive pas, où est-il passé ?")] * 5_000
-    assert form_problem(json.dumps({"dataframe_records": records(french)}, ensure_ascii=as_ascii).encode()) == ""
-
-
 def test_a_text_that_is_far_too_long_is_named(detector):
-    client = TestClient(scoring_app(detector, 10**6, ["*"]))
+    client = TestClient(ScoringServer(detector, 10**6, ["*"]))
     answer = client.post(ROUTE, json={"dataframe_records": records([("a", "b"), ("a" * 100_001, "b")])})
     assert answer.status_code == 400
     problem = "the text has 100,001 characters; a question has at most 100,000"
@@ -215,13 +119,13 @@ def test_a_text_that_is_far_too_long_is_named(detector):
 
 
 def test_a_client_that_leaves_is_no_error(detector, running, leave):
-    with running(scoring_app(detector, LARGEST, ["*"])) as address:
+    with running(ScoringServer(detector, LARGEST, ["*"])) as address:
         leave(address, ROUTE)
 
 
 def test_how_much_was_read_is_in_the_answer(detector):
     pairs = records([("how do i cook rice", "wie koche ich Reis"), ("card " * 65, "card " * 65)])
-    answer = TestClient(scoring_app(detector, LARGEST, ["*"])).post(ROUTE, json={"dataframe_records": pairs}).json()
+    answer = TestClient(ScoringServer(detector, LARGEST, ["*"])).post(ROUTE, json={"dataframe_records": pairs}).json()
     read = [(row["known_words1"], row["known_words2"], row["cut"]) for row in answer["predictions"]]
     assert read == [(1, 0, 0), (1, 1, 2)]
 
@@ -232,7 +136,7 @@ def test_an_error_of_the_model_is_reported_without_its_traceback(detector):
             raise RuntimeError("of the inside")
 
     failing = Failing(detector.network, detector.vectorizer, detector.calibration)
-    answer = TestClient(scoring_app(failing, LARGEST, ["*"])).post(ROUTE, json={"dataframe_records": records(PAIRS)})
+    answer = TestClient(ScoringServer(failing, LARGEST, ["*"])).post(ROUTE, json={"dataframe_records": records(PAIRS)})
     assert answer.status_code == 400
     assert set(answer.json()) == {"error_code", "message"}
     assert "Traceback" not in answer.text
@@ -243,15 +147,73 @@ def test_an_error_of_the_model_is_reported_without_its_traceback(detector):
     ("length", "shown"), [(2 * SHOWN, 2 * SHOWN), (2 * SHOWN + 1, 2 * SHOWN + 3), (10**6, 2 * SHOWN + 3)]
 )
 def test_a_long_message_keeps_its_start_and_its_end(length, shown):
-    error = ("start" + "-" * length + "end")[: length - 3] + "end"
-    app = with_clear_errors(PlainTextResponse(error, 400), LARGEST)
-    message = TestClient(app).get("/").json()["message"]
+    message = json.loads(error(400, ("start" + "-" * length + "end")[: length - 3] + "end").body)["message"]
     assert len(message) == shown
     assert message.startswith("start")
     assert message.endswith("end")
 
 
-def test_good_answers_pass_unchanged():
-    app = with_clear_errors(PlainTextResponse("x" * 10_000, headers={"x-own": "1"}), LARGEST)
-    answer = TestClient(app).get("/")
-    assert (answer.status_code, answer.text, answer.headers["x-own"]) == (200, "x" * 10_000, "1")
+def test_mlflows_other_routes(client):
+    for path, content in (("/ping", "\n"), ("/health", "\n"), ("/version", mlflow.__version__)):
+        answer = client.get(path)
+        assert (answer.status_code, answer.text) == (200, content)
+        assert answer.headers["content-type"] == "application/json"
+
+
+def test_mlflow_is_not_imported(run_python):
+    done = run_python(
+        "-c", "import sys, siamese.serving.scoring_server; print(*{'mlflow', 'pandas'} & set(sys.modules))"
+    )
+    assert done.stdout == "\n", done.stderr
+
+
+def test_a_request_is_a_line_of_the_log_without_its_questions(detector, capsys):
+    client = TestClient(ScoringServer(detector, LARGEST, ["*"], log_requests=True))
+    client.post(ROUTE, json={"dataframe_records": records(PAIRS)})
+    client.get("/nowhere")
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert {name: first[name] for name in ("client", "method", "path", "status", "pairs")} == {
+        "client": "testclient",
+        "method": "POST",
+        "path": ROUTE,
+        "status": 200,
+        "pairs": 2,
+    }
+    assert datetime.fromisoformat(first["time"]).tzinfo is not None
+    assert first["ms"] > 0
+    assert (second["path"], second["status"], second["pairs"]) == ("/nowhere", 404, 0)
+    assert PAIRS[0][0] not in json.dumps(first)
+
+
+def test_nothing_is_logged_unless_it_is_wished(client, capsys):
+    client.post(ROUTE, json={"dataframe_records": records(PAIRS)})
+    assert capsys.readouterr() == ("", "")
+
+
+def metric(client: TestClient, name: str, **labels: str) -> float | None:
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    samples = [each for family in families for each in family.samples]
+    return next((each.value for each in samples if each.name == name and each.labels == labels), None)
+
+
+def test_metrics_count_requests_pairs_and_seconds(detector):
+    client = TestClient(ScoringServer(detector, LARGEST, ["*"]))
+    for _ in range(3):
+        client.post(ROUTE, json={"dataframe_records": records(PAIRS)})
+    client.post(ROUTE, json={})
+    client.get("/ping")
+    assert metric(client, "siamese_requests_total", path=ROUTE, status="200") == 3
+    assert metric(client, "siamese_requests_total", path=ROUTE, status="400") == 1
+    assert metric(client, "siamese_requests_total", path="other", status="200") >= 1
+    assert metric(client, "siamese_pairs_total") == 6
+    assert metric(client, "siamese_request_seconds_count") == 4
+    assert metric(client, "siamese_request_seconds_bucket", le="+Inf") == 4
+    assert metric(client, "siamese_waiting_requests") == 0
+
+
+def test_another_detector_may_take_the_place_of_one(detector):
+    server = ScoringServer(replace(detector, model="old"), LARGEST, ["*"])
+    client = TestClient(server)
+    for model in ("old", "new"):
+        server.detector = replace(detector, model=model)
+        assert client.post(ROUTE, json={"dataframe_records": records(PAIRS)}).json()["model"] == model
