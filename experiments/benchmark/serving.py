@@ -1,4 +1,4 @@
-"""Serving: requests a second and their latency, by MLflow's server with a detector, and with bad requests between."""
+"""Serving: requests a second and their latency, by the server with a detector, and with bad requests between."""
 
 import asyncio
 import json
