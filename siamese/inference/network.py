@@ -26,9 +26,11 @@ BYTES, SCALE = "#bytes", "#scale"  # behind the name of an array
 LARGEST_SCALE = 1e30  # by which no byte becomes infinite
 ROUNDING = 1e-5  # that a similarity may be above 1 by
 TABLE = 2**18  # numbers from which on an array may be a table of bytes
-CHUNK_NUMBERS = 2**18  # maximal size of an array of a chunk, 1 MB: fits the cache of a core
+CHUNK_NUMBERS = 2**19  # maximal size of an array of a chunk, 2 MB: near a core's cache, and few calls of NumPy
 CHUNK_TOKENS = 4_096  # maximal tokens of a chunk, whose questions are the rows of an LSTM's matrix products
 CHUNK_WORDS = VECTORS_AT_ONCE = 1_024
+FEW = 8  # questions that are faster one by one
+FEW_TOKENS = 256  # of few questions together
 TABLE_NUMBERS = 2**26  # maximal size of the tables of distinct words, 256 MB; larger inputs are encoded in blocks
 
 
@@ -77,6 +79,13 @@ class NumpyNetwork(Runtime):
         """Embeddings of token ids, and of the vectors beside them, `float32[questions, vector_width]`, if there are any."""
         ids = words.values
         embeddings = np.empty((len(words), self.dimension), np.float32)
+        if len(words) <= FEW and len(ids) <= FEW_TOKENS:
+            offsets, listed = words.offsets.tolist(), ids.tolist()
+            with side_by_side(1):
+                for i in range(len(words)):
+                    own = None if vectors is None else vectors[i : i + 1]
+                    embeddings[i] = self._plan.embed_one(listed[offsets[i] : offsets[i + 1]], own)
+            return embeddings
         tokens = TABLE_NUMBERS // self._plan.table_width
         if self.vocabulary <= tokens:  # there cannot be more distinct words
             tokens = max(1, len(ids))

@@ -1,7 +1,7 @@
 """Time-major packing of the words of some questions."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -48,6 +48,18 @@ class Packing:
         question = np.arange(starts[-1]) - starts[step]
         word = word_row[token_ids.values[first[question] + step]]
         return cls(word, step, question, length, starts.tolist())
+
+    @classmethod
+    @lru_cache(maxsize=256)
+    def of_one(cls, length: int) -> "Packing":
+        """The packing of one question, whose words are the rows 0, 1, … of their table: the same for all of its length."""
+        step, zeros = np.arange(length), np.zeros(length, np.int64)
+        return cls(step, step, zeros, np.array([length]), list(range(length + 1)))
+
+    @property
+    def is_one(self) -> bool:
+        """Whether this is one question, so that its tokens are in their order."""
+        return len(self.length) == 1
 
     @cached_property
     def reverse(self) -> np.ndarray:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from siamese.inference.layers import Embedding, Vectors
+from siamese.inference.layers.attention import PositionalEncoding, SelfAttention
 from siamese.inference.packing import Packing
 from siamese.inference.parts import Arrays, Layer, QuestionLayer, RowLayer, Tables, bind
+from siamese.inference.word_tables import WordTables
 
 WIDEST = 2**20  # numbers of a vector; steps that read one step twice could double it for ever
 
@@ -35,6 +37,8 @@ class Plan:
         self._inputs = {step["name"]: step["inputs"] for step in tower}
         self._on_words: dict[str, RowLayer] = {}
         self._behind: dict[str, RowLayer | QuestionLayer] = {}
+        # layers linear in words with positions: their products are taken once for each distinct word, and each position
+        self._encoded: dict[str, str] = {}  # name of such a step -> that of its positions
         rows: dict[str, str] = {}  # name of a step -> what its rows are: words, tokens or questions
         width: dict[str, int] = {}
         self.vocabulary = self.vector_width = self.table_width = 0
@@ -45,6 +49,11 @@ class Plan:
             source = _source(layer, name in width, {rows[each] for each in inputs}, len(inputs))
             width[name], rows[name] = layer.width, source
             if isinstance(layer, QuestionLayer):
+                encoding = self._behind.get(inputs[0])
+                is_encoded = isinstance(layer, SelfAttention) and isinstance(encoding, PositionalEncoding)
+                if is_encoded and rows[self._inputs[inputs[0]][0]] == "words":
+                    self._encoded[name] = inputs[0]
+                    self.table_width += layer.table_width
                 rows[name] = layer.rows
                 self.table_width += layer.table_width if source == "words" else 0
                 self._behind[name] = layer
@@ -66,6 +75,7 @@ class Plan:
                 "the tower must begin with tables of the same token ids, with vectors of one width, or both"
             )
         self.dimension = width[self._output]
+        self._known = WordTables(self.tabulate, self.vocabulary)
         self.widest = max((width[name] for name in rows if rows[name] == "tokens"), default=0)
         # a token's own vector depends on its neighbors
         self.additive = not self.widest and all(layer.additive for layer in self._behind.values())
@@ -76,27 +86,47 @@ class Plan:
         for name, layer in self._on_words.items():
             inputs = [values[each] for each in self._inputs[name]]
             values[name] = layer.compute(*inputs or [words])
-        return {
-            name: layer.tabulate(values[self._inputs[name][0]])
-            for name, layer in self._behind.items()
-            if isinstance(layer, QuestionLayer) and self._inputs[name][0] in values
-        }
+        tables: dict[str, Tables] = {}
+        for name, behind in self._behind.items():
+            [read, *_] = self._inputs[self._encoded.get(name, name)] or [""]
+            if isinstance(behind, QuestionLayer) and read in values:
+                tables[name] = behind.tabulate(values[read])
+        return tables
 
     def embed(self, tables: dict[str, Tables], packing: Packing, vectors: np.ndarray | None = None) -> np.ndarray:
         """Embeddings `float32[questions, dimension]` of packed questions, with the tables of their words.
 
         `vectors`, `float32[questions, vector_width]`, are those of the packed questions, where the tower reads them, too.
         """
+        return self._embed(tables, packing.word, packing, vectors)
+
+    def _embed(
+        self, tables: dict[str, Tables], source: np.ndarray | None, packing: Packing, vectors: np.ndarray | None
+    ) -> np.ndarray:
+        """As `embed`; `source` is None if the rows of the tables are those of the tokens, in the order of the packing."""
         values: dict[str, np.ndarray] = {}
         beside = [] if vectors is None else [vectors]
         for name, layer in self._behind.items():
             if isinstance(layer, RowLayer):
                 values[name] = layer.compute(*[values[each] for each in self._inputs[name]] or beside)
+            elif name in self._encoded:
+                encoding = self._behind[self._encoded[name]]
+                assert isinstance(layer, SelfAttention)
+                assert isinstance(encoding, PositionalEncoding)
+                x = encoding.add_waves(tables[name][0], source, packing, layer.linear)
+                values[name] = layer.compute([x], None, packing)
             elif name in tables:
-                values[name] = layer.compute(tables[name], packing.word, packing)
+                values[name] = layer.compute(tables[name], source, packing)
             else:
                 values[name] = layer.compute(layer.tabulate(values[self._inputs[name][0]]), None, packing)
         return values[self._output]
+
+    def embed_one(self, words: list[int], vector: np.ndarray | None = None) -> np.ndarray:
+        """The embedding `float32[1, dimension]` of one question; `vector`, `float32[1, vector_width]`, as in `embed`.
+
+        What depends on words alone is kept from one call to the next.
+        """
+        return self._embed(self._known.of(words), None, Packing.of_one(len(words)), vector)
 
     def embed_vectors(self, vectors: np.ndarray) -> np.ndarray:
         """Embeddings `float32[questions, dimension]` of an encoder's vectors, `float32[questions, vector_width]`."""

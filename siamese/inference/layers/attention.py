@@ -1,6 +1,7 @@
 """Self-attention over the words of a question, and the positions that it tells them apart by (Vaswani et al. 2017)."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -24,15 +25,36 @@ class PositionalEncoding(QuestionLayer):
         self.width = self.table_width = width
         self.scale = take("scale")
         half = (width + 1) // 2
+        self._known_waves: dict[tuple[Callable, int], np.ndarray] = {}
         self._frequencies = (LONGEST_WAVE ** (-np.arange(half) / half)).astype(np.float32)
 
     def tabulate(self, x: np.ndarray) -> Tables:
         return [x]
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
-        angle = np.arange(len(packing.starts) - 1, dtype=np.float32)[:, None] * self._frequencies
-        waves = self.scale * np.concatenate([np.sin(angle), np.cos(angle)], axis=1)[:, : self.width]
-        return (tables[0] if source is None else tables[0][source]) + waves[packing.step]
+        return self.add_waves(tables[0], source, packing, _same)
+
+    def add_waves(
+        self, table: np.ndarray, source: np.ndarray | None, packing: Packing, linear: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """What a linear map, which the table went through already, makes of the output: `float32[tokens, n]`."""
+        steps = len(packing.starts) - 1
+        waves = self._mapped_waves(linear, 1 << max(6, (steps - 1).bit_length()))
+        y = table.copy() if source is None else table[source]
+        if packing.is_one:
+            y += waves[:steps]
+            return y
+        for wave, (start, end) in zip(waves, itertools.pairwise(packing.starts), strict=False):
+            y[start:end] += wave
+        return y
+
+    def _mapped_waves(self, linear: Callable[[np.ndarray], np.ndarray], steps: int) -> np.ndarray:
+        """A linear map of the scaled waves of some steps, `float32[steps, n]`, computed once."""
+        if (linear, steps) not in self._known_waves:
+            angle = np.arange(steps, dtype=np.float32)[:, None] * self._frequencies
+            waves = self.scale * np.concatenate([np.sin(angle), np.cos(angle)], axis=1)[:, : self.width]
+            self._known_waves[linear, steps] = linear(waves)
+        return self._known_waves[linear, steps]
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
         """The waves up to the padded length."""
@@ -68,20 +90,31 @@ class SelfAttention(QuestionLayer):
 
     def tabulate(self, x: np.ndarray) -> Tables:
         """Queries, keys and values, `float32[n, 3 * heads * size]`."""
-        return [x @ self.kernel]
+        return [self.linear(x)]
+
+    def linear(self, x: np.ndarray) -> np.ndarray:
+        """x W."""
+        return x @ self.kernel
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
         """All questions of one length together, so that none is padded."""
+        if packing.is_one:
+            x = tables[0] if source is None else tables[0][source]
+            return self._mix(x[None])[0]
         y = np.empty((packing.starts[-1], self.width), np.float32)
         starts = np.array(packing.starts)
         for length in np.unique(packing.length[packing.length > 0]):
             of_length = np.flatnonzero(packing.length == length)
             token = starts[:length] + of_length[:, None]  # int64[questions, length]
             x = tables[0][token if source is None else source[token]]
-            q, k, v = x.reshape(*token.shape, 3, self.heads, self.size).transpose(2, 0, 3, 1, 4)
-            mixed = _softmax(q @ k.swapaxes(2, 3) * np.float32(self.size**-0.5)) @ v
-            y[token] = mixed.swapaxes(1, 2).reshape(*token.shape, self.width)
+            y[token] = self._mix(x)
         return y
+
+    def _mix(self, x: np.ndarray) -> np.ndarray:
+        """`float32[questions, length, 3 * heads * size]` -> `float32[questions, length, heads * size]`."""
+        q, k, v = x.reshape(*x.shape[:2], 3, self.heads, self.size).transpose(2, 0, 3, 1, 4)
+        mixed = _softmax(q @ k.swapaxes(2, 3) * np.float32(self.size**-0.5)) @ v
+        return mixed.swapaxes(1, 2).reshape(*x.shape[:2], self.width)
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
         """On padded questions, where no word reads padding."""
@@ -95,6 +128,10 @@ class SelfAttention(QuestionLayer):
         weights = graph.add("Softmax", graph.add("Where", absent, graph.constant(LOWEST, np.float32), scores), axis=-1)
         mixed = graph.add("Transpose", graph.add("MatMul", weights, v), perm=(0, 2, 1, 3))
         return graph.add("Reshape", mixed, graph.constant([0, 0, self.width], np.int64))
+
+
+def _same(x: np.ndarray) -> np.ndarray:
+    return x
 
 
 def _softmax(scores: np.ndarray) -> np.ndarray:

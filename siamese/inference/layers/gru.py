@@ -7,7 +7,7 @@ from types import MappingProxyType
 import numpy as np
 
 from siamese.inference.layers.recurrent import Recurrent, sigmoid_of_tanh
-from siamese.inference.parts import Take, register
+from siamese.inference.parts import Tables, Take, register
 
 
 @register
@@ -28,9 +28,14 @@ class BidirectionalGRU(Recurrent):
         super().__init__(take, width, units)
         self.recurrent_bias = take("recurrent_bias", self.directions, units)
 
-    def recur(
+    def recur(self, tables: Tables, rows: Sequence[np.ndarray], starts: Sequence[int], states: np.ndarray) -> None:
+        for direction, (table, row, h) in enumerate(zip(tables, rows, states, strict=True)):
+            self._read(direction, table, row, starts, h)
+
+    def _read(
         self, direction: int, table: np.ndarray, source: np.ndarray, starts: Sequence[int], h: np.ndarray
     ) -> None:
+        """One direction."""
         units, recurrent_kernel = self.units, self._recurrent_kernels[direction]
         questions = starts[1] if len(starts) > 1 else 0
         x = np.empty((questions, 3 * units), np.float32)

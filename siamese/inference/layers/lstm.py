@@ -5,8 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from siamese.inference.layers.recurrent import Recurrent, sigmoid_of_tanh
-from siamese.inference.parts import register
+from siamese.inference.layers.recurrent import Recurrent
+from siamese.inference.parts import Tables, Take, register
+
+ONE, HALF = np.float32(1), np.float32(0.5)
 
 
 @register
@@ -21,29 +23,36 @@ class BidirectionalLSTM(Recurrent):
     operator = "LSTM"
     gates = (0, 2, 1, 3)  # ONNX: i, o, f, g
 
-    def recur(
-        self, direction: int, table: np.ndarray, source: np.ndarray, starts: Sequence[int], h: np.ndarray
-    ) -> None:
-        units, recurrent_kernel = self.units, self._recurrent_kernels[direction]
+    def __init__(self, take: Take, width: int, /, units: int):
+        super().__init__(take, width, units)
+        self._kernel_of_twice = np.stack(self._recurrent_kernels) / 2
+
+    def recur(self, tables: Tables, rows: Sequence[np.ndarray], starts: Sequence[int], states: np.ndarray) -> None:
+        """Both directions in each operation, and 2 sigmoid(x) = 1 + tanh(x / 2) in place of each gate."""
+        units, directions = self.units, self.directions
         questions = starts[1] if len(starts) > 1 else 0
-        c = np.zeros((questions, units), np.float32)
-        z = np.empty((questions, 4 * units), np.float32)
-        recurrent = np.empty_like(z)
-        before = 0
+        x = np.empty((directions, questions, 4 * units), np.float32)
+        recurrent = np.empty_like(x)
+        z = np.zeros((directions, questions, 5 * units), np.float32)  # i, f, o, g and c side by side
+        products = np.empty((directions, questions, 2 * units), np.float32)
+        before = states[:, :0]
         for start, end in itertools.pairwise(starts):
-            n = end - start
-            z, c, recurrent = z[:n], c[:n], recurrent[:n]  # only questions that still have a word
-            np.take(table, source[start:end], axis=0, out=z, mode="clip")  # "clip" writes straight into `out`
+            n = end - start  # questions that still have a word
+            x, recurrent, z, products = x[:, :n], recurrent[:, :n], z[:, :n], products[:, :n]
+            for table, row, own in zip(tables, rows, x, strict=True):
+                np.take(table, row[start:end], axis=0, out=own, mode="clip")  # "clip" writes straight into `out`
             if start:
-                z += np.matmul(h[before : before + n], recurrent_kernel, out=recurrent)
-            np.tanh(z, out=z)
-            gates, g = z[:, : 3 * units], z[:, 3 * units :]
-            sigmoid_of_tanh(gates)
-            i, f, o = gates[:, :units], gates[:, units : 2 * units], gates[:, 2 * units :]
-            c *= f
-            c += np.multiply(i, g, out=g)
-            np.multiply(o, np.tanh(c, out=g), out=h[start:end])
-            before = start
+                np.matmul(before[:, :n], self._kernel_of_twice, out=recurrent)
+                np.add(x, recurrent, out=x)
+            np.tanh(x, out=z[..., : 4 * units])
+            gates, c = z[..., : 3 * units], z[..., 4 * units :]
+            np.add(gates, ONE, out=gates)
+            np.multiply(z[..., : 2 * units], z[..., 3 * units :], out=products)  # 2 i g and 2 f c
+            np.add(products[..., :units], products[..., units:], out=c)
+            np.multiply(c, HALF, out=c)
+            before = states[:, start:end]  # 2 h
+            np.multiply(gates[..., 2 * units :], np.tanh(c, out=products[..., :units]), out=before)
+        states *= HALF
 
 
 @register

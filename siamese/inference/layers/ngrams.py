@@ -42,6 +42,8 @@ class NGrams(QuestionLayer):
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
         tokens, filters = packing.starts[-1], self.filters
+        if packing.is_one and source is None:
+            return self._convolve_one(tables)
         y = np.empty((tokens, len(self.kernel_sizes), filters), np.float32)
         buffer = np.empty((tokens, filters), np.float32)
         waiting = iter(tables)
@@ -57,6 +59,21 @@ class NGrams(QuestionLayer):
                 else:
                     y[:, convolution] += buffer
         return y.reshape(tokens, -1)
+
+    def _convolve_one(self, tables: Tables) -> np.ndarray:
+        """`compute` for one question, whose neighbors are rows above and below."""
+        tokens = len(tables[0])
+        y = np.zeros((tokens, self.width), np.float32)
+        waiting = iter(tables)
+        for convolution, size in enumerate(self.kernel_sizes):
+            columns = y[:, convolution * self.filters : (convolution + 1) * self.filters]
+            for offset in offsets(size):
+                start, end = max(0, -offset), tokens - max(0, offset)
+                if start < end:
+                    columns[start:end] += next(waiting)[start + offset : end + offset]
+                else:
+                    next(waiting)
+        return y
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
         """One convolution for each width, on words across."""

@@ -37,6 +37,8 @@ class Pool(QuestionLayer):
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
         [vectors] = tables
+        if packing.is_one and source is None and len(vectors):
+            return self._pool_one(vectors)
         questions, width = len(packing.length), vectors.shape[1]
         pooled = np.zeros((questions, len(self.pooling), width), np.float32)
         buffer = np.empty((questions if source is not None else 0, width), np.float32)
@@ -58,6 +60,20 @@ class Pool(QuestionLayer):
         if "mean" in self.pooling:
             pooled[:, self.pooling.index("mean")] /= np.maximum(packing.length, 1).astype(np.float32)[:, None]
         return pooled.reshape(questions, -1)
+
+    def _pool_one(self, words: np.ndarray) -> np.ndarray:
+        """The row of one question, to the bit that of `compute`: NumPy sums along this axis in order."""
+        pooled = np.empty((len(self.pooling), words.shape[1]), np.float32)
+        for row, way in zip(pooled, self.pooling, strict=True):
+            if way == "mean":
+                np.add.reduce(words, axis=0, out=row)
+                row /= np.float32(len(words))
+            elif way == "max":
+                np.maximum.reduce(words, axis=0, out=row)
+            else:
+                replaced = len(row) if way == "last" else len(row) // 2
+                row[:replaced], row[replaced:] = words[-1, :replaced], words[0, replaced:]
+        return pooled.reshape(1, -1)
 
     def shares(self, tables: Tables, source: np.ndarray, packing: Packing) -> np.ndarray:
         """What each token adds to its question's row; they sum to it, up to rounding.

@@ -47,20 +47,29 @@ class Recurrent(QuestionLayer):
         return [dense(x, kernel, bias) for kernel, bias in zip(self._kernels, self._biases, strict=True)]
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
-        reverse, units = packing.reverse, self.units
-        forward_row = np.arange(len(reverse)) if source is None else source
-        h = np.empty((len(reverse), self.width), np.float32)
-        self.recur(0, tables[0], forward_row, packing.starts, h[:, :units])
-        if self.directions == 2:
-            backward = np.empty((len(reverse), units), np.float32)
-            self.recur(1, tables[1], forward_row[reverse], packing.starts, backward)
-            h[:, units:] = backward[reverse]
+        tokens, units = len(packing.step), self.units
+        forward_row = (
+            packing.step if source is None and packing.is_one else np.arange(tokens) if source is None else source
+        )
+        rows = [forward_row, forward_row[packing.reverse]][: self.directions]
+        states = np.empty((self.directions, tokens, units), np.float32)
+        self.recur(tables, rows, packing.starts, states)
+        if self.directions == 1:
+            return states[0]
+        h = np.empty((tokens, self.width), np.float32)
+        h[:, :units] = states[0]
+        np.take(states[1], packing.reverse, axis=0, out=h[:, units:], mode="clip")
         return h
 
-    def recur(
-        self, direction: int, table: np.ndarray, source: np.ndarray, starts: Sequence[int], h: np.ndarray
-    ) -> None:
-        """One direction, from the rows `source` of a table; fills h, `float32[tokens, units]`."""
+    def recur(self, tables: Tables, rows: Sequence[np.ndarray], starts: Sequence[int], states: np.ndarray) -> None:
+        """The states after each word, in each direction: fills `float32[directions, tokens, units]`.
+
+        Args:
+            tables: of each direction.
+            rows: `int64[tokens]` of each direction, the rows of the tokens in its table, in the order that it reads them.
+            starts: as in `Packing`; each step has the questions that still have a word.
+            states: to fill.
+        """
         raise NotImplementedError
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
