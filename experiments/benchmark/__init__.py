@@ -1,8 +1,9 @@
-"""How fast is it? Eight measurements on the machine at hand, each with its contestants in the same run.
+"""How fast is it? Nine measurements on the machine at hand, each with its contestants in the same run.
 
     training.py    pairs per second, against keras_baseline.py and the machine's limit, for towers.py
     encoding.py    questions per second, against MiniLM
-    search.py      the nearest among up to a million vectors, against reading them once
+    search.py      the nearest among up to a million vectors, against reading them once and against faiss
+    mining.py      all near pairs, and their growth, against faiss and sentence-transformers
     preparing.py   from a file to the first training step; the cold start of predict
     overhead.py    what tracking and evaluation add to a bare loop
     growth.py      time and memory from ten thousand to four million pairs

@@ -7,7 +7,7 @@ from experiments.benchmark.result import Result
 from experiments.cli import plain
 from siamese import tracking
 
-PARTS = ("training", "encoding", "search", "preparing", "overhead", "growth", "comparing", "serving")
+PARTS = ("training", "encoding", "search", "mining", "preparing", "overhead", "growth", "comparing", "serving")
 
 
 def run(cfg: DictConfig) -> dict[str, Result]:

@@ -39,12 +39,13 @@ def measure(vectors: Sequence[int], dimension: int, nearest: int, queries: int, 
     notes = [
         f"{dimension} dimensions, clustered; the {nearest} nearest, {queries:,} queries in a batch; queries one by one: "
         f"the median of {SINGLE_QUERIES}.",
+        f"faiss exact: IndexFlatIP with {cores()} threads on the same vectors; it finds the same similarities up to rounding.",
         f"Reading once: the fastest of several reductions of the array by {cores()} threads.",
         "Memory: the most that the process held, the vectors included, over the bytes of the vectors; of the index, its "
         "own without the vectors that it was built from.",
     ]
     if not HAS_INDEX:
-        notes.append("No figures of the index: faiss is not installed. pip install faiss-cpu")
+        notes.append("No figures of faiss and the index: faiss is not installed. pip install faiss-cpu")
     return Result(lines, notes)
 
 
@@ -90,12 +91,16 @@ def latency(file: str, nearest: int, queries: int, repeats: int) -> dict[str, di
             "batch queries per second": [len(asked) / each for each in times[f"{way} batch"]],
         }
 
-    contestants = {
+    contestants: dict[str, Callable[[], float]] = {
         "exact": one_by_one(exact),
         "read": _fastest_reading(vectors),
         "exact batch": lambda: seconds_of(lambda: exact(asked, nearest)),
     }
     if HAS_INDEX:
+        flat = _flat(vectors)
+        _require_same(exact(asked, nearest), flat(asked, nearest))
+        contestants["faiss"] = one_by_one(flat)
+        contestants["faiss batch"] = lambda: seconds_of(lambda: flat(asked, nearest))
         started = time.perf_counter()
         index = ApproximateIndex.build(vectors)
         building = time.perf_counter() - started
@@ -107,8 +112,30 @@ def latency(file: str, nearest: int, queries: int, repeats: int) -> dict[str, di
     lines = {"exact": figures("exact"), "reading once": {"one query ms": _milliseconds(times["read"])}}
     if HAS_INDEX:
         own = {"memory over vectors": [index.memory / vectors.nbytes], "recall": [recall], "building s": [building]}
+        lines["exact"] |= {
+            "times the speed of faiss": ratios(times["faiss"], times["exact"]),
+            "batch times the speed of faiss": ratios(times["faiss batch"], times["exact batch"]),
+        }
+        lines["faiss exact"] = figures("faiss")
         lines["index"] = figures("index") | own
     return lines
+
+
+def _flat(vectors: np.ndarray) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
+    """The exact search of faiss, with as many threads as ours."""
+    import faiss
+
+    faiss.omp_set_num_threads(cores())
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    return index.search
+
+
+def _require_same(ours: tuple[np.ndarray, np.ndarray], theirs: tuple[np.ndarray, np.ndarray]) -> None:
+    """Raise ValueError unless both found the same similarities, up to rounding; equal ones may come in another order."""
+    apart = np.abs(ours[0] - theirs[0]).max()
+    if apart > 1e-5:
+        raise ValueError(f"our exact search and that of faiss differ by {apart:.3g}; one of them is wrong")
 
 
 def exact_memory(file: str, nearest: int, queries: int) -> dict[str, list[float]]:

@@ -6,17 +6,19 @@ python -m experiments.mine collection=questions.csv label=pairs.csv
 
 Pairs are written as they are found. First come repeats: rows with the text of an earlier row, paired with the first row
 of that text. Then come pairs of distinct texts, each represented by its first row. Rows are lines of the file (for
-Parquet its rows, from 1). Output files appear whole or not at all.
+Parquet its rows, from 1). Output files appear whole or not at all. Meanwhile a folder `.NAME.blocks` beside output= keeps
+the finished parts of the search: after an interruption the same command goes on with them.
 
 With label= the pairs of which the model is least certain are written instead, the least certain first, for a person to
 fill the column is_duplicate with 1 and 0 and for training to read (data.labeled=). Pairs that the file has already,
 labeled or not, are not written again; new ones follow them.
 """
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,6 +45,7 @@ from siamese.data.files import QuestionRows, read_questions
 from siamese.data.texts import Texts
 from siamese.detector import Detector
 from siamese.retrieval.clusters import Cluster, ClusterBuilder
+from siamese.retrieval.finished_blocks import FinishedBlocks, kept_beside
 from siamese.retrieval.mining import DistinctTexts, affordable_threshold, duplicates
 from siamese.retrieval.scored_pairs import ScoredPairs
 from siamese.retrieval.uncertain_pairs import most_uncertain
@@ -51,6 +54,7 @@ from siamese.text.inputs import as_shares
 COLUMNS = ("row1", "row2", "question1", "question2", "similarity", "probability", "known_words1", "known_words2")
 PAIRS_AT_ONCE = 10_000  # that are Python objects at the same time
 UNCERTAIN_FROM = 0.01  # probability of the least similar pair that may be written to be labeled
+KEPT_FROM = 20_000  # texts; a search among fewer takes less than a few seconds
 LARGE, LARGE_SHARE = 10, 0.1  # a cluster with more questions than both is no group of duplicates
 
 
@@ -88,7 +92,9 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
         form = TABLES[Path(settings["output"] or "pairs.csv").suffix]
         more = {"model": detector.model} if form == "jsonl" else {}
         table = TableWriter(out, form, COLUMNS)
-        found = duplicates(detector.network, texts, threshold, settings["top_k"], settings["exact_max_questions"])
+        finished = files.enter_context(_finished(detector, texts, settings))
+        how_many = settings["top_k"], settings["exact_max_questions"]
+        found = duplicates(detector.network, texts, threshold, *how_many, finished)
         for some in _with_progress(found, len(texts.first)):
             for rows in _rows(some, file, known, detector):
                 table.write([row | more for row in rows])
@@ -99,6 +105,21 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
         if to:
             _write_clusters(to, settings["clusters"], groups, file)
     return {"questions": len(file.rows), "texts": len(texts.first), "pairs": pairs, "clusters": len(groups)}
+
+
+@contextmanager
+def _finished(detector: Detector, texts: DistinctTexts, settings: dict[str, Any]) -> Iterator[FinishedBlocks]:
+    """Where finished parts of a long search are kept: beside the output, if that is a file."""
+    if settings["output"] is None or len(texts.embeddings) < KEPT_FROM:
+        yield FinishedBlocks()
+        return
+    how = [detector.calibration.threshold, settings["top_k"], settings["exact_max_questions"]]
+    digest = hashlib.sha256(json.dumps([how, detector.network.description], sort_keys=True, default=str).encode())
+    for _, weights in sorted(detector.network.arrays.items()):
+        digest.update(np.ascontiguousarray(weights).data)
+    digest.update(np.ascontiguousarray(texts.embeddings).data)
+    with kept_beside(settings["output"], digest.hexdigest()) as finished:
+        yield finished
 
 
 def _write_to_label(

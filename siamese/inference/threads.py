@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 Each = Callable[[Callable, Sequence], list]  # a function and items -> its value for each item
@@ -20,6 +21,20 @@ def side_by_side(threads: int) -> Iterator[Each]:
             return
         with ThreadPoolExecutor(threads) as pool:
             yield lambda function, items: list(pool.map(function, items))
+
+
+class ReusedArray(threading.local):
+    """Memory for one `float32[rows, columns]` at a time in each thread: large arrays cost more to get than to fill."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.float32)
+
+    def product(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """`left @ right.T`, until the next product in this thread."""
+        size = len(left) * len(right)
+        if len(self._memory) < size:
+            self._memory = np.empty(size, np.float32)
+        return np.matmul(left, right.T, out=self._memory[:size].reshape(len(left), len(right)))
 
 
 def cores() -> int:

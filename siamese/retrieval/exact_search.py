@@ -5,14 +5,18 @@ Similarity is the inner product, which for `normalized` vectors is the cosine in
 
 import numpy as np
 
-from siamese.inference.threads import cores, side_by_side
+from siamese.inference.threads import ReusedArray, cores, side_by_side
 
-BLOCK = 128  # vectors that share one maximum, below
-BLOCKS_AT_ONCE = 256
-SCORES_AT_ONCE = 4_096_000  # 16 MB, which are reduced while in the cache
+BLOCK = 64  # vectors that share one maximum, below
+ROWS_AT_ONCE = (
+    32 * BLOCK
+)  # vectors that are multiplied with QUERIES_AT_ONCE queries: 2 MB of scores, which fit the cache
+QUERIES_AT_ONCE = 256
+CANDIDATES_AT_ONCE = 4_096  # rows of the best blocks whose scores are computed again
+BATCH = 1_000  # queries whose maxima are in memory at the same time
 LONE_BLOCKS_AT_ONCE = 1_024  # for a single query: few calls, and scores fit the cache of a core
-QUERIES_AT_ONCE = 1_000
-ROWS_AT_ONCE = 4_096  # that are compared in float64
+TOPS_AT_ONCE = 50  # queries that a core finishes at once
+ONE_THREAD_BYTES = 8_000_000  # read in less time than threads take to start
 
 
 def normalized(vectors: np.ndarray) -> np.ndarray:
@@ -53,18 +57,27 @@ def exact_top(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndar
     index = np.empty((len(queries), k), np.int64)
     if k == 0:
         return similarity, index
-    for start in range(0, len(queries), QUERIES_AT_ONCE):
-        some = queries[start : start + QUERIES_AT_ONCE]
-        for row, maxima in enumerate(_block_maxima(some, vectors)):
-            similarity[start + row], index[start + row] = _top_of_blocks(some[row], vectors, maxima, k)
+    for start in range(0, len(queries), BATCH):
+        some = queries[start : start + BATCH]
+        maxima = _block_maxima(some, vectors)
+
+        def top(first: int, some: np.ndarray = some, maxima: np.ndarray = maxima, start: int = start) -> None:
+            for row in range(first, min(first + TOPS_AT_ONCE, len(some))):
+                similarity[start + row], index[start + row] = _top_of_blocks(some[row], vectors, maxima[:, row], k)
+
+        if len(some) <= TOPS_AT_ONCE:
+            top(0)
+        else:
+            with side_by_side(cores()) as each:
+                each(top, range(0, len(some), TOPS_AT_ONCE))
     return similarity, index
 
 
 def _block_maxima(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """The greatest score of each query in each block of BLOCK vectors, `float32[queries, blocks]`."""
-    maxima = _maxima_of_one(queries[0], vectors)[None] if len(queries) == 1 else _maxima_of_many(queries, vectors)
+    """The greatest score of each query in each block of BLOCK vectors, `float32[blocks, queries]`."""
+    maxima = _maxima_of_one(queries[0], vectors)[:, None] if len(queries) == 1 else _maxima_of_many(queries, vectors)
     if not np.isfinite(maxima).all():
-        block = np.flatnonzero(~np.isfinite(maxima).all(axis=0))[0]
+        block = np.flatnonzero(~np.isfinite(maxima).all(axis=1))[0]
         raise ValueError(
             f"rows {block * BLOCK} to {min((block + 1) * BLOCK, len(vectors)) - 1} of vectors hold NaN, infinity or "
             "numbers too great for float32; remove such rows, or normalize them"
@@ -80,7 +93,7 @@ def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """
     blocks = -(-len(vectors) // BLOCK)
     maxima = np.empty(blocks, np.float32)
-    threads = cores()
+    threads = cores() if vectors.nbytes > ONE_THREAD_BYTES else 1
 
     @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `_block_maxima`
     def reduce_share(thread: int) -> None:
@@ -88,42 +101,66 @@ def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         for first in range(blocks * thread // threads, end, LONE_BLOCKS_AT_ONCE):
             last = min(first + LONE_BLOCKS_AT_ONCE, end)
             scores = np.einsum("nd,d->n", vectors[first * BLOCK : last * BLOCK], query)
-            np.maximum.reduceat(scores, np.arange(0, len(scores), BLOCK), out=maxima[first:last])
+            maxima[first:last] = _maxima(scores)
 
+    if threads == 1:
+        reduce_share(0)
+        return maxima
     with side_by_side(threads) as each:
         each(reduce_share, range(threads))
     return maxima
 
 
-@np.errstate(invalid="ignore", over="ignore")  # reported as an error by `_block_maxima`
 def _maxima_of_many(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """The greatest score of each query in each block, `float32[queries, blocks]`."""
-    maxima = np.empty((len(queries), -(-len(vectors) // BLOCK)), np.float32)
-    rows_at_once = max(1, min(BLOCKS_AT_ONCE, SCORES_AT_ONCE // (len(queries) * BLOCK))) * BLOCK
-    for start in range(0, len(vectors), rows_at_once):
-        rows = vectors[start : start + rows_at_once]
+    """The greatest score of each query in each block, `float32[blocks, queries]`."""
+    maxima = np.empty((-(-len(vectors) // BLOCK), len(queries)), np.float32)
+    scores = ReusedArray()
+
+    @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `_block_maxima`
+    def reduce_rows(start: int) -> None:
+        rows = vectors[start : start + ROWS_AT_ONCE]
         blocks = slice(start // BLOCK, -(-(start + len(rows)) // BLOCK))
-        maxima[:, blocks] = np.maximum.reduceat(rows @ queries.T, np.arange(0, len(rows), BLOCK), axis=0).T
+        for first in range(0, len(queries), QUERIES_AT_ONCE):
+            some = slice(first, first + QUERIES_AT_ONCE)
+            maxima[blocks, some] = _maxima(scores.product(rows, queries[some]))
+
+    with side_by_side(cores()) as each:
+        each(reduce_rows, range(0, len(vectors), ROWS_AT_ONCE))
     return maxima
+
+
+def _maxima(scores: np.ndarray) -> np.ndarray:
+    """The maximum of each block of rows: `float32[rows, ...]` -> `float32[blocks, ...]`; the last block may be smaller."""
+    whole = len(scores) // BLOCK * BLOCK
+    of_whole = scores[:whole].reshape(-1, BLOCK, *scores.shape[1:]).max(axis=1)
+    return np.concatenate([of_whole, scores[whole:].max(axis=0, keepdims=True)]) if whole < len(scores) else of_whole
 
 
 def _top_of_blocks(query: np.ndarray, vectors: np.ndarray, maxima: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The top k of one query, `float32[k]` and `int64[k]`, from the few blocks that can hold them.
 
-    The top k reach the k-th greatest block maximum, up to rounding: a float32 inner product of d terms has an error of
-    at most about d * 2^-24 times both lengths, in any order of summation (Higham, Accuracy and Stability of Numerical
-    Algorithms, 3.1).
+    The top k reach the k-th greatest block maximum, and the k-th greatest score in those blocks, up to rounding: a
+    float32 inner product of d terms has an error of at most about d * 2^-24 times both lengths, in any order of summation
+    (Higham, Accuracy and Stability of Numerical Algorithms, 3.1).
     """
-    rounding = (len(query) + 2) * 2.0**-24 * np.linalg.norm(query)
-    enough = -np.inf if k > len(maxima) else np.partition(maxima, -k)[-k] - 2 * rounding
+    rounding = 2 * (len(query) + 2) * 2.0**-24 * np.linalg.norm(query)
+    enough = -np.inf if k > len(maxima) else np.partition(maxima, -k)[-k] - rounding
     blocks = np.flatnonzero(maxima >= enough)
+    index = (blocks[:, None] * BLOCK + np.arange(BLOCK)).ravel()
+    if len(index) and index[-1] >= len(vectors):
+        index = index[: np.searchsorted(index, len(vectors))]
+    scores = np.concatenate(
+        [
+            np.einsum("nd,d->n", vectors.take(index[start : start + CANDIDATES_AT_ONCE], axis=0), query)
+            for start in range(0, len(index), CANDIDATES_AT_ONCE)
+        ]
+    )
+    index = index[scores >= np.partition(scores, -k)[-k] - rounding]
 
     precise_query = query.astype(np.float64)
-    index = (blocks[:, None] * BLOCK + np.arange(BLOCK)).ravel()
-    index = index[index < len(vectors)]
     similarity = np.empty(len(index), np.float32)
-    for start in range(0, len(index), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, len(index), CANDIDATES_AT_ONCE):
+        part = slice(start, start + CANDIDATES_AT_ONCE)
         similarity[part] = np.einsum("nd,d->n", vectors[index[part]].astype(np.float64), precise_query)
 
     # `index` ascends, so a stable sort leaves ties in the order of `vectors`

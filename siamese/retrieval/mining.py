@@ -3,9 +3,9 @@
 A detector cannot distinguish texts with the same tokens, so each distinct text is encoded and compared once. Candidates
 are near points (embedding_space.py, radius_pairs.py, nearest_pairs.py); the network's similarity decides about each.
 
-Completeness: with the cosine and the Euclidean similarity and up to `exact_max_questions` distinct texts, every pair
-that reaches the threshold is found. Otherwise a pair is found if one text is among the `top_k` nearest points of the
-other on the principal axes; above `exact_max_questions`, most of these.
+Completeness: with the cosine and the Euclidean similarity every pair that reaches the threshold is found, up to
+`exact_max_questions` distinct texts; above, nearly every one (see REACH). With other similarities a pair is found if one
+text is among the `top_k` nearest points of the other on the principal axes; above `exact_max_questions`, most of these.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,12 @@ import numpy as np
 from siamese.detector import Detector
 from siamese.inference.runtime import Runtime
 from siamese.retrieval import embedding_space
+from siamese.retrieval.finished_blocks import FinishedBlocks
 from siamese.retrieval.nearest_pairs import nearest_pairs
 from siamese.retrieval.radius_pairs import pairs_within
 from siamese.retrieval.scored_pairs import ScoredPairs
 
+REACH = 0.4  # see cell_pairs.py; of 117,163 pairs among 100,000 of Quora's questions it finds 99.4 %
 SAMPLE, SAMPLE_OTHERS = 500, 20_000  # texts for an estimate of the number of pairs above a threshold
 
 
@@ -49,7 +51,12 @@ class DistinctTexts:
 
 
 def duplicates(
-    network: Runtime, texts: DistinctTexts, threshold: float, top_k: int, exact_max_questions: int
+    network: Runtime,
+    texts: DistinctTexts,
+    threshold: float,
+    top_k: int,
+    exact_max_questions: int,
+    finished: FinishedBlocks = FinishedBlocks(),  # noqa: B008, it holds nothing
 ) -> Iterator[ScoredPairs]:
     """The pairs of rows whose similarity reaches the threshold, as they are found; `left` and `right` are rows.
 
@@ -62,6 +69,7 @@ def duplicates(
         threshold: least similarity.
         top_k: nearest points of each text that are compared, where not all are; ValueError if below 1.
         exact_max_questions: above this number of texts, only texts in near cells are compared.
+        finished: parts of the search that need no computation; they must belong to the same arguments.
     """
     if top_k < 1:
         raise ValueError(f"top_k must be at least 1, got {top_k}")
@@ -70,24 +78,30 @@ def duplicates(
     similarity = network.compare(texts.embeddings, text, text)
     kept = similarity >= threshold
     yield ScoredPairs(texts.first[text[kept]], right[kept], similarity[kept], 0.0)
-    for found in _near_duplicates(network, texts.embeddings, threshold, top_k, exact_max_questions):
+    for found in _near_duplicates(network, texts.embeddings, threshold, top_k, exact_max_questions, finished):
         yield replace(found, left=texts.first[found.left], right=texts.first[found.right])
 
 
 def _near_duplicates(
-    network: Runtime, embeddings: np.ndarray, threshold: float, top_k: int, exact_max_questions: int
+    network: Runtime,
+    embeddings: np.ndarray,
+    threshold: float,
+    top_k: int,
+    exact_max_questions: int,
+    finished: FinishedBlocks,
 ) -> Iterator[ScoredPairs]:
     """Pairs of distinct texts, by their positions."""
-
     if len(embeddings) < 2:
         return iter(())
     similarity = network.comparison
     radius = embedding_space.radius(similarity, threshold)
     score = partial(network.compare, embeddings)
     exact = len(embeddings) <= exact_max_questions
-    if radius is not None and exact:
-        return pairs_within(embedding_space.points(similarity, embeddings), radius, score, threshold)
-    return nearest_pairs(embedding_space.principal(similarity, embeddings), top_k, exact, score, threshold)
+    if radius is not None and (exact or np.isfinite(radius)):
+        points = embedding_space.points(similarity, embeddings)
+        return pairs_within(points, radius, score, threshold, 1.0 if exact else REACH, finished)
+    points = embedding_space.principal(similarity, embeddings)
+    return nearest_pairs(points, top_k, exact, score, threshold, finished)
 
 
 def affordable_threshold(network: Runtime, embeddings: np.ndarray, threshold: float, max_pairs: int) -> float:

@@ -1,14 +1,16 @@
 """Nearest pairs: the nearest neighbors of each point, and the pairs that they form."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from siamese.inference.runtime import Runtime
-from siamese.inference.threads import cores, side_by_side
+from siamese.inference.threads import Each, cores, side_by_side
 from siamese.retrieval import embedding_space
 from siamese.retrieval.approximate_index import ApproximateIndex
 from siamese.retrieval.embedding_space import products
+from siamese.retrieval.finished_blocks import FinishedBlocks
 from siamese.retrieval.scored_pairs import Score, ScoredPairs, scored
 
 ROWS, COLUMNS = 512, 2_048  # of a tile, 4 MB of distances
@@ -19,7 +21,14 @@ CELLS_PROBED = 16  # of an index; on 60,000 of Quora's questions 144 found no mo
 SEARCHING = 0.5  # share of the search in the work of `nearest_pairs`, for progress
 
 
-def nearest_pairs(points: np.ndarray, top_k: int, exact: bool, score: Score, threshold: float) -> Iterator[ScoredPairs]:
+def nearest_pairs(
+    points: np.ndarray,
+    top_k: int,
+    exact: bool,
+    score: Score,
+    threshold: float,
+    finished: FinishedBlocks = FinishedBlocks(),  # noqa: B008, it holds nothing
+) -> Iterator[ScoredPairs]:
     """All pairs in which one point is among the nearest of the other and whose score reaches the threshold.
 
     They are ordered by left, then right. Memory: up to 16 bytes for each neighbor of each point.
@@ -30,10 +39,11 @@ def nearest_pairs(points: np.ndarray, top_k: int, exact: bool, score: Score, thr
         exact: whether to compare all points, or only those in the nearest cells of an approximate index.
         score: of pairs of positions.
         threshold: least score.
+        finished: blocks that need no computation.
     """
     nothing = np.empty(0, np.int64)
     keys = [nothing]
-    for itself, neighbor in _nearest_neighbors(points, min(top_k + 1, len(points)), exact):
+    for itself, neighbor in _nearest_neighbors(points, min(top_k + 1, len(points)), exact, finished):
         key = np.minimum(itself, neighbor) * len(points) + np.maximum(itself, neighbor)
         keys.append(key[itself != neighbor])
         yield ScoredPairs(nothing, nothing, np.empty(0, np.float32), SEARCHING * len(itself) / len(points))
@@ -61,7 +71,7 @@ def most_similar(network: Runtime, embeddings: np.ndarray, k: int) -> tuple[np.n
     points = embedding_space.points(network.comparison, embeddings)
     k = min(k, len(points) - 1)
     positions, similarities = [], []
-    for itself, found in _nearest_neighbors(points, k + 1, exact=True):
+    for itself, found in _nearest_neighbors(points, k + 1, exact=True, finished=FinishedBlocks()):
         # among many equal points a question may be missing from its own nearest: then the last one is dropped
         itself_last = np.argsort(found == itself, axis=1, kind="stable")
         others = np.take_along_axis(found, itself_last, axis=1)[:, :k]
@@ -73,26 +83,40 @@ def most_similar(network: Runtime, embeddings: np.ndarray, k: int) -> tuple[np.n
     return np.concatenate(positions), np.concatenate(similarities)
 
 
-def _nearest_neighbors(points: np.ndarray, k: int, exact: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _nearest_neighbors(
+    points: np.ndarray, k: int, exact: bool, finished: FinishedBlocks
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """In blocks, positions of points, `int64[n, 1]`, and of the k nearest of each, `int64[n, k]`."""
     if exact:
         nearest = _exact_neighbors(points, k)
         starts = range(0, len(points), ROWS)
         with side_by_side(cores()) as each:
-            for some in range(0, len(starts), TILE_ROWS_AT_ONCE):
-                yield from each(nearest, starts[some : some + TILE_ROWS_AT_ONCE])
+            for first in range(0, len(starts), TILE_ROWS_AT_ONCE):
+                some = starts[first : first + TILE_ROWS_AT_ONCE]
+                [found] = finished.block(f"rows-{some[0]}", partial(_together, nearest, some, each))
+                yield np.arange(some[0], some[0] + len(found))[:, None], found
         return
-    index = ApproximateIndex.build(points, CELLS_PROBED, "euclidean")
+    index: list[ApproximateIndex] = []
+
+    def search(start: int) -> tuple[np.ndarray]:
+        if not index:  # of which a finished search has no need
+            index.append(ApproximateIndex.build(points, CELLS_PROBED, "euclidean"))
+        return (index[0].search(points[start : start + QUERIES_AT_ONCE], k)[1],)
+
     for start in range(0, len(points), QUERIES_AT_ONCE):
-        found = index.search(points[start : start + QUERIES_AT_ONCE], k)[1]
+        [found] = finished.block(f"rows-{start}", partial(search, start))
         yield np.arange(start, start + len(found))[:, None], found
 
 
-def _exact_neighbors(points: np.ndarray, k: int) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
-    """A function: a multiple of ROWS -> as `_nearest_neighbors`, for the ROWS points from there on."""
+def _together(nearest: Callable[[int], np.ndarray], starts: range, each: Each) -> tuple[np.ndarray]:
+    return (np.concatenate(each(nearest, starts)),)
+
+
+def _exact_neighbors(points: np.ndarray, k: int) -> Callable[[int], np.ndarray]:
+    """A function: a multiple of ROWS -> positions of the k nearest of the ROWS points from there on, `int64[ROWS, k]`."""
     left, right, _ = products(points, np.inf)
 
-    def nearest(start: int) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(start: int) -> np.ndarray:
         rows = left[start : start + ROWS]
         nearness, found = np.empty((len(rows), 0), np.float32), np.empty((len(rows), 0), np.int64)
         for first in range(0, len(points), COLUMNS):
@@ -102,7 +126,7 @@ def _exact_neighbors(points: np.ndarray, k: int) -> Callable[[int], tuple[np.nda
             else:  # only points nearer than the k-th best so far, of which there are soon few
                 row, column = np.divmod(np.flatnonzero(product > nearness.min(axis=1)[:, None]), product.shape[1])
             nearness, found = _best(nearness, found, row, product[row, column], column + first, k)
-        return np.arange(start, start + len(rows))[:, None], found
+        return found
 
     return nearest
 

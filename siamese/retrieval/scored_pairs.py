@@ -1,6 +1,6 @@
 """Scored pairs: pairs of positions in a collection with their similarity."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from siamese.inference.runtime import Runtime
 
 SAMPLE = 1_000  # texts whose pairs stand for all pairs of a collection
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # left and right, int[pairs], and similarity, float32[pairs]
 Score = Callable[[np.ndarray, np.ndarray], np.ndarray]  # int64[pairs] twice -> float32[pairs]
 
 
@@ -27,13 +28,17 @@ class ScoredPairs:
     share: float
 
 
-def scored(
-    left: np.ndarray, right: np.ndarray, score: Score, threshold: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def scored(left: np.ndarray, right: np.ndarray, score: Score, threshold: float) -> Pairs:
     """The pairs whose score reaches the threshold, and their scores."""
     similarity = score(left, right)
     kept = similarity >= threshold
     return left[kept], right[kept], similarity[kept]
+
+
+def joined(found: Sequence[Pairs]) -> Pairs:
+    """The pairs of several parts, at least one, in one."""
+    left, right, similarity = map(np.concatenate, zip(*found, strict=True))
+    return left, right, similarity
 
 
 def sampled_similarities(network: Runtime, embeddings: np.ndarray) -> np.ndarray:

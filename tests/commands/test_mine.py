@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -239,3 +240,42 @@ def test_how_a_file_is_read_can_be_given(folder):
         run("encoding=klingon")
     with pytest.raises(ValueError, match=r"^quoting must be double, none or null, got 'both'"):
         run("quoting=both")
+
+
+@pytest.fixture
+def many(folder) -> list[str]:
+    """The command of a search among 25,000 questions."""
+    generator = np.random.default_rng(0)
+    words = [word for question in QUESTIONS for word in question.split()]
+    texts = {" ".join(generator.choice(words, 12)) for _ in range(25_000)}
+    Path("many.csv").write_text("question\n" + "\n".join(sorted(texts)) + "\n", encoding="utf-8")
+    return ["collection=many.csv", "run=detector", "threshold=0.9999", "output=pairs.csv", "clusters=clusters.json"]
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on(many, folder, start_program, run_program):
+    """With what it has found: a finished part that is changed in the meantime is read as it is, not computed again."""
+    run_program("mine", *many)
+    whole = rows("pairs.csv")
+    assert len(whole) == len(set(whole))
+    Path("pairs.csv").unlink()
+    process, kept = start_program("mine", *many), folder / ".pairs.csv.blocks"
+    while len(list(kept.glob("*.npz"))) < 3 and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not Path("pairs.csv").exists()
+    blocks = sorted(kept.glob("*-*.npz"))
+    assert blocks
+    with np.load(blocks[0]) as arrays:
+        changed = len(arrays["arr_0"])
+        assert changed
+        np.savez(blocks[0], *(arrays[f"arr_{number}"][1:] for number in range(3)))
+    other = run_program("mine", *many, "top_k=7")
+    assert other.returncode == 1
+    assert "holds what an interrupted search among other questions, or with other settings, has found" in other.stderr
+    run_program("mine", *many)
+    again = rows("pairs.csv")
+    assert len(again) == len(whole) - 1
+    assert set(again) < set(whole)
+    assert not kept.exists()

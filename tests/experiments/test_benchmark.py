@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from experiments.benchmark import fresh_process, machine, search, serving
+from experiments.benchmark import fresh_process, machine, mining, search, serving
 from experiments.benchmark import run as program
 from experiments.benchmark.keras_baseline import network, padded
 from experiments.benchmark.load import Load, load, post
@@ -184,6 +184,18 @@ def test_a_fresh_process_answers_and_raises():
         fresh_process.call("os:abort")
 
 
+@pytest.mark.parametrize("way", ["cells", "faiss range_search"])
+def test_ways_of_mining_find_the_same_pairs(way, tmp_path):
+    """Few vectors are not put into cells."""
+    pytest.importorskip("faiss")
+    vectors = search.embeddings(400, 16, seed=0)
+    np.save(tmp_path / "vectors.npy", vectors)
+    radius = mining._radius(vectors, 2.0)
+    exact, other = (mining.find(each, str(tmp_path / "vectors.npy"), radius) for each in ("exact", way))
+    assert other["pairs"] == exact["pairs"]
+    assert 400 < exact["pairs"] < 1_600
+
+
 def test_search_embeddings_are_clustered():
     vectors = search.embeddings(2_000, 16, seed=0)
     assert vectors.dtype == np.float32
@@ -277,25 +289,26 @@ def test_each_part_takes_just_its_settings():
 
 
 @pytest.mark.slow
-def test_two_parts_end_to_end(tmp_path, monkeypatch):
-    """Search and growth, small: printed, tracked a step for each repeat, with the figure and the machine."""
+def test_parts_end_to_end(tmp_path, monkeypatch):
+    """Search, mining and growth, small: printed, tracked a step for each repeat, with the figure and the machine."""
     import mlflow
 
     monkeypatch.chdir(tmp_path)  # where MLflow keeps artifacts
     results = program.run(
         composed(
-            "parts=[search,growth]",
+            "parts=[search,mining,growth]",
             "repeats=2",
             "search.vectors=[500]",
             "search.dimension=8",
             "search.queries=20",
+            "mining.questions=[200,400]",
             "growth.pairs=[300,900]",
             "vocabulary=2000",
             f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",
         )
     )
     runs = {run.info.run_name: run for run in mlflow.search_runs(output_format="list")}
-    assert set(runs) == {"search", "growth"} == set(results)
+    assert set(runs) == {"search", "mining", "growth"} == set(results)
     for run in runs.values():
         assert run.info.status == "FINISHED"
         assert run.data.tags["kind"] == "benchmark"

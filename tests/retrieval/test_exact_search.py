@@ -12,8 +12,10 @@ PRODUCT = 8 * BLOCK  # rows in one matrix product, here few, so that small data 
 
 @pytest.fixture(autouse=True)
 def small_products(monkeypatch):
-    monkeypatch.setattr(exact_search, "BLOCKS_AT_ONCE", PRODUCT // BLOCK)
-    monkeypatch.setattr(exact_search, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(exact_search, "ROWS_AT_ONCE", PRODUCT)
+    monkeypatch.setattr(exact_search, "CANDIDATES_AT_ONCE", 100)
+    monkeypatch.setattr(exact_search, "ONE_THREAD_BYTES", 0)
+    monkeypatch.setattr(exact_search, "TOPS_AT_ONCE", 5)
 
 
 def random_vectors(count: int, seed: int, dimension: int = DIMENSION) -> np.ndarray:
@@ -48,12 +50,19 @@ def test_dimensions(dimension):
     assert_exact(random_vectors(5, 1, dimension), random_vectors(1000, 2, dimension), 7)
 
 
-@pytest.mark.parametrize("scores", [1, 4 * 2 * BLOCK])
-def test_more_queries_than_at_once(monkeypatch, scores):
-    """Groups of four queries, over one block and over two at a time."""
-    monkeypatch.setattr(exact_search, "QUERIES_AT_ONCE", 4)
-    monkeypatch.setattr(exact_search, "SCORES_AT_ONCE", scores)
+@pytest.mark.parametrize("rows", [BLOCK, 2 * BLOCK])
+@pytest.mark.parametrize(("queries", "batch"), [(4, 1_000), (4, 6), (1_000, 7)])
+def test_more_queries_than_at_once(monkeypatch, rows, queries, batch):
+    """The result does not depend on how many queries and vectors are multiplied at once."""
+    for name, value in {"ROWS_AT_ONCE": rows, "QUERIES_AT_ONCE": queries, "BATCH": batch}.items():
+        monkeypatch.setattr(exact_search, name, value)
     assert_exact(random_vectors(9, seed=1), random_vectors(500, seed=2), 5)
+
+
+def test_one_thread_or_more(monkeypatch):
+    """For a single query few vectors are read by one thread."""
+    monkeypatch.setattr(exact_search, "ONE_THREAD_BYTES", 10**9)
+    assert_exact(random_vectors(1, seed=1), random_vectors(2 * PRODUCT + 3, seed=2), 9)
 
 
 def test_duplicates_come_in_order_wherever_they_stand():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from siamese.retrieval import radius_pairs
+from siamese.retrieval import narrow_points, radius_pairs
 from siamese.retrieval.radius_pairs import pairs_within
 
 COUNT, DIMENSION = 150, 12
@@ -11,8 +11,9 @@ COUNT, DIMENSION = 150, 12
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
-    for name, value in {"ROWS": 16, "COLUMNS": 40, "TILE_ROWS_AT_ONCE": 3, "PAIRS_AT_ONCE": 7}.items():
+    for name, value in {"ROWS": 16, "COLUMNS": 40, "TILE_ROWS_AT_ONCE": 3}.items():
         monkeypatch.setattr(radius_pairs, name, value)
+    monkeypatch.setattr(narrow_points, "PAIRS_AT_ONCE", 7)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,8 @@ def expected(points: np.ndarray, radius: float) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("radius", [0.0, 0.3, 0.8, 1.5, np.inf])
 @pytest.mark.parametrize("widths", [(), (2,), (1, 4, 9)])
 def test_every_near_pair_once_in_order(points, radius, widths, monkeypatch):
-    monkeypatch.setattr(radius_pairs, "WIDTHS", widths)
-    monkeypatch.setattr(radius_pairs, "FULL_COST", 1)
+    monkeypatch.setattr(narrow_points, "WIDTHS", widths)
+    monkeypatch.setattr(narrow_points, "FULL_COST", 1)
     pairs, similarity, share = mined(points, radius, 1 - radius if np.isfinite(radius) else -np.inf)
     assert pairs == expected(points, radius)
     left, right = np.array(pairs).T
@@ -56,28 +57,6 @@ def test_every_near_pair_once_in_order(points, radius, widths, monkeypatch):
 def test_the_score_decides_among_the_near(points):
     pairs = mined(points, radius=1.5, threshold=0.5)[0]
     assert pairs == expected(points, 0.5)
-
-
-def test_narrow_points_are_never_farther_apart(points):
-    axes = np.linalg.qr(np.random.default_rng(1).normal(size=(DIMENSION, 3)))[0]
-    narrow = radius_pairs._turned(points, points.mean(axis=0), axes, lambda function, items: list(map(function, items)))
-    assert narrow.shape == (COUNT, 4)
-    wide = np.linalg.norm(points[:, None] - points, axis=2)
-    assert (np.linalg.norm(narrow[:, None] - narrow, axis=2) <= wide + 1e-5).all()
-    centre = np.linalg.norm(points - points.mean(axis=0), axis=1)
-    np.testing.assert_allclose(np.linalg.norm(narrow, axis=1), centre, rtol=1e-5)
-
-
-def test_the_width_that_saves_most(points, monkeypatch):
-    """A tiny radius is seen in few dimensions; for one that holds all pairs no width saves anything."""
-    monkeypatch.setattr(radius_pairs, "WIDTHS", (2, 6))
-    monkeypatch.setattr(radius_pairs, "FULL_COST", 1_000)
-    one_by_one = lambda function, items: list(map(function, items))  # noqa: E731
-    assert radius_pairs._narrowed(points, 0.05, one_by_one).shape == (COUNT, 3)
-    assert radius_pairs._narrowed(points, 50.0, one_by_one) is None
-    assert radius_pairs._narrowed(points, np.inf, one_by_one) is None
-    monkeypatch.setattr(radius_pairs, "WIDTHS", (DIMENSION,))
-    assert radius_pairs._narrowed(points, 0.05, one_by_one) is None
 
 
 def test_a_negative_radius_holds_nothing(points):
