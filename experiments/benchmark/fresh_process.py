@@ -29,7 +29,10 @@ def environment() -> dict[str, str]:
 
 
 def _call(function: str, arguments: dict[str, Any]) -> Any:
-    return resolve_name(function)(**arguments)
+    try:
+        return resolve_name(function)(**arguments)
+    except SystemExit:  # of SIGTERM; the pool would keep it as a result, and the process waiting for more work
+        os._exit(1)
 
 
 def _end_when_terminated() -> None:

@@ -1,6 +1,8 @@
 """The benchmark: its statistics and counts by hand, its synthetic pairs, and the fast parts at a small size."""
 
 import json
+import os
+import signal
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -182,6 +184,31 @@ def test_a_fresh_process_answers_and_raises():
     assert "in loads" in str(caught.value.__cause__)
     with pytest.raises(BrokenProcessPool):  # a process that was killed, for its memory for example
         fresh_process.call("os:abort")
+
+
+def test_a_fresh_process_that_is_terminated_ends(tmp_path):
+    """It does not wait for more work, for which the program would wait in turn."""
+    started, found = tmp_path / "started", []
+
+    def caller() -> None:
+        try:
+            fresh_process.call("tests.experiments.test_benchmark:wait_to_be_terminated", file=str(started))
+        except BrokenProcessPool as problem:
+            found.append(problem)
+
+    thread = threading.Thread(target=caller)
+    thread.start()
+    while not started.exists() or not started.read_text():
+        time.sleep(0.01)
+    os.kill(int(started.read_text()), signal.SIGTERM)
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    assert found
+
+
+def wait_to_be_terminated(file: str) -> None:
+    Path(file).write_text(str(os.getpid()))
+    time.sleep(60)
 
 
 @pytest.mark.parametrize("way", ["cells", "faiss range_search"])
