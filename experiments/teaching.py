@@ -63,8 +63,7 @@ def silver_pairs(
         if near is None:
             points = embedding_space.principal(detector.network.comparison, embeddings)
             with tqdm(total=1.0, desc="near pairs", bar_format=shown, disable=not sys.stderr.isatty()) as progress:
-                on_part = lambda part: progress.update(part.share)  # noqa: E731
-                near = near_pairs(points, top_k, pairs, known, seed, on_part)
+                near = near_pairs(points, top_k, pairs, known, seed, lambda part: progress.update(part.share))
         similarities.append(detector.network.compare(embeddings, *near))
     if near is None:
         raise ValueError("silver pairs need at least one teacher")
@@ -93,7 +92,7 @@ def taught(
         splits: train and dev of the run.
         training: the settings of the training, chosen where they were automatic.
         state: of the training, which is marked as begun.
-        tell: is told each stage.
+        tell: called with the name of each stage.
     """
     settings = cfg.teaching
     if not settings:

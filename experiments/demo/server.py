@@ -30,7 +30,7 @@ from siamese.detector import Detector
 from siamese.explanation.heat_map import html
 from siamese.explanation.word_effects import why
 from siamese.retrieval.question_index import Collection, answers
-from siamese.serving.connections import read_body
+from siamese.serving.connections import page_headers, read_body
 from siamese.text.inputs import as_shares
 
 PAGE = Path(__file__).parent / "page"
@@ -50,13 +50,7 @@ POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-HEADERS = {
-    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-}
+HEADERS = page_headers(POLICY) | {"Cache-Control": "no-cache"}
 
 
 def application(

@@ -8,6 +8,7 @@ from typing import Any
 
 import siamese
 from siamese.data.questions import LONGEST
+from siamese.serving.connections import page_headers
 from siamese.serving.protocol import EXAMPLE, JSON, QUESTIONS, ROUTE, WIDEST, curl
 
 Schema = dict[str, Any]
@@ -22,12 +23,7 @@ POLICY = {
     "form-action": "'none'",
     "frame-ancestors": "'none'",
 }
-DOCS_HEADERS = {
-    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+DOCS_HEADERS = page_headers(POLICY)
 
 QUESTION: Schema = {
     "type": "string",

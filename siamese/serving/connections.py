@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -28,6 +29,16 @@ def allowed_hosts(host: str) -> list[str]:
     return ["*"] if host == ANY else [*LOCAL, host]
 
 
+def page_headers(policy: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a page that loads nothing but what its Content-Security-Policy allows, and tells other sites nothing."""
+    return {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
 class DrainingConfig(Config):
     """uvicorn's settings, and whether the server is about to end."""
 
@@ -35,7 +46,7 @@ class DrainingConfig(Config):
 
 
 class DrainingServer(Server):
-    """A server that loses no request when it ends: whoever keeps a connection is told to close it by an answer."""
+    """A server that loses no request when it ends: its last answer on a connection tells the client to close it."""
 
     config: DrainingConfig
 

@@ -20,7 +20,7 @@ from siamese.text.vocabulary import drop_invisible, learn
 FORMAT_VERSION = 1
 FILE = "vectorizer.json"  # of a detector's folder
 LONGEST_TOKEN = 64  # characters that a text has for each of its tokens, with the space around them, at most on average
-FEW = 8  # questions whose chunks `encode` remembers
+REMEMBERED = 8  # questions at most, whose chunks `encode` remembers
 
 
 class Vectorizer:
@@ -145,7 +145,7 @@ class Vectorizer:
 
     def encode(self, questions: Sequence[str]) -> TokenIds:
         """Token ids of `questions`; a question without any token becomes the unknown token."""
-        if self._cut and len(questions) <= FEW:
+        if self._cut and len(questions) <= REMEMBERED:
             return self._read_few(questions)[0]
         return self._read(questions, count_words=False)[0]
 

@@ -5,22 +5,11 @@ import pytest
 
 from siamese.retrieval import narrow_points
 from siamese.retrieval.narrow_points import Axes, fastest_axes, pairs_expected
-
-COUNT, DIMENSION = 150, 12
+from tests.retrieval.conftest import COUNT, DIMENSION
 
 
 def one_by_one(function, items):
     return list(map(function, items))
-
-
-@pytest.fixture(scope="module")
-def points() -> np.ndarray:
-    """Points that differ most along few directions, away from the origin, some of them equal."""
-    generator = np.random.default_rng(0)
-    turn = np.linalg.qr(generator.normal(size=(DIMENSION, DIMENSION)))[0]
-    points = (generator.normal(size=(COUNT, DIMENSION)) * np.arange(1, DIMENSION + 1) ** -1.0) @ turn + 1
-    points[[40, 149]] = points[3]
-    return points.astype(np.float32)
 
 
 def test_they_are_never_farther_apart(points):

@@ -6,24 +6,12 @@ import pytest
 from siamese.retrieval import narrow_points, radius_pairs
 from siamese.retrieval.radius_pairs import pairs_within
 
-COUNT, DIMENSION = 150, 12
-
 
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
     for name, value in {"ROWS": 16, "COLUMNS": 40, "TILE_ROWS_AT_ONCE": 3}.items():
         monkeypatch.setattr(radius_pairs, name, value)
     monkeypatch.setattr(narrow_points, "PAIRS_AT_ONCE", 7)
-
-
-@pytest.fixture(scope="module")
-def points() -> np.ndarray:
-    """Points that differ most along few directions, away from the origin, some of them equal."""
-    generator = np.random.default_rng(0)
-    turn = np.linalg.qr(generator.normal(size=(DIMENSION, DIMENSION)))[0]
-    points = (generator.normal(size=(COUNT, DIMENSION)) * np.arange(1, DIMENSION + 1) ** -1.0) @ turn + 1
-    points[[40, 149]] = points[3]
-    return points.astype(np.float32)
 
 
 def nearness(points: np.ndarray):
