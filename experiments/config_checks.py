@@ -29,6 +29,7 @@ LIMITS = {  # settings, as patterns of their whole names -> where their numbers 
     r"vectors\.pull|text\.oov_buckets|evaluation\.bootstrap_repeats": "[0, inf)",
     r"text\.(max_length|min_frequency|vocabulary_size)|subset\.pairs": "[1, inf)",
 }
+WHOLE = r"teaching\..*|dimension|training\.(epochs|batch_size|patience)|subset\.pairs"  # of these, those that are whole
 WORDS = {
     r"tower\.pooling": ("mean", "max"),
     r"tower\.normalization": ("none", "layer"),
@@ -101,6 +102,8 @@ def _check_numbers(name: str, values: Sequence[Any]) -> None:
         for each in values:
             if not isinstance(each, int | float):
                 raise ValueError(f"{name} must be a number in {limits}, got {each!r}")
+            if re.fullmatch(WHOLE, name) and not isinstance(each, int):
+                raise ValueError(f"{name} must be a whole number, got {each}")
             if not _inside(float(each), limits):
                 raise ValueError(f"{name} must lie in {limits}, got {each}")
 

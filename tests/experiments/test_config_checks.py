@@ -80,6 +80,8 @@ def test_every_option_that_ships_passes(default):
         ),
         ({"encoder_scale": 0}, "encoder_scale must lie in (0, inf), got 0"),
         ({"dimension": 0}, "dimension must lie in [1, inf), got 0"),
+        ({"teaching": {"networks": 1.5}}, "teaching.networks must be a whole number, got 1.5"),
+        ({"training__epochs": 1.5}, "training.epochs must be a whole number, got 1.5"),
         ({"teaching": {"networks": 0}}, "teaching.networks must lie in [1, inf), got 0"),
         (
             {"teaching": {"networks": 2}, "devices___target_": "siamese.training.devices.mirrored"},
