@@ -69,11 +69,14 @@ MEASURED = {
 }
 
 
-def training(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds) -> Iterator[Pass]:
+def training(
+    network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, precision: str = "float32"
+) -> Iterator[Pass]:
     """Train with cross-entropy and Adam at a constant rate; the iterator trains one epoch at each step."""
     optimizer = partial(adam, partial(constant, warmup_share=0.0), learning_rate=LEARNING_RATE)
     weight = np.ones(len(pairs), np.float32)
-    passes = Passes(network, BinaryCrossentropy(), optimizer, pairs, token_ids, weight, 0, EPOCHS, BATCH, 0.0)
+    how = EPOCHS, BATCH, 0.0, precision
+    passes = Passes(network, BinaryCrossentropy(), optimizer, pairs, token_ids, weight, 0, *how)
     return map(passes.epoch, range(1, EPOCHS + 1))
 
 

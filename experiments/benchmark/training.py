@@ -12,13 +12,24 @@ import tensorflow as tf
 from experiments.benchmark import keras_baseline
 from experiments.benchmark.pairs import read_or_make
 from experiments.benchmark.result import Line, Result
-from experiments.benchmark.towers import BATCH, measured, training
+from experiments.benchmark.towers import BATCH, LEARNING_RATE, measured, training
 from siamese.data.pairs import QuestionPairs
 from siamese.evaluation.timing import in_turn, ratios, seconds_of
+from siamese.model.hybrid import with_lexicon
+from siamese.model.network import siamese_network, word_embedding
+from siamese.model.similarity import Hybrid
+from siamese.model.towers import averaging
 from siamese.text.inputs import TokenIds
+from siamese.text.lexicon import Lexicon
 from siamese.text.vectorizer import Vectorizer
+from siamese.text.word_vectors import random
+from siamese.training.distillation import Lessons
+from siamese.training.distillation_loop import imitate
+from siamese.training.optimizers import adam, constant
+from siamese.training.precision import PRECISIONS, computes_bfloat16
 
 WARM_STEPS = 3
+TARGET = 384  # numbers of the vectors that are imitated, as those of MiniLM
 
 
 def measure(
@@ -43,26 +54,37 @@ def measure(
     token_ids = vectorizer.encode(few.questions)
     tokens = float((token_ids.lengths[few.left] + token_ids.lengths[few.right]).mean())
     limit_of_machine = _matrix_products(matrix_sizes)
+    precisions = PRECISIONS if computes_bfloat16() else PRECISIONS[:1]
 
     lines = []
     for name, tower in zip(towers, chosen, strict=True):
+        ours = {each: _ours(tower.network(vocabulary, width, 0), few, token_ids, seconds, each) for each in precisions}
         contestants = {
-            "ours": _ours(tower.network(vocabulary, width, seed=0), few, token_ids, seconds),
+            **ours,
             "usual": _usual(keras_baseline.network(tower, vocabulary, width), few, token_ids, seconds),
             "limit": limit_of_machine,
         }
         rates = in_turn(contestants, repeats, f"training {name}")
         limit = [rate / tower.flops_per_pair(width, tokens) for rate in rates["limit"]]
         figures = {
-            "pairs per second": rates["ours"],
+            "pairs per second": rates["float32"],
             "usual script pairs per second": rates["usual"],
-            "times the usual script": ratios(rates["ours"], rates["usual"]),
+            "times the usual script": ratios(rates["float32"], rates["usual"]),
             "limit pairs per second": limit,
-            "share of the limit": ratios(rates["ours"], limit),
+            "share of the limit": ratios(rates["float32"], limit),
             "matrix product GFLOPS": [rate / 1e9 for rate in rates["limit"]],
-        }
+        } | ({"bfloat16 over float32": ratios(rates["bfloat16"], rates["float32"])} if "bfloat16" in rates else {})
         lines.append(Line(name, figures))
         keras.backend.clear_session()
+    others = {
+        "averaging, hybrid": _ours(_hybrid(vectorizer, few, width), few, token_ids, seconds),
+        "averaging, distilling": _distilling(vectorizer.size, width, token_ids),
+    }
+    rates = in_turn(others, repeats, "training others")
+    lines += [
+        Line("averaging, hybrid", {"pairs per second": rates["averaging, hybrid"]}),
+        Line("averaging, distilling", {"texts per second": rates["averaging, distilling"]}),
+    ]
     notes = [
         f"{len(few):,} of {len(every):,} {pairs_file or 'made pairs'}, {tokens:.1f} tokens a pair, batches of {BATCH}, "
         f"width {width}.",
@@ -82,9 +104,31 @@ def _matrix_products(sizes: Sequence[int]) -> Callable[[], float]:
     return lambda: max(2 * len(matrix) ** 3 / seconds_of(partial(squared, matrix)) for matrix in matrices)
 
 
-def _ours(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, least: float) -> Callable[[], float]:
+def _hybrid(vectorizer: Vectorizer, pairs: QuestionPairs, width: int) -> keras.Model:
+    """The averaging tower, whose embedding holds lexical blocks beside its own numbers."""
+    similarity = Hybrid()
+    lexicon = Lexicon.learn(vectorizer, pairs.questions, similarity.width)
+    return siamese_network(with_lexicon(_averaging(vectorizer.size, width), similarity, lexicon.rows), similarity)
+
+
+def _averaging(vocabulary: int, width: int) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return averaging(word_embedding(random([], vocabulary, 0, width).matrix, True))
+
+
+def _distilling(vocabulary: int, width: int, token_ids: TokenIds) -> Callable[[], float]:
+    """Measures texts per second of an epoch in which the averaging tower imitates vectors at random."""
+    target = np.random.default_rng(0).normal(size=(len(token_ids), TARGET)).astype(np.float32)
+    lessons = Lessons(token_ids, target, np.ones(len(token_ids), np.float32), np.arange(BATCH))
+    optimizer = partial(adam, partial(constant, warmup_share=0.0), learning_rate=LEARNING_RATE)
+    return lambda: imitate(_averaging(vocabulary, width), lessons, optimizer, epochs=2)[-1].texts_per_second
+
+
+def _ours(
+    network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, least: float, precision: str = "float32"
+) -> Callable[[], float]:
     """Measures pairs per second of whole epochs, batching included, for at least `least` seconds."""
-    epochs = training(network, pairs, token_ids)
+    epochs = training(network, pairs, token_ids, precision)
 
     def pairs_per_second() -> float:
         seconds = [next(epochs).seconds]

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from siamese.model.products import Multiplying
+
 LONGEST_WAVE = 10_000.0  # over 2π, in words
 FIRST_SCALE = 0.05  # of the waves: the range of random word vectors
 SCORES_AT_ONCE = 2**22  # numbers, 16 MB; a question with more of them is computed alone
@@ -45,7 +47,7 @@ def _frequencies(width: int) -> np.ndarray:
 
 
 @keras.saving.register_keras_serializable("siamese")
-class SelfAttention(keras.layers.Layer):
+class SelfAttention(Multiplying):
     """Several heads side by side, each softmax(q kᵀ / √size) v over the words of a question, where q, k, v = x W.
 
     A head has size = width // heads numbers, at least 1. There are no biases: that of the keys would change nothing, that of
@@ -77,7 +79,7 @@ class SelfAttention(keras.layers.Layer):
     def call(self, vectors, position, question):
         """`float32[n, width]`, `int32[tokens]`, `int32[tokens]` -> `float32[tokens, heads * size]`."""
         width, _, heads, size = self.kernel.shape
-        projected = tf.matmul(vectors, tf.reshape(self.kernel, [width, -1]))
+        projected = self.product(vectors, tf.reshape(self.kernel, [width, -1]))
         length = tf.gather(tf.math.bincount(question), question)
         token = tf.argsort(length, stable=True)  # the tokens of the shortest questions first
         x = tf.gather(projected, token if position is None else tf.gather(position, token))

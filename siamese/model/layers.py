@@ -14,6 +14,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from siamese.model.products import Multiplying
+
 POOLINGS = ("mean", "max", "last", "ends")
 NOTHING = 1e-4  # the number that stands behind a block, below one over the tokens of a question
 
@@ -118,7 +120,7 @@ def _positive(weight):
 
 
 @keras.saving.register_keras_serializable("siamese")
-class NGrams(keras.layers.Layer):
+class NGrams(Multiplying):
     """Convolutions of several widths side by side, each word multiplied by all weights once.
 
     The output of width k at token t is bias_k + Σ_j W_kj · x[t - (k-1)//2 + j], with zeros outside the question, as
@@ -155,7 +157,7 @@ class NGrams(keras.layers.Layer):
         token = tf.range(tokens)
         widths = [size * self.filters for size in self.kernel_sizes]
         outputs = []
-        every_product = tf.split(tf.matmul(vectors, self.kernel), widths, axis=1)
+        every_product = tf.split(self.product(vectors, self.kernel), widths, axis=1)
         for size, products in zip(self.kernel_sizes, every_product, strict=True):
             projected = tf.reshape(products, [-1, self.filters])  # row n·size + j is W_kj · vectors[n]
             offset = tf.range(size) - (size - 1) // 2

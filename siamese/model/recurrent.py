@@ -8,8 +8,10 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
+from siamese.model.products import Multiplying
 
-class Recurrent(keras.layers.Layer):
+
+class Recurrent(Multiplying):
     """A recurrent layer over each question; x W + b is computed once for each distinct word.
 
     Args:
@@ -62,7 +64,7 @@ class Recurrent(keras.layers.Layer):
 
     def project(self, vectors):
         """x W + b: `float32[n, width]` -> `float32[n, directions * gates * units]`."""
-        return tf.matmul(vectors, self.kernel) + self.bias
+        return self.product(vectors, self.kernel) + self.bias
 
     def recur(self, x, direction, counts, row, token):
         """One direction, `float32[tokens, units]`, from the rows of `project`; the others as in `time_major`."""

@@ -31,6 +31,7 @@ ADDED: dict[str, object] = {
     "data.duplicates_per_intent": None,
     "evaluation.probes": False,
     "evaluation.prior": None,
+    "training.precision": "float32",
     "similarity.power": 4,
     "tower.cell": "lstm",
     "tower.bidirectional": True,

@@ -20,6 +20,7 @@ from siamese.model.similarity import Cosine
 from siamese.text.inputs import UNKNOWN, Inputs
 from siamese.training.batches import PairBatch, PairBatches
 from siamese.training.devices import broadcast_from_chief, encode_sharded, has_several_hosts, require_same_on_all_hosts
+from siamese.training.precision import check_precision, products_in
 from siamese.training.saved_state import SavedState
 
 SMALLER_IS_BETTER = ("log_loss", "brier", "expected_calibration_error", "expected_calibration_error_uncalibrated")
@@ -61,6 +62,7 @@ def fit(
     word_dropout: float = 0.2,
     monitor: str = "roc_auc",
     patience: int | None = 2,
+    precision: str = "float32",
 ) -> list[Epoch]:
     """Train until the last epoch or until dev stops improving; keep the weights of the best epoch.
 
@@ -83,6 +85,7 @@ def fit(
             encoder's vector has no words, and stays as it is.
         monitor: the dev metric that decides which epoch is best.
         patience: epochs without improvement after which training stops; None for never.
+        precision: of the large matrix products, "float32" or "bfloat16", see `siamese.training.precision`.
 
     Raises:
         ValueError: an argument is out of its range, the loss cannot train the similarity, the loss is no
@@ -94,12 +97,13 @@ def fit(
         raise ValueError(f"training.word_dropout must lie in [0, 1), got {word_dropout}")
     if patience is not None and patience < 1:
         raise ValueError(f"training.patience must be at least 1, or null for no early stopping; got {patience}")
+    check_precision(precision)
     check_loss(loss, network.get_layer("similarity"))
     strategy = network.distribute_strategy
     if has_several_hosts(strategy):
         same = {"pairs": pairs.digest(), "parameters": network.count_params(), "seed": seed}
         require_same_on_all_hosts(strategy, **same, epochs=epochs, batch_size=batch_size)
-    data, settings = (pairs, token_ids, weight, seed), (epochs, batch_size, word_dropout)
+    data, settings = (pairs, token_ids, weight, seed), (epochs, batch_size, word_dropout, precision)
     with tqdm(total=epochs * len(pairs), unit="pair", unit_scale=True, disable=not sys.stderr.isatty()) as progress:
         passes = Passes(network, loss, optimizer, *data, *settings, progress.update)
         state = [*network.variables, *passes.variables]
@@ -175,6 +179,7 @@ class Passes:
         epochs: int,
         batch_size: int,
         word_dropout: float,
+        precision: str = "float32",
         on_batch: Callable[[int], object] = lambda size: None,
     ) -> None:
         """Arguments as in `fit`; `on_batch` gets the pairs of each step."""
@@ -183,7 +188,7 @@ class Passes:
         self._on_batch = on_batch
         with network.distribute_strategy.scope():
             self._optimizer, drop = optimizer(epochs * len(self._batches)), keras.random.SeedGenerator()
-            self._step = training_step(network, loss, self._optimizer, word_dropout, drop)
+            self._step = training_step(network, loss, self._optimizer, word_dropout, drop, precision)
         self.variables = [*self._optimizer.variables, drop.state]
 
     def epoch(self, number: int) -> Pass:
@@ -218,6 +223,7 @@ def training_step(
     optimizer: keras.optimizers.Optimizer,
     word_dropout: float,
     drop: keras.random.SeedGenerator | None = None,
+    precision: str = "float32",
 ) -> Callable[[PairBatch], tf.Tensor]:
     """One compiled step: encode each question of the batch once, compare, update the weights.
 
@@ -238,7 +244,7 @@ def training_step(
     def on_each_device(
         questions: tf.Tensor, left: tf.Tensor, right: tf.Tensor, label: tf.Tensor, weight: tf.Tensor, group: tf.Tensor
     ) -> tf.Tensor:
-        with tf.GradientTape() as tape:
+        with products_in(precision, network), tf.GradientTape() as tape:
             embeddings = encode_sharded(tower, questions)  # float32[questions, dimension]
             u, v = tf.gather(embeddings, left), tf.gather(embeddings, right)  # float32[batch, dimension]
             negative = tf.gather(group, left)[:, None] != tf.gather(group, right)[None, :]  # bool[batch, batch]

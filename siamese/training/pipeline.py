@@ -217,7 +217,7 @@ def train_built(
             report of dev.
         discriminant: whether the linear map of an untrained head starts as one (`siamese.training.discriminant`); "dev":
             where the ROC AUC of dev prefers it, before the first step.
-        training: epochs, batch_size, word_dropout, monitor and patience, as `fit` takes them.
+        training: epochs, batch_size, word_dropout, monitor, patience and precision, as `fit` takes them.
 
     Raises:
         ValueError: discriminant is none of these, or as in `fit`.
