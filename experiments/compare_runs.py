@@ -30,8 +30,8 @@ def run(settings: dict[str, Any]) -> Page:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {settings['metric']!r}")
     if settings["max_options"] < 1:
         raise ValueError(f"max_options must be a number of options, at least 1; got {settings['max_options']!r}")
-    if settings["forecast"] is not None and not (type(settings["forecast"]) is int and settings["forecast"] >= 1):
-        raise ValueError(f"forecast must be a number of training pairs, at least 1; got {settings['forecast']!r}")
+    if settings["forecast"] < 0:
+        raise ValueError(f"forecast must be a number of training pairs, or 0; got {settings['forecast']!r}")
     tracking.open_store(settings["tracking.uri"], settings["tracking.experiment"])
     if settings["study"]:
         return _compare(settings, study_run(settings["study"]).id)
@@ -88,7 +88,7 @@ def _compare(settings: dict[str, Any], page_run: str) -> Page:
     output = settings["output"] and atomic_folder(Path(settings["output"]), lambda old: (old / FILE).is_file())
     with output or tempfile.TemporaryDirectory() as folder:
         shown = settings["metric"], settings["against"], settings["max_options"]
-        forecast = settings["forecast"]
+        forecast = settings["forecast"] or None
         page = write_page(groups, *shown, command, Path(folder), tracked(page_run).name, forecast)
         # figures of different data cannot be compared
         best = groups[0].options[0].summary(settings["metric"]) if len(groups) == 1 else {}

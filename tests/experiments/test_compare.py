@@ -285,8 +285,17 @@ def test_options_are_compared_at_equal_numbers_of_training_pairs(store, track):
     assert "Trained on 5,000 pairs: **`subset.pairs=5000`** is best on dev" in page.summary
     assert "it beats the baseline `word_overlap, 5,000 pairs` by +0." in page.summary
     assert "![growth](growth.png)" in page.whole
+    assert "Learning curve" not in page.whole  # of two sizes there is no law
     assert page.whole.count("| subset.pairs=1000 | word_overlap, 1,000 pairs |") == 1  # sizes are not tested together
     assert "| subset.pairs=5000 | subset.pairs=1000 " not in page.whole
+
+
+@pytest.mark.slow
+def test_a_learning_curve_foretells_for_the_pairs_that_are_asked_for(store, track):
+    for size, noise in ((1000, 8.0), (2000, 4.0), (4000, 2.0), (8000, 1.0)):
+        track(f"subset.pairs={size}", 0, noise, digests=DIGESTS | {"train": f"{size} of all"}, size=size)
+    assert "| 32,000 " in page_of(store).whole
+    assert "| 50,000 " in page_of(store, "forecast=50000").whole
 
 
 @pytest.mark.slow
@@ -334,6 +343,7 @@ def test_runs_are_chosen_by_experiment_tag_and_filter(store, track):
     [
         (["metric=log_loss"], "metric must be one of accuracy, .* got 'log_loss'"),
         (["max_options=0"], "max_options must be a number of options, at least 1; got 0"),
+        (["forecast=-1"], "forecast must be a number of training pairs, or 0; got -1"),
         (["study=nothing"], "the store has no study 'nothing'; run it first"),
         (["tag.study=nothing"], r"no finished run of kind model to compare for tag.study=nothing \(none\)"),
         (["runs=[0123]"], "'0123' is no run of sqlite"),
