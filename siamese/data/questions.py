@@ -8,6 +8,7 @@ Mongolian words, and between emoji. A text keeps them where it is stored and sho
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -108,15 +109,7 @@ def pair_list(pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
     ValueError: pair 1 of 2: two questions are expected, got 'ab'; give a list of pairs, such as [('ab', '…')]
     """
     given = [pairs] if isinstance(pairs, str | bytes) else list(pairs)
-    checked = []
-    for number, pair in enumerate(given, start=1):
-        if isinstance(pair, str | bytes) or not hasattr(pair, "__len__") or len(pair) != 2:
-            shown = pair if isinstance(pair, str) else "…"
-            raise ValueError(
-                f"pair {number} of {len(given)}: two questions are expected, got {pair!r}; give a list of pairs, such as "
-                f"[({shown!r}, '…')]"
-            )
-        checked.append((pair[0], pair[1]))
+    checked = list(map(tuple, given)) if _are_pairs(given) else _checked_pairs(given)
     for column in (0, 1):
         if not all_questions([pair[column] for pair in checked]):
             for number, pair in enumerate(checked, start=1):
@@ -126,6 +119,26 @@ def pair_list(pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
 
 def distinct_questions(pairs: Iterable[Sequence[str]]) -> tuple[np.ndarray, list[str]]:
     """The positions `int64[pairs, 2]` of the questions of pairs among their distinct texts, and these; errors as `pair_list`."""
-    position: dict[str, int] = {}
-    index = [[position.setdefault(text, len(position)) for text in pair] for pair in pair_list(pairs)]
-    return np.array(index, np.int64).reshape(-1, 2), list(position)
+    every = list(chain.from_iterable(pair_list(pairs)))
+    distinct = list(dict.fromkeys(every))
+    position = dict(zip(distinct, range(len(distinct)), strict=True))
+    return np.fromiter(map(position.__getitem__, every), np.int64, len(every)).reshape(-1, 2), distinct
+
+
+def _are_pairs(given: Sequence[object]) -> bool:
+    """Whether all are tuples or lists of two values: one fast check for the usual case."""
+    return set(map(type, given)) <= {tuple, list} and set(map(len, given)) <= {2}  # type: ignore[arg-type]
+
+
+def _checked_pairs(given: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """Pairs of any type as tuples; ValueError if one is not two values."""
+    checked = []
+    for number, pair in enumerate(given, start=1):
+        if isinstance(pair, str | bytes) or not hasattr(pair, "__len__") or len(pair) != 2:
+            shown = pair if isinstance(pair, str) else "…"
+            raise ValueError(
+                f"pair {number} of {len(given)}: two questions are expected, got {pair!r}; give a list of pairs, such as "
+                f"[({shown!r}, '…')]"
+            )
+        checked.append((pair[0], pair[1]))
+    return checked

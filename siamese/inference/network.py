@@ -31,6 +31,7 @@ CHUNK_TOKENS = 4_096  # maximal tokens of a chunk, whose questions are the rows 
 CHUNK_WORDS = VECTORS_AT_ONCE = 1_024
 FEW = 8  # questions that are faster one by one
 FEW_TOKENS = 256  # of few questions together
+BATCH_TOKENS = 2**16  # of questions whose words are remembered: a request to a server rather than a collection
 TABLE_NUMBERS = 2**26  # maximal size of the tables of distinct words, 256 MB; larger inputs are encoded in blocks
 
 
@@ -109,7 +110,10 @@ class NumpyNetwork(Runtime):
     ) -> None:
         """Fill `embeddings`, `float32[questions, dimension]`."""
         words, word_row = _distinct(token_ids.values, self.vocabulary)
-        tables = _joined(each(self._plan.tabulate, np.array_split(words, max(1, -(-len(words) // CHUNK_WORDS)))))
+        if len(token_ids.values) <= BATCH_TOKENS:
+            tables = self._plan.known.of_batch(words, each)
+        else:
+            tables = _joined(each(self._plan.tabulate, np.array_split(words, max(1, -(-len(words) // CHUNK_WORDS)))))
 
         def encode_chunk(questions: np.ndarray) -> None:
             own = None if vectors is None else vectors[questions]

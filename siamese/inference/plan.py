@@ -27,6 +27,7 @@ class Plan:
         vocabulary, vector_width: number of token ids, and numbers of an encoder's vector; 0 for what the tower does not read.
         dimension: width of an embedding.
         table_width: numbers stored for each distinct word.
+        known: the tables of words that are kept from call to call.
         widest: numbers in the widest vector of a token; 0 if tokens have no vectors of their own.
         additive: whether an embedding is a sum over its words, see `shares`.
     """
@@ -75,7 +76,7 @@ class Plan:
                 "the tower must begin with tables of the same token ids, with vectors of one width, or both"
             )
         self.dimension = width[self._output]
-        self._known = WordTables(self.tabulate, self.vocabulary)
+        self.known = WordTables(self.tabulate, self.vocabulary)
         self.widest = max((width[name] for name in rows if rows[name] == "tokens"), default=0)
         # a token's own vector depends on its neighbors
         self.additive = not self.widest and all(layer.additive for layer in self._behind.values())
@@ -126,7 +127,7 @@ class Plan:
 
         What depends on words alone is kept from one call to the next.
         """
-        return self._embed(self._known.of(words), None, Packing.of_one(len(words)), vector)
+        return self._embed(self.known.of(words), None, Packing.of_one(len(words)), vector)
 
     def embed_vectors(self, vectors: np.ndarray) -> np.ndarray:
         """Embeddings `float32[questions, dimension]` of an encoder's vectors, `float32[questions, vector_width]`."""

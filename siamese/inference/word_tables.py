@@ -6,16 +6,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from siamese.inference.parts import Tables
+from siamese.inference.threads import Each
 
 Tabulate = Callable[[np.ndarray], dict[str, Tables]]  # int64[words] -> name of a layer -> its tables
 KEPT_NUMBERS = 2**24  # maximal size of the rows that are kept, 64 MB
+BLOCK = 8  # words that are computed together; of more, OpenBLAS does not treat all rows alike on every processor
 
 
 class WordTables:
     """The tables of words, where those of a word are computed when it is first asked for, and then kept.
 
-    Each word is computed alone. So its row, and with it the embedding of a question, is the same to the bit whatever was
-    asked before, and threads that compute it at the same time write the same.
+    New words are computed in blocks of one size, filled up where there are fewer, in which a matrix product treats all
+    rows alike. So the row of a word, and with it the embedding of a question, is the same to the bit whatever was asked before
+    or together with it, and threads that compute it at the same time write the same.
 
     Only the first ids are kept, which a vocabulary gives to its most frequent words. The system provides the memory of a
     row when it is written.
@@ -29,26 +32,45 @@ class WordTables:
         self._rows = np.empty((0, 0), np.float32)  # of a word all its tables, side by side
 
     def of(self, words: Sequence[int]) -> dict[str, Tables]:
-        """The tables of some words, which may recur: name of a layer -> `float32[words, width]` each."""
+        """The tables of a few words, which may recur: name of a layer -> `float32[words, width]` each."""
         if all(map(self._is_kept.__getitem__, words)):
             found = self._rows.take(words, axis=0)
         else:
-            found = np.stack([self._row(word) for word in words])
+            distinct, place = np.unique(words, return_inverse=True)
+            found = self._rows_of(distinct, _in_turn)[place]
         return {name: [found[:, table] for table in tables] for name, tables in self._columns.items()}
 
-    def _row(self, word: int) -> np.ndarray:
-        """`float32[width of all tables]`."""
-        if self._is_kept[word]:
-            return self._rows[word]
-        tables = self._tabulate(np.array([word]))
-        row = np.concatenate([table[0] for of_layer in tables.values() for table in of_layer])
+    def of_batch(self, words: np.ndarray, each: Each) -> dict[str, Tables]:
+        """The same of many distinct words, `int64[words]`; `each` computes the blocks of new ones."""
+        found = self._rows_of(words, each)
+        return {
+            name: [np.ascontiguousarray(found[:, table]) for table in tables] for name, tables in self._columns.items()
+        }
+
+    def _rows_of(self, words: np.ndarray, each: Each) -> np.ndarray:
+        """`float32[words, width of all tables]` of distinct words."""
+        is_kept = np.frombuffer(self._is_kept, bool)[words]
+        if is_kept.all():
+            return self._rows.take(words, axis=0)
+        new = words[~is_kept]
+        blocks = each(self._block, np.split(new, range(BLOCK, len(new), BLOCK)))
+        computed = np.concatenate(blocks)
+        found = np.empty((len(words), computed.shape[1]), np.float32)
+        found[is_kept], found[~is_kept] = self._rows.take(words[is_kept], axis=0), computed
+        fits = new < len(self._rows)
+        self._rows[new[fits]] = computed[fits]
+        np.frombuffer(self._is_kept, bool)[new[fits]] = True  # not before the rows are whole
+        return found
+
+    def _block(self, words: np.ndarray) -> np.ndarray:
+        """`float32[words, width of all tables]` of at most BLOCK words."""
+        filled = np.concatenate([words, np.repeat(words[:1], BLOCK - len(words))])
+        tables = self._tabulate(filled)
+        rows = np.concatenate([table for of_layer in tables.values() for table in of_layer], axis=1)
         with self._lock:
             if not self._columns:
-                self._reserve(tables, len(row))
-        if word < len(self._rows):
-            self._rows[word] = row
-            self._is_kept[word] = True  # not before the row is whole
-        return row
+                self._reserve(tables, rows.shape[1])
+        return rows[: len(words)]
 
     def _reserve(self, tables: dict[str, Tables], width: int) -> None:
         """Lay out a row as the tables of one word."""
@@ -60,3 +82,7 @@ class WordTables:
             end += sum(widths)
         self._rows = np.empty((min(len(self._is_kept), KEPT_NUMBERS // width), width), np.float32)
         self._columns = columns
+
+
+def _in_turn(function: Callable, items: Sequence) -> list:
+    return list(map(function, items))

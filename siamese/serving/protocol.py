@@ -85,14 +85,22 @@ def read_pairs(body: bytes) -> list[Pair]:
 def answer_bodies(detector: Detector, requests: Sequence[Sequence[Pair]]) -> list[bytes]:
     """The body of the answer to each of several requests, whose pairs are scored together."""
     verdicts = detector.verdicts([pair for pairs in requests for pair in pairs])
-    # a column as JSON in one call, because a call for each row costs four times as much
-    columns = [json.dumps(column)[1:-1].split(", ") for column in verdicts.columns().values()]
+    columns = [_as_json(column) for column in verdicts.columns().values()]
     rows = [_ROW % row for row in zip(*columns, strict=True)] if len(verdicts.similarity) else []
     head, start, bodies = f'{{"model": {json.dumps(detector.model)}, "predictions": [', 0, []
     for pairs in requests:
         bodies.append(f"{head}{', '.join(rows[start : start + len(pairs)])}]}}".encode())
         start += len(pairs)
     return bodies
+
+
+def _as_json(values: list[Any]) -> list[str]:
+    """Each value of a column as JSON, in a call for each different value or, where most differ, in one for all."""
+    distinct = set(values)
+    if len(distinct) > len(values) // 2:
+        return json.dumps(values)[1:-1].split(", ")
+    # 1, 1.0 and true are equal, but a column has values of one type, or null beside them
+    return list(map({value: json.dumps(value) for value in distinct}.__getitem__, values))
 
 
 _ROW = "{" + ", ".join(f'"{name}": %s' for name in ANSWERS) + "}"

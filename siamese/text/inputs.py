@@ -157,7 +157,9 @@ def as_shares(known_words: np.ndarray) -> list[float | None]:
     >>> as_shares(np.array([1 / 3, np.nan]))
     [0.3333, None]
     """
-    return [None if share != share else round(share, 4) for share in known_words.tolist()]
+    shares = known_words.tolist()
+    rounded = {share: None if share != share else round(share, 4) for share in set(shares)}  # few differ
+    return list(map(rounded.__getitem__, shares))
 
 
 Inputs = TokenIds | QuestionVectors | WordsAndVectors  # of a network

@@ -1,29 +1,31 @@
 """Remembered chunks: those of earlier questions, so that a server tokenizes a word once and not in each request."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
+from itertools import repeat
 
 import numpy as np
 
 from siamese.text import chunks, known_words
 
-MOST = 2**16  # chunks, about 30 MB
-LONGEST = 64  # characters; longer ones hardly come again
+MOST = 2**16  # chunks
+MOST_CHARACTERS = 2**22  # of all of them, about 30 MB with what is kept of each
+
+Tokenize = Callable[[list[str]], tuple[np.ndarray, np.ndarray]]
+CountWords = Callable[[list[str]], np.ndarray]
 
 
 class RememberedChunks:
     """Chunk -> its token ids and its `known_words.count`. Threads may read at the same time."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[bytes, bytes]] = {}  # int32 arrays as bytes, which are joined at once
+        self._known = _Known()
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._known.number)
 
     def read(
-        self,
-        every: list[str],
-        tokenize: Callable[[list[str]], tuple[np.ndarray, np.ndarray]],
-        count_words: Callable[[list[str]], np.ndarray],
+        self, every: list[str], tokenize: Tokenize, count_words: CountWords
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The token ids of chunks, one after another, `int32[tokens]`; their number in each, `int64[chunks]`; and the counts of
         words, `int32[chunks, 2 * known_words.KINDS]`.
@@ -33,33 +35,65 @@ class RememberedChunks:
             tokenize: new chunks -> the first two.
             count_words: new chunks -> the last.
         """
-        found = list(map(self._known.get, every))
-        if None in found:
-            new = self._read_new(
-                {chunk for chunk, known in zip(every, found, strict=True) if known is None}, tokenize, count_words
-            )
-            found = [known or new[chunk] for chunk, known in zip(every, found, strict=True)]
-        tokens = [known[0] for known in found if known]
-        ids, counts = (
-            np.frombuffer(b"".join(tokens), np.int32),
-            np.fromiter(map(len, tokens), np.int64, len(tokens)) // 4,
-        )
-        words = np.frombuffer(b"".join([known[1] for known in found if known]), np.int32)
-        return ids, counts, words.reshape(-1, 2 * known_words.KINDS)
+        known = self._known
+        rows = known.rows(every)
+        if len(new := np.flatnonzero(rows < 0)):
+            known.add({every[at] for at in new.tolist()}, tokenize, count_words)
+            rows = known.rows(every)
+            if known.is_full():
+                self._known = _Known()
+        ids, starts, counts, words = known.arrays  # after the rows, so that all of them are there
+        lengths = counts[rows]
+        ends = np.cumsum(lengths)
+        tokens = np.repeat(starts[rows] - (ends - lengths), lengths) + np.arange(lengths.sum())
+        return ids[tokens], lengths, words.take(rows, axis=0)
 
-    def _read_new(
-        self,
-        distinct: set[str],
-        tokenize: Callable[[list[str]], tuple[np.ndarray, np.ndarray]],
-        count_words: Callable[[list[str]], np.ndarray],
-    ) -> dict[str, tuple[bytes, bytes]]:
-        found = {}
-        for new in chunks.batches(list(distinct)):
-            ids, counts = tokenize(new)
-            ends = np.cumsum(counts).tolist()
-            for chunk, start, end, words in zip(new, [0, *ends[:-1]], ends, count_words(new), strict=True):
-                found[chunk] = ids[start:end].tobytes(), words.tobytes()
-        if len(self._known) + len(found) > MOST:
-            self._known = {}
-        self._known.update({chunk: known for chunk, known in found.items() if len(chunk) <= LONGEST})
-        return found
+
+class _Known:
+    """What is known of chunks, a row each.
+
+    Attributes:
+        number: chunk -> its row.
+        arrays: `int32[tokens]`, the ids of all chunks; and by row the first of its ids, their number (`int64[rows]` each) and
+            the counts of its words. Behind what is known the arrays have room, which only `add` uses.
+    """
+
+    def __init__(self) -> None:
+        self.number: dict[str, int] = {}
+        rows = np.empty(0, np.int64)
+        self.arrays = np.empty(0, np.int32), rows, rows, np.empty((0, 2 * known_words.KINDS), np.int32)
+        self._lock = threading.Lock()
+        self._tokens = self._rows = self._characters = 0
+
+    def rows(self, every: list[str]) -> np.ndarray:
+        """The rows of chunks, `int64[chunks]`, -1 for a new one."""
+        return np.fromiter(map(self.number.get, every, repeat(-1)), np.int64, len(every))
+
+    def is_full(self) -> bool:
+        """Whether no more chunks may be added."""
+        return self._rows > MOST or self._characters > MOST_CHARACTERS
+
+    def add(self, new: Collection[str], tokenize: Tokenize, count_words: CountWords) -> None:
+        """Add distinct chunks. If two threads add the same one, either row is right."""
+        for batch in chunks.batches(list(new)):
+            ids, counts = tokenize(batch)
+            words = count_words(batch)
+            with self._lock:
+                own = ids, self._tokens + np.cumsum(counts) - counts, counts, words
+                used = self._tokens, self._rows, self._rows, self._rows
+                self.arrays = tuple(map(_extended, self.arrays, used, own))  # type: ignore[assignment]
+                self.number.update(zip(batch, range(self._rows, self._rows + len(batch)), strict=True))
+                self._rows += len(batch)
+                self._tokens += len(ids)
+                self._characters += sum(map(len, batch))
+
+
+def _extended(array: np.ndarray, used: int, more: np.ndarray) -> np.ndarray:
+    """An array with `more` behind its `used` rows, and room for as many again; the same one if it has room already."""
+    end = used + len(more)
+    if end > len(array):
+        larger = np.empty((2 * end, *array.shape[1:]), array.dtype)
+        larger[:used] = array[:used]
+        array = larger
+    array[used:end] = more
+    return array

@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections.abc import Sequence
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -207,13 +207,16 @@ class Vectorizer:
 
     def _read_few(self, questions: Sequence[str]) -> tuple[TokenIds, Coverage]:
         """`read`, by the chunks that are remembered."""
-        of_questions = [question[: self._most].split(" ") for question in questions]
-        every = list(chain.from_iterable(of_questions))
+        characters = np.fromiter(map(len, questions), np.int64, len(questions))
+        if characters.max(initial=0) > self._most:
+            questions = [question[: self._most] for question in questions]
+        every = " ".join(questions).split(" ") if len(questions) else []
         ids, counts, words = self._remembered.read(every, self._tokenize, self._count_words)
-        question_ends = np.cumsum([0, *map(len, of_questions)])
+        spaces = np.fromiter(map(str.count, questions, repeat(" ")), np.int64, len(questions))
+        question_ends = np.concatenate([[0], np.cumsum(spaces + 1)])
         ends = np.concatenate([[0], np.cumsum(counts)])
         values, lengths, cut = self._of_questions(ids, ends[question_ends])
-        cut |= np.fromiter((len(question) > self._most for question in questions), bool, len(questions))
+        cut |= characters > self._most
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         return TokenIds(values, offsets), Coverage(_known_share(words, question_ends), cut)
 

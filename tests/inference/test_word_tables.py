@@ -1,4 +1,4 @@
-"""Word tables: each word is computed once and alone, and the first ids are kept."""
+"""Word tables: each word is computed once, in blocks of one size, and the first ids are kept."""
 
 import numpy as np
 
@@ -12,7 +12,8 @@ def test_a_word_is_computed_once_and_the_last_ids_each_time(monkeypatch):
     asked = []
 
     def tabulate(words: np.ndarray):
-        asked.extend(words.tolist())
+        assert len(words) == word_tables.BLOCK
+        asked.extend(dict.fromkeys(words.tolist()))
         x = words[:, None].astype(np.float32)
         return {"pool": [x], "lstm": [np.hstack([x, x + 1]) * 10]}
 
@@ -21,6 +22,27 @@ def test_a_word_is_computed_once_and_the_last_ids_each_time(monkeypatch):
         found = tables.of([1, 3, 1, 0])
         assert found["pool"][0].tolist() == [[1], [3], [1], [0]]
         assert found["lstm"][0].tolist() == [[10, 20], [30, 40], [10, 20], [0, 10]]
-    assert asked == [1, 3, 0, 3]
+    assert asked == [0, 1, 3, 3]
     assert tables.of([0, 1])["pool"][0].tolist() == [[0], [1]]
-    assert asked == [1, 3, 0, 3]
+    assert asked == [0, 1, 3, 3]
+
+
+def test_a_row_does_not_depend_on_what_comes_with_it_or_before():
+    """To the bit, through a matrix product, for words one by one and for many at once, kept or not."""
+    generator = np.random.default_rng(0)
+    table, kernel = (
+        generator.normal(size=(500, 96)).astype(np.float32),
+        generator.normal(size=(96, 120)).astype(np.float32),
+    )
+
+    def tabulate(words: np.ndarray):
+        return {"pool": [table[words] @ kernel, table[words]]}
+
+    one_by_one, at_once, mixed = (WordTables(tabulate, 500) for _ in range(3))
+    every = np.arange(500)
+    rows = np.concatenate([one_by_one.of([word])["pool"][0] for word in every.tolist()])
+    mixed.of([7, 3, 7, 400])
+    for tables in (one_by_one, at_once, mixed, at_once):
+        found = tables.of_batch(every, lambda function, items: list(map(function, items)))["pool"]
+        assert np.array_equal(found[0], rows)
+        assert np.array_equal(found[1], table)
