@@ -32,6 +32,22 @@ class Load:
         return 1e3 * float(np.percentile(self.latencies, percentile))
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What clients saw, in the figures that a table has."""
+
+    per_second: float  # requests answered
+    milliseconds_50: float  # percentiles of the latencies
+    milliseconds_99: float
+
+    @classmethod
+    def of(cls, seen: Load) -> "Seen":
+        """Those of a load; RuntimeError if a request was not answered with status 200."""
+        if (seen.statuses != 200).any():
+            raise RuntimeError("a good request was not answered with status 200")
+        return cls(seen.per_second, seen.milliseconds(50), seen.milliseconds(99))
+
+
 def post(address: str, body: bytes, content_type: str = "application/json") -> bytes:
     """A whole request with its head.
 

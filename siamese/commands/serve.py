@@ -25,6 +25,7 @@ from siamese.commands.arguments import program_settings
 from siamese.commands.detector import chosen
 from siamese.commands.output import listen, note
 from siamese.detector import Detector
+from siamese.inference.threads import share_cores
 from siamese.serving import connections
 from siamese.serving.connections import allowed_hosts
 from siamese.serving.processes import supervised
@@ -70,6 +71,7 @@ def _process(ready: Connection, settings: dict[str, Any], listening: socket.sock
     for name in ("SIGINT", "SIGHUP"):  # `_serve` sets a handler for the latter
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
+    share_cores(settings["processes"])
     scoring = _scoring_server(settings, quiet=number > 0)
     ready.send(None)
     asyncio.run(_serve(scoring, settings, listening, quiet=number > 0))

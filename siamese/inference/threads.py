@@ -39,9 +39,17 @@ class ReusedArray(threading.local):
 
 def cores() -> int:
     """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, every // _sharing)
 
 
+def share_cores(processes: int) -> None:
+    """Let this process use its part of the cores, among `processes` that do the same work at the same time."""
+    global _sharing
+    _sharing = processes
+
+
+_sharing = 1
 _controller = ThreadpoolController()
 _lock = threading.Lock()
 _limits: list = []  # the first `_one_blas_thread` under way, of any thread, and a None for each other one

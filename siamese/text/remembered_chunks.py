@@ -8,8 +8,8 @@ import numpy as np
 
 from siamese.text import chunks, known_words
 
-MOST = 2**16  # chunks
-MOST_CHARACTERS = 2**22  # of all of them, about 30 MB with what is kept of each
+MOST = 2**17  # chunks, about 30 MB with what is kept of each
+MOST_CHARACTERS = 2**22  # of all of them
 
 Tokenize = Callable[[list[str]], tuple[np.ndarray, np.ndarray]]
 CountWords = Callable[[list[str]], np.ndarray]

@@ -285,13 +285,15 @@ def test_clients_ask_at_the_same_time_and_keep_their_connections():
 @pytest.mark.slow
 def test_serving_is_measured_and_no_answer_is_lost():
     small = {"vocabulary": 2_000, "width": 8, "clients": [1, 3], "seconds": 0.3, "batch": 20, "bad_requests": 16}
-    result = serving.measure(tower="dense_mean", pairs_file=None, repeats=2, **small)
+    result = serving.measure("dense_mean", None, [1, 2], 1, **small, batch_clients=2, repeats=2)
     found = {line.subject: line.figures for line in result.lines}
-    assert list(found) == ["clients 1", "clients 3", "requests of 20 pairs", "16 bad requests between"]
+    servers = ("processes=1", "processes=2", "mlflow models serve", "FastAPI")
+    each = ("1 clients", "3 clients", "requests of 20 pairs")
+    assert list(found) == [f"{server}, {kind}" for server in servers for kind in each] + ["16 bad requests between"]
     assert found["16 bad requests between"] == {"good ones answered right": [1.0]}
-    many = found["requests of 20 pairs"]
+    many = found["processes=1, requests of 20 pairs"]
     assert many["pairs per second"] == [20 * each for each in many["requests per second"]]
-    for subject in ("clients 1", "clients 3"):
+    for subject in ("processes=1, 1 clients", "FastAPI, 3 clients"):
         assert len(found[subject]["99th percentile ms"]) == 2
         for middle, end in zip(*(found[subject][f"{n}th percentile ms"] for n in (50, 99)), strict=True):
             assert 0 < middle <= end
