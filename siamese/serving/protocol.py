@@ -86,7 +86,7 @@ def answer_bodies(detector: Detector, requests: Sequence[Sequence[Pair]]) -> lis
     """The body of the answer to each of several requests, whose pairs are scored together."""
     verdicts = detector.verdicts([pair for pairs in requests for pair in pairs])
     columns = [_as_json(column) for column in verdicts.columns().values()]
-    rows = [_ROW % row for row in zip(*columns, strict=True)] if len(verdicts.similarity) else []
+    rows = [_ROW % row for row in zip(*columns, strict=True)]
     head, start, bodies = f'{{"model": {json.dumps(detector.model)}, "predictions": [', 0, []
     for pairs in requests:
         bodies.append(f"{head}{', '.join(rows[start : start + len(pairs)])}]}}".encode())

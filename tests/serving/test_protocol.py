@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from siamese.detector import Detector
+from siamese.serving import protocol
 from siamese.serving.protocol import QUESTIONS, answer_bodies, read_pairs, type_problem
 
 PAIRS = [("how do i pay my bill", "where can i pay the bill ?"), ("i lost my card", "how do i cook rice")]
@@ -176,3 +177,8 @@ def test_requests_that_are_scored_together_have_the_answers_of_each_alone(detect
         for one, other in zip(found, alone, strict=True):
             assert one == pytest.approx(other, abs=1e-6)
             assert one["duplicate"] == other["duplicate"]
+
+
+@pytest.mark.parametrize("values", [[1.0, None, 1.0, 0.3333], [0.1, 1e-07, 1 / 3], [True, False, True], [2, 0, 0], []])
+def test_a_column_is_written_as_by_json(values):
+    assert protocol._as_json(values) == [json.dumps(value) for value in values]

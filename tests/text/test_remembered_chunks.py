@@ -52,6 +52,14 @@ def test_they_have_a_number_and_a_length(vectorizer, monkeypatch):
         assert len(vectorizer._remembered) <= 5
 
 
+def test_their_characters_are_bounded_too(vectorizer, monkeypatch):
+    monkeypatch.setattr(remembered_chunks, "MOST_CHARACTERS", 30)
+    for number in range(10):
+        questions = [f"word{number} pay", "x" * 31, "pay my bill"]
+        assert same(vectorizer.read(questions), fresh(vectorizer).read(questions))
+        assert sum(map(len, vectorizer._remembered._known.number)) <= 30
+
+
 def test_threads_may_read_at_the_same_time(vectorizer, monkeypatch):
     monkeypatch.setattr(remembered_chunks, "MOST", 50)
     every = [[f"word{number % 70} pay", f"my{number % 31} bill"] for number in range(400)]
