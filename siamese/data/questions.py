@@ -109,7 +109,7 @@ def pair_list(pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
     ValueError: pair 1 of 2: two questions are expected, got 'ab'; give a list of pairs, such as [('ab', '…')]
     """
     given = [pairs] if isinstance(pairs, str | bytes) else list(pairs)
-    checked = list(map(tuple, given)) if _are_pairs(given) else _checked_pairs(given)
+    checked = [(one, other) for one, other in given] if _are_pairs(given) else _checked_pairs(given)
     for column in (0, 1):
         if not all_questions([pair[column] for pair in checked]):
             for number, pair in enumerate(checked, start=1):
