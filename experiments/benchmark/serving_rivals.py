@@ -111,5 +111,5 @@ def _wait(server: subprocess.Popen, address: str, body: bytes) -> None:
             raise RuntimeError(f"{address} answered with status {problem.code}: {problem.read()[:500]!r}") from None
         except OSError:
             if server.poll() is not None or time.monotonic() > ends:
-                raise RuntimeError(f"{server.args} ended, or did not serve within {PATIENCE_S:g} s") from None
+                raise RuntimeError(f"{server.args!r} ended, or did not serve within {PATIENCE_S:g} s") from None
             time.sleep(LOOK_S)

@@ -79,9 +79,13 @@ class _Known:
             ids, counts = tokenize(batch)
             words = count_words(batch)
             with self._lock:
-                own = ids, self._tokens + np.cumsum(counts) - counts, counts, words
-                used = self._tokens, self._rows, self._rows, self._rows
-                self.arrays = tuple(map(_extended, self.arrays, used, own))  # type: ignore[assignment]
+                known_ids, known_starts, known_counts, known = self.arrays
+                self.arrays = (
+                    _extended(known_ids, self._tokens, ids),
+                    _extended(known_starts, self._rows, self._tokens + np.cumsum(counts) - counts),
+                    _extended(known_counts, self._rows, counts),
+                    _extended(known, self._rows, words),
+                )
                 self.number.update(zip(batch, range(self._rows, self._rows + len(batch)), strict=True))
                 self._rows += len(batch)
                 self._tokens += len(ids)
