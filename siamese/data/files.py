@@ -195,6 +195,13 @@ def read_pair_file(
     return found.texts[0], found.texts[1], found.labels, found.bad_rows
 
 
+def good_texts(table: Table, column: str) -> tuple[np.ndarray, list[str], list[BadRow]]:
+    """The good rows of a block of one text column, `int64[rows]`, their texts as in `read_columns`, and the bad rows."""
+    good, _, bad = _checked(table, [column], None, 1.0, set())
+    texts = list(map(str.strip, map(table.values[0].__getitem__, good)))
+    return np.array(table.rows, np.int64)[good], texts, bad
+
+
 def bad_texts(table: Table, columns: Sequence[str]) -> dict[int, BadRow]:
     """The first bad text of each row that has one, by row index; `columns` are the first columns of the table."""
     bad: dict[int, BadRow] = {}

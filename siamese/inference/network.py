@@ -64,6 +64,10 @@ class NumpyNetwork(Runtime):
         if unused:
             raise ValueError(f"no layer has the arrays {', '.join(sorted(unused))}")
 
+    def __reduce__(self) -> tuple[type["NumpyNetwork"], tuple[dict[str, Any], Arrays]]:
+        """What another process makes it from: locks and buffers stay here."""
+        return NumpyNetwork, (self.description, self.arrays)
+
     def _modules(self) -> Iterable[str]:
         return (type(part).__module__ for part in (self.comparison, *(layer for layer, _ in self.steps)))
 

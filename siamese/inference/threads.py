@@ -1,6 +1,7 @@
 """Threads: one for each core, each with its own matrix products."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,7 @@ class ReusedArray(threading.local):
 def cores() -> int:
     """The number of cores that this process may use."""
     every = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, every // _sharing)
+    return max(1, min(every // _sharing, _most_cores))
 
 
 def share_cores(processes: int) -> None:
@@ -49,7 +50,13 @@ def share_cores(processes: int) -> None:
     _sharing = processes
 
 
-_sharing = 1
+def use_at_most(cores: int) -> None:
+    """Let this process use so many cores at most, where others share the machine."""
+    global _most_cores
+    _most_cores = cores
+
+
+_sharing, _most_cores = 1, sys.maxsize
 _controller = ThreadpoolController()
 _lock = threading.Lock()
 _limits: list = []  # the first `_one_blas_thread` under way, of any thread, and a None for each other one

@@ -11,12 +11,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
 from siamese.data.texts import fingerprints
+from siamese.inference.workers import THIS_PROCESS, Workers
 from siamese.pretrained.encoders import Encoder
 
 MAX_BYTES = 2_000_000_000
@@ -25,7 +27,10 @@ SHARD = 1_024  # texts that are encoded and kept together
 
 
 def vectors(
-    encoder: Encoder, texts: Sequence[str], project: Callable[[np.ndarray], np.ndarray] | None = None
+    encoder: Encoder,
+    texts: Sequence[str],
+    project: Callable[[np.ndarray], np.ndarray] | None = None,
+    workers: Workers = THIS_PROCESS,
 ) -> np.ndarray:
     """Vectors `float32[texts, dimension]` of distinct texts, from the cache or computed and kept there.
 
@@ -35,6 +40,7 @@ def vectors(
         encoder, texts: what is asked.
         project: `float32[n, dimension]` -> `float32[n, width]`, applied to each block of the vectors, so that the whole of them
             is never in memory; None keeps them as they are.
+        workers: that compute what is not in the cache.
     """
     project = project or (lambda block: block)
     width = project(np.zeros((1, encoder.dimension), np.float32)).shape[1]
@@ -48,8 +54,9 @@ def vectors(
         result[rows[rows >= 0]] = project(shard["vector"][rows >= 0])
         found[rows[rows >= 0]] = True
     longest_first = sorted(np.flatnonzero(~found).tolist(), key=lambda row: -len(texts[row]))
-    for block in _with_progress(longest_first, encoder.name):
-        computed = encoder.encode([texts[row] for row in block])
+    blocks = [longest_first[start : start + SHARD] for start in range(0, len(longest_first), SHARD)]
+    each = workers.map(partial(_encoding, encoder), ([texts[row] for row in block] for block in blocks))
+    for block, [computed] in zip(_with_progress(blocks, encoder.name), each, strict=True):
         result[block] = project(computed)
         if folder:
             _keep(folder, [keys[row] for row in block], computed)
@@ -58,15 +65,20 @@ def vectors(
     return result
 
 
-def _with_progress(rows: list[int], title: str) -> Iterator[list[int]]:
-    """Rows in blocks, with a progress bar on a terminal."""
-    blocks = (rows[start : start + SHARD] for start in range(0, len(rows), SHARD))
-    if len(rows) <= FEW or not sys.stderr.isatty():
+def _encoding(encoder: Encoder) -> Callable[[Sequence[str]], tuple[np.ndarray]]:
+    """A function: texts -> their vectors."""
+    return lambda texts: (encoder.encode(texts),)
+
+
+def _with_progress(blocks: list[list[int]], title: str) -> Iterator[list[int]]:
+    """Blocks of rows, with a progress bar on a terminal."""
+    rows = sum(map(len, blocks))
+    if rows <= FEW or not sys.stderr.isatty():
         yield from blocks
         return
     from tqdm import tqdm  # which a served model need not have
 
-    with tqdm(total=len(rows), unit="text", desc=title) as progress:
+    with tqdm(total=rows, unit="text", desc=title) as progress:
         for block in blocks:
             yield block
             progress.update(len(block))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from siamese.data.checked_folder import CheckedFolder
+from siamese.inference.workers import THIS_PROCESS, Workers
 from siamese.pretrained.encoders import Encoder
 from siamese.pretrained.vectorizer import MOST_WORDS, EncoderVectorizer
 from siamese.text.inputs import Coverage, WordsAndVectors
@@ -53,9 +54,9 @@ class JoinedVectorizer:
         """How much of each question the words hold; the encoder may read more."""
         return self.of_words.coverage(questions)
 
-    def encode(self, questions: Sequence[str]) -> WordsAndVectors:
-        """Token ids and vectors of questions."""
-        return WordsAndVectors(self.of_words.encode(questions), self.of_encoder.encode(questions))
+    def encode(self, questions: Sequence[str], workers: Workers = THIS_PROCESS) -> WordsAndVectors:
+        """Token ids and vectors of questions; workers compute the vectors."""
+        return WordsAndVectors(self.of_words.encode(questions), self.of_encoder.encode(questions, workers))
 
     def seconds(self, questions: Sequence[str]) -> float:
         """Seconds that the encoder takes for a question, measured on some."""

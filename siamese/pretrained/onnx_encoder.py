@@ -86,6 +86,10 @@ class OnnxEncoder:
         self.digest = digest_of(json.dumps(settings, sort_keys=True).encode())
         self._tokenizer_json = content["tokenizer"].decode("utf-8")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process makes it from, which finds the files at the same place and starts the model itself."""
+        return {name: value for name, value in vars(self).items() if name not in ("_tokenizer", "_session")}
+
     @cached_property
     def _tokenizer(self) -> Tokenizer:
         tokenizer = Tokenizer.from_str(self._tokenizer_json)

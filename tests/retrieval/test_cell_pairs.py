@@ -92,20 +92,24 @@ def test_a_finished_block_is_not_computed_again(points, expected, cells, monkeyp
     for name, value in {"POINTS_PER_CELL": 30, "CELLS_AT_ONCE": 2, "PARTS_AT_ONCE": 2}.items():
         monkeypatch.setattr(cell_pairs, name, value)
     computed = []
-    together = cell_pairs._together
+    prepare = cell_pairs._parts
 
     def interrupted(*arguments):
-        if len(computed) == 5:
-            raise KeyboardInterrupt
-        computed.append(arguments[1][0])
-        return together(*arguments)
+        block = prepare(*arguments)
 
-    monkeypatch.setattr(cell_pairs, "_together", interrupted)
+        def counted(starts):
+            if len(computed) == 5:
+                raise KeyboardInterrupt
+            computed.append(starts[0])
+            return block(starts)
+
+        return counted
+
+    monkeypatch.setattr(cell_pairs, "_parts", interrupted)
     with pytest.raises(KeyboardInterrupt):
         mined(points, finished=FinishedBlocks(tmp_path))
     before, computed = computed, []
-    monkeypatch.setattr(cell_pairs, "_nearest_center", None)
-    monkeypatch.setattr(cell_pairs, "_together", lambda *all_of: computed.append(all_of[1][0]) or together(*all_of))
+    monkeypatch.setattr(cell_pairs, "_nearest_center", lambda *_: pytest.fail("computed again"))
     assert mined(points, finished=FinishedBlocks(tmp_path)) == expected
     assert len(before) == 5
     assert before + computed == list(range(0, 40, 4))
