@@ -15,7 +15,7 @@ from siamese.data.checked_folder import CheckedFolder
 from siamese.inference.packing import Packing
 from siamese.inference.parts import Arrays, Layer, Tables, bind
 from siamese.inference.plan import Plan
-from siamese.inference.runtime import FILES, Runtime
+from siamese.inference.runtime import FILES, Runtime, import_plugins
 from siamese.inference.similarities import Similarity
 from siamese.inference.threads import Each, cores, side_by_side
 from siamese.text.inputs import Inputs, QuestionVectors, TokenIds, WordsAndVectors
@@ -64,9 +64,9 @@ class NumpyNetwork(Runtime):
         if unused:
             raise ValueError(f"no layer has the arrays {', '.join(sorted(unused))}")
 
-    def __reduce__(self) -> tuple[type["NumpyNetwork"], tuple[dict[str, Any], Arrays]]:
-        """What another process makes it from: locks and buffers stay here."""
-        return NumpyNetwork, (self.description, self.arrays)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What a worker on another machine makes it from: locks and buffers stay here."""
+        return _moved, (self.plugins, self.description, self.arrays)
 
     def _modules(self) -> Iterable[str]:
         return (type(part).__module__ for part in (self.comparison, *(layer for layer, _ in self.steps)))
@@ -178,6 +178,12 @@ class NumpyNetwork(Runtime):
             [similarity] = self.score(inputs, np.array([0]), np.array([1]))
         if not 0 <= similarity <= 1 + ROUNDING:
             raise ValueError(f"it gave the similarity {similarity}, which must lie in [0, 1]")
+
+
+def _moved(plugins: list[str], description: dict[str, Any], arrays: Arrays) -> NumpyNetwork:
+    """A network in another process, once the modules with layers of its own are imported."""
+    import_plugins(plugins)
+    return NumpyNetwork(description, arrays)
 
 
 def _packed(arrays: Arrays) -> Arrays:
