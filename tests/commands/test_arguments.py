@@ -16,6 +16,7 @@ TEXT_KEYS = {  # of each program without Hydra
     "predict": "left",
     "search": "column",
     "mine": "collection",
+    "encode": "collection",
     "why": "output",
     "serve": "host",
     "export": "pairs",
