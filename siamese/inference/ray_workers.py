@@ -7,10 +7,12 @@ copies of their own. No file is unpickled: what Ray sends between its processes 
 import os
 import signal
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -87,6 +89,11 @@ def _arrays(task: ray.ObjectRef) -> Arrays:
     try:
         return ray.get(task)
     except RayTaskError as failed:
+        if "No module named 'siamese" in str(failed):
+            raise ValueError(
+                "the workers of the Ray cluster cannot import siamese; install this version on each of its machines, or start "
+                "the cluster where it is"
+            ) from None
         raise failed.cause from None
     except RayError as problem:
         raise OSError(
@@ -110,8 +117,9 @@ def cluster(address: str, cores: int) -> Iterator[RayWorkers]:
         yield RayWorkers(cores)
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to Ray's makers
-    own = {"num_cpus": threads.cores(), "include_dashboard": False} if address == "local" else {}
-    with _own_signals():
+    local = address == "local"
+    own = {"num_cpus": threads.cores(), "include_dashboard": False} if local else {}
+    with _own_signals(), _own_path() if local else nullcontext():
         try:
             if address not in ("local", "auto"):
                 host, _, port = address.rpartition(":")
@@ -139,3 +147,17 @@ def _own_signals() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _own_path() -> Iterator[None]:
+    """Let processes that start in the block find the modules of this one, plugins in the working directory included."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before

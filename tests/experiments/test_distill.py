@@ -1,6 +1,8 @@
 """Distill: from a file of unlabeled questions to a tracked table that training starts from."""
 
+import importlib.util
 import signal
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -125,3 +127,17 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(composed, tmp_pa
     assert run.info.status == "FINISHED"
     history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "epoch/held_out_loss")
     assert sorted(each.step for each in history) == list(range(16))
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None,
+    reason="Ray is optional: conf/hydra/launcher/ray_cluster.yaml says how to install it",
+)
+def test_workers_read_the_texts_and_the_table_is_the_same(composed, tmp_path, monkeypatch):
+    distill_run.run(composed("texts=more.txt"))
+    with tempfile.TemporaryDirectory() as home:  # Ray keeps a token and its sessions; a socket's path must be short
+        monkeypatch.setenv("HOME", home)
+        monkeypatch.setenv("RAY_TMPDIR", home)
+        distill_run.run(composed("texts=more.txt", "workers=local", "output=by_workers"))
+    table, of_workers = (PieceTable.load(tmp_path / name) for name in ("own", "by_workers"))
+    np.testing.assert_array_equal(of_workers.rows, table.rows)
