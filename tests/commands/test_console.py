@@ -98,7 +98,6 @@ def test_python_runs_it_as_a_module_and_only_one_command_is_imported(run_python)
     [
         ("search", "pyarrow", "search"),
         ("mine", "scipy", "search"),
-        ("encode", "pyarrow", "search"),
         ("export", "scipy", "export"),
         ("export", "onnx", "export"),
         ("serve", "uvicorn", "serve"),
