@@ -18,6 +18,7 @@ DOCUMENTS = (
     "experiments/README.md",
     "experiments/BENCHMARKS.md",
     "experiments/RESULTS.md",
+    "experiments/PAST_ONE_MACHINE.md",
     "experiments/help_desk.md",
     "experiments/help_desk.fr.md",
     "siamese/README.md",
