@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, islice, repeat
 from pathlib import Path
 
@@ -256,6 +256,10 @@ class Vectorizer:
         tokenizer["normalizer"]["normalizers"].pop(0)
         state = {"format_version": FORMAT_VERSION, "oov_buckets": self.oov_buckets, "max_length": self.max_length}
         return json.dumps(state | {"tokenizer": tokenizer}, ensure_ascii=False)
+
+    def __reduce__(self) -> tuple[Callable[[str], "Vectorizer"], tuple[str]]:
+        """What a worker on another machine makes it from: what is remembered stays here."""
+        return Vectorizer.from_json, (self.to_json(),)
 
     def save(self, folder: Path) -> None:
         """Write `vectorizer.json`."""
