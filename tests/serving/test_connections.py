@@ -109,7 +109,7 @@ def test_a_client_that_does_not_take_its_answer_is_let_go(running, monkeypatch):
     monkeypatch.setattr(connections, "READ_S", 0.4)
     with running(Response(b" " * 2**26)) as address, socket.create_connection(address) as client:
         client.sendall(WHOLE)
-        time.sleep(1)
+        time.sleep(3)  # seven times READ_S, also where others use the cores
         client.settimeout(10)
         received = 0
         with suppress(ConnectionResetError):
