@@ -68,7 +68,7 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
 def show_cut(vectorizer: AnyVectorizer, splits: PairSplits) -> None:
     """Print how many questions of each part are longer than the model reads, where there are any."""
     for part, pairs in splits.parts().items():
-        if cut := int(vectorizer.coverage(pairs.questions).cut.sum()):
+        if cut := int(vectorizer.cut(pairs.questions).sum()):
             print(
                 f"note: {cut:,} of {len(pairs.questions):,} questions of {part} are longer than the model reads; their ends do "
                 "not count (text.max_length)",

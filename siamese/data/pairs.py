@@ -4,12 +4,13 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from siamese.data.questions import text_problem, visible
-from siamese.data.texts import Texts, TextsBuilder, factorize
+from siamese.data.texts import Texts, TextsBuilder, factorize, fingerprints
 
 if TYPE_CHECKING:
     from siamese.data.intents import IntentQuestions
@@ -101,6 +102,11 @@ class QuestionPairs:
         """Whether any label is neither 0 nor 1."""
         return bool(((self.label > 0) & (self.label < 1)).any())
 
+    @cached_property
+    def key_fingerprints(self) -> np.ndarray:
+        """Those of the `question_key` of each question, `uint64[questions, 2]`; `take` hands them on."""
+        return fingerprints(map(question_key, self.questions))
+
     def left_texts(self) -> list[str]:
         """The first question of each pair."""
         return list(Texts.of(self.questions).take(self.left))
@@ -116,7 +122,10 @@ class QuestionPairs:
         used[left] = used[right] = True
         position = np.cumsum(used) - 1  # of each used question in the new table
         questions = Texts.of(self.questions).take(np.flatnonzero(used))
-        return QuestionPairs(questions, position[left], position[right], self.label[rows])
+        taken = QuestionPairs(questions, position[left], position[right], self.label[rows])
+        if "key_fingerprints" in self.__dict__:  # to compute them takes longer than all the rest
+            taken.__dict__["key_fingerprints"] = self.key_fingerprints[used]
+        return taken
 
     def digest(self) -> str:
         """SHA-256 of texts, order and labels, as 64 hexadecimal digits."""

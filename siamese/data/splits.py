@@ -6,8 +6,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from siamese.data.pairs import PairSplits, QuestionPairs, question_key
-from siamese.data.texts import factorize
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.texts import number_fingerprints
 
 REDRAWN, REDRAWN_PAIRS = 100, 500_000  # splits, and their pairs, that are tried where a part lacks one kind of pairs
 
@@ -24,7 +24,7 @@ def question_components(pairs: QuestionPairs, only_duplicates: bool = False) -> 
 
 def question_numbers(*tables: QuestionPairs) -> list[np.ndarray]:
     """Number questions from 0, `int32[questions]` for each table; equal ones, in whichever, have the same number."""
-    return factorize(*(map(question_key, pairs.questions) for pairs in tables))
+    return number_fingerprints(*(pairs.key_fingerprints for pairs in tables))
 
 
 def _components(pairs: QuestionPairs, number: np.ndarray, edges: np.ndarray) -> np.ndarray:

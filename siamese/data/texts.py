@@ -136,9 +136,13 @@ def factorize(*columns: Iterable[str]) -> list[np.ndarray]:
     Returns:
         For each column `int32[texts]`. Numbers count from 0 in the order in which the texts first appear.
     """
-    prints = [fingerprints(column) for column in columns]
-    ends = np.cumsum([len(column) for column in prints])
-    every = np.concatenate(prints)
+    return number_fingerprints(*map(fingerprints, columns))
+
+
+def number_fingerprints(*columns: np.ndarray) -> list[np.ndarray]:
+    """`factorize`, given the fingerprints of each column, `uint64[texts, 2]`."""
+    ends = np.cumsum([len(column) for column in columns])
+    every = np.concatenate(columns)
     order = np.lexsort(every.T)  # stable: equal texts stay in their order
     ordered = every[order]
     opens = np.concatenate([np.ones(min(1, len(every)), bool), (ordered[1:] != ordered[:-1]).any(axis=1)])

@@ -11,7 +11,7 @@ CALIBRATION_BINS = 15
 BOOTSTRAP_DRAWS = 40_000_000  # resampled pairs at most; large sets get fewer repeats, their intervals are narrow anyway
 NULL_DRAWS = 1_000  # of the noise in an expected calibration error
 SCALES = np.linspace(0, 2, 81)  # of its gaps, that are tried
-BOOTSTRAP_CHUNK = 2_000_000  # resampled pairs held in memory at once
+BOOTSTRAP_CHUNK = 250_000  # resampled pairs at once: 2 MB of weights, which a core's cache holds
 
 # A weighted metric: float64[repeats, pairs] weights -> float64[repeats] values.
 Weighted = Callable[[np.ndarray], np.ndarray]
@@ -46,10 +46,13 @@ def pair_metrics(
     def mean_of(values: np.ndarray) -> Weighted:
         return lambda weight: ratio(weight @ values, weight.sum(axis=1))
 
+    drawn: list[np.ndarray] = []  # weights and their curve: two metrics ask for it one after the other
+
     def curve(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        positives = np.cumsum(weight[:, order] * label[order], axis=1)[:, ends]
-        negatives = np.cumsum(weight[:, order] * ~label[order], axis=1)[:, ends]
-        return positives, negatives
+        if not drawn or drawn[0] is not weight:
+            ordered = weight.take(order, axis=1)
+            drawn[:] = [weight, *(np.cumsum(ordered * of, axis=1)[:, ends] for of in (label[order], ~label[order]))]
+        return drawn[1], drawn[2]
 
     def roc_auc(weight: np.ndarray) -> np.ndarray:
         positives, negatives = curve(weight)

@@ -54,6 +54,10 @@ class JoinedVectorizer:
         """How much of each question the words hold; the encoder may read more."""
         return self.of_words.coverage(questions)
 
+    def cut(self, questions: Sequence[str]) -> np.ndarray:
+        """Which questions are longer than what the words hold, `bool[questions]`."""
+        return self.of_words.cut(questions)
+
     def encode(self, questions: Sequence[str], workers: Workers = THIS_PROCESS) -> WordsAndVectors:
         """Token ids and vectors of questions; workers compute the vectors."""
         return WordsAndVectors(self.of_words.encode(questions), self.of_encoder.encode(questions, workers))

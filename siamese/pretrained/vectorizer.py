@@ -58,6 +58,10 @@ class EncoderVectorizer:
             return self.encoder.coverage(list(map(_written, questions)))
         return Coverage(np.full(len(questions), np.nan), np.zeros(len(questions), bool))
 
+    def cut(self, questions: Sequence[str]) -> np.ndarray:
+        """Which questions are longer than what the encoder reads, `bool[questions]`, as `coverage` tells."""
+        return self.coverage(questions).cut
+
     def encode(self, questions: Sequence[str], workers: Workers = THIS_PROCESS) -> QuestionVectors:
         """The vectors of questions, each distinct text encoded once, by workers."""
         [number] = factorize(questions)

@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import chain, islice, repeat
 from pathlib import Path
 
@@ -167,6 +168,10 @@ class Vectorizer:
         """How much of each question `encode` holds, as in `read`."""
         return self.read(questions)[1]
 
+    def cut(self, questions: Sequence[str]) -> np.ndarray:
+        """Which questions are longer than what `encode` holds, `bool[questions]`; `coverage` tells the same and takes longer."""
+        return self._read(questions, count_words=False)[1].cut
+
     def _read(self, questions: Sequence[str], count_words: bool) -> tuple[TokenIds, Coverage]:
         number = chunks.Numbering()
         chunk_ids, chunk_ends = np.empty(0, np.int32), np.zeros(1, np.int64)  # of the chunks in `number`, in its order
@@ -252,6 +257,10 @@ class Vectorizer:
 
     def to_json(self) -> str:
         """Everything that `from_json` needs, as data; that no invisible character is read is a rule of the code."""
+        return self._json
+
+    @cached_property  # a training saves it with each of its best epochs
+    def _json(self) -> str:
         tokenizer = json.loads(self._tokenizer.to_str())
         tokenizer["normalizer"]["normalizers"].pop(0)
         state = {"format_version": FORMAT_VERSION, "oov_buckets": self.oov_buckets, "max_length": self.max_length}

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -19,6 +20,7 @@ from siamese.model.losses import Loss, check_loss
 from siamese.model.similarity import Cosine
 from siamese.text.inputs import UNKNOWN, Inputs
 from siamese.training.batches import PairBatch, PairBatches
+from siamese.training.beside import Work, beside
 from siamese.training.devices import broadcast_from_chief, encode_sharded, has_several_hosts, require_same_on_all_hosts
 from siamese.training.precision import check_precision, products_in
 from siamese.training.saved_state import SavedState
@@ -54,7 +56,7 @@ def fit(
     seed: int,
     evaluate: Callable[[], dict[str, float]],
     on_epoch: Callable[[Epoch], None],
-    on_best: Callable[[], None] = lambda: None,
+    on_best: Callable[[], Work] = lambda: lambda: None,
     saved: SavedState | None = None,
     *,
     epochs: int = 4,
@@ -76,7 +78,8 @@ def fit(
         seed: of the order of the batches.
         evaluate: returns the dev metrics of the network in its current state.
         on_epoch: called after each epoch that is trained here.
-        on_best: called after those that are better than all before, with the network in their state.
+        on_best: called after those that are better than all before, with the network in their state; what it returns is called
+            beside the next epoch, before the state is saved.
         saved: where the state is kept after each epoch. A state that is there is gone on from, with the same weights to the
             bit as without the interruption; None keeps none.
         epochs: passes over the pairs; 0 leaves the network as it starts.
@@ -104,7 +107,10 @@ def fit(
         same = {"pairs": pairs.digest(), "parameters": network.count_params(), "seed": seed}
         require_same_on_all_hosts(strategy, **same, epochs=epochs, batch_size=batch_size)
     data, settings = (pairs, token_ids, weight, seed), (epochs, batch_size, word_dropout, precision)
-    with tqdm(total=epochs * len(pairs), unit="pair", unit_scale=True, disable=not sys.stderr.isatty()) as progress:
+    with (
+        tqdm(total=epochs * len(pairs), unit="pair", unit_scale=True, disable=not sys.stderr.isatty()) as progress,
+        beside() as begin,
+    ):
         passes = Passes(network, loss, optimizer, *data, *settings, progress.update)
         state = [*network.variables, *passes.variables]
         history, best_weights = _restored(saved, state, network)
@@ -118,11 +124,14 @@ def fit(
                 raise ValueError(f"training.monitor must be one of {', '.join(sorted(dev))}; got {monitor!r}")
             history.append(Epoch(number, mean_loss, seconds, len(pairs) / seconds, dev))
             on_epoch(history[-1])
+            left: list[Work] = []
             if _best(history, monitor) is history[-1]:
                 best_weights = network.get_weights()
-                on_best()
+                left.append(on_best())
             if saved is not None:
-                saved.save([np.array(each) for each in state], best_weights, [asdict(each) for each in history])
+                copies = [np.array(each) for each in state]  # the next epoch changes the variables
+                left.append(partial(saved.save, copies, best_weights, [asdict(each) for each in history]))
+            begin(*left)
     network.set_weights(best_weights)
     return history
 

@@ -22,6 +22,7 @@ from siamese.data.weighting import uniform
 from siamese.evaluation import report
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.report import Report
+from siamese.inference.from_keras import numpy_network
 from siamese.inference.keras_network import choose_runtime
 from siamese.inference.network import NumpyNetwork
 from siamese.inference.runtime import Runtime
@@ -42,6 +43,7 @@ from siamese.text.lexicon import Lexicon
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import WordVectors
 from siamese.training.auto import BY_DEV, fitted
+from siamese.training.beside import Work
 from siamese.training.devices import broadcast_from_chief, single
 from siamese.training.discriminant import start_head
 from siamese.training.loop import Epoch, fit
@@ -214,7 +216,7 @@ def train_built(
         evaluate: as `siamese.evaluation.report.evaluate`.
         on_epoch, saved: as in `fit`.
         on_best: called after an epoch that is better than all before, with what answers then, calibrated on dev, and the
-            report of dev.
+            report of dev. It runs in a thread beside the next epoch where the runtime is NumPy's.
         discriminant: whether the linear map of an untrained head starts as one (`siamese.training.discriminant`); "dev":
             where the ROC AUC of dev prefers it, before the first step.
         training: epochs, batch_size, word_dropout, monitor, patience and precision, as `fit` takes them.
@@ -238,9 +240,14 @@ def train_built(
         measured[:] = [(calibration, reports["dev"])]
         return reports["dev"].metrics
 
-    def tell_best() -> None:
-        if on_best is not None:
-            on_best(built.runtime(built.network), *measured[0])
+    def tell_best() -> Work:
+        if on_best is None:
+            return lambda: None
+        tell = partial(on_best, built.runtime(built.network), *measured[0])
+        if built.runtime is numpy_network:  # which copies the weights, so that the next epoch does not change them
+            return tell
+        tell()
+        return lambda: None
 
     def encode_dev() -> np.ndarray:
         return built.runtime(built.network).encode(token_ids(splits.dev))
