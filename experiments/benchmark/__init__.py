@@ -5,7 +5,7 @@
     search.py      the nearest among up to a million vectors, against reading them once and against faiss
     mining.py      all near pairs, and their growth, against faiss and sentence-transformers
     preparing.py   from a file to the first training step; the cold start of predict
-    overhead.py    what tracking and evaluation add to a bare loop
+    overhead.py    what tracking and evaluation add to a bare loop, and to a study (study_overhead.py)
     growth.py      time and memory from ten thousand to four million pairs
     comparing.py   experiments.compare over a thousand tracked runs
     serving.py     requests per second and their latency, by load.py
