@@ -21,7 +21,6 @@ from siamese.evaluation.timing import seconds_of
 from siamese.model.levels import level_towers
 from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine
-from siamese.pretrained.joined import AnyVectorizer
 from siamese.text.inputs import Inputs
 from siamese.text.vectorizer import Vectorizer
 from siamese.training.loop import Epoch, best_epoch
@@ -65,10 +64,10 @@ def track_data(splits: PairSplits, drawn_from: QuestionPairs) -> None:
         print(f"note: {len(splits.bad_rows):,} bad rows were left out; the run's bad_rows.json lists them")
 
 
-def show_cut(vectorizer: AnyVectorizer, splits: PairSplits) -> None:
+def show_cut(built: Built, splits: PairSplits) -> None:
     """Print how many questions of each part are longer than the model reads, where there are any."""
     for part, pairs in splits.parts().items():
-        if cut := int(vectorizer.cut(pairs.questions).sum()):
+        if cut := int(built.cut(pairs).sum()):
             print(
                 f"note: {cut:,} of {len(pairs.questions):,} questions of {part} are longer than the model reads; their ends do "
                 "not count (text.max_length)",

@@ -126,13 +126,14 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         print(f"{job.name or network}: {parameters:,} parameters, {ids:,} token ids", flush=True)
         if built.note:
             print(built.note, flush=True)
-        train_logging.show_cut(built.vectorizer, splits)
+        tell("encoding the questions, compiling the training" if config["encoder"] else "compiling the training")
+        used = replace(splits, test=None) if job.trial else splits
+        train_logging.show_cut(built, used)
 
         def after(epoch: Epoch) -> None:
             train_logging.track_epoch(after_epoch, epoch)
             tell(None if sys.stderr.isatty() else f"after epoch {epoch.number}")  # a terminal has a progress bar
 
-        tell("encoding the questions, compiling the training" if config["encoder"] else "compiling the training")
         if after_epoch:
             for each in state.epochs():
                 after_epoch(Epoch(**each))
@@ -140,7 +141,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         trained = learning.learn(
             cfg,
             built,
-            replace(splits, train=train, test=None) if job.trial else replace(splits, train=train),
+            replace(used, train=train),
             cfg.seed,
             training,
             evaluate,
@@ -161,7 +162,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         detector = Detector(trained.network, trained.vectorizer, trained.calibration, reports["dev"].scores())
         print(advice.on_threshold(detector, config["evaluation"]), flush=True)
         tell("measuring cost and layers, keeping the model")
-        dev_ids = detector.vectorizer.encode(splits.dev.questions)
+        dev_ids = built.token_ids(splits.dev)
         train_logging.track_identity(detector.network.score(dev_ids, splits.dev.left, splits.dev.left), reports["dev"])
         train_logging.track_levels(built, dev_ids, splits.dev)
         cost = train_logging.track_cost(detector, dev_ids, splits.dev.questions)

@@ -54,9 +54,10 @@ class JoinedVectorizer:
         """How much of each question the words hold; the encoder may read more."""
         return self.of_words.coverage(questions)
 
-    def cut(self, questions: Sequence[str]) -> np.ndarray:
-        """Which questions are longer than what the words hold, `bool[questions]`."""
-        return self.of_words.cut(questions)
+    def encode_and_cut(self, questions: Sequence[str]) -> tuple[WordsAndVectors, np.ndarray]:
+        """The inputs of `encode`, and which questions are longer than what the words hold, `bool[questions]`."""
+        token_ids, cut = self.of_words.encode_and_cut(questions)
+        return WordsAndVectors(token_ids, self.of_encoder.encode(questions)), cut
 
     def encode(self, questions: Sequence[str], workers: Workers = THIS_PROCESS) -> WordsAndVectors:
         """Token ids and vectors of questions; workers compute the vectors."""

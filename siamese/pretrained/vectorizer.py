@@ -58,9 +58,9 @@ class EncoderVectorizer:
             return self.encoder.coverage(list(map(_written, questions)))
         return Coverage(np.full(len(questions), np.nan), np.zeros(len(questions), bool))
 
-    def cut(self, questions: Sequence[str]) -> np.ndarray:
-        """Which questions are longer than what the encoder reads, `bool[questions]`, as `coverage` tells."""
-        return self.coverage(questions).cut
+    def encode_and_cut(self, questions: Sequence[str]) -> tuple[QuestionVectors, np.ndarray]:
+        """The vectors of `encode`, and which questions are longer than what the encoder reads, `bool[questions]`."""
+        return self.encode(questions), self.coverage(questions).cut
 
     def encode(self, questions: Sequence[str], workers: Workers = THIS_PROCESS) -> QuestionVectors:
         """The vectors of questions, each distinct text encoded once, by workers."""

@@ -168,9 +168,10 @@ class Vectorizer:
         """How much of each question `encode` holds, as in `read`."""
         return self.read(questions)[1]
 
-    def cut(self, questions: Sequence[str]) -> np.ndarray:
-        """Which questions are longer than what `encode` holds, `bool[questions]`; `coverage` tells the same and takes longer."""
-        return self._read(questions, count_words=False)[1].cut
+    def encode_and_cut(self, questions: Sequence[str]) -> tuple[TokenIds, np.ndarray]:
+        """The token ids of `encode`, and which questions are longer than what they hold, `bool[questions]`."""
+        token_ids, coverage = self._read(questions, count_words=False)
+        return token_ids, coverage.cut
 
     def _read(self, questions: Sequence[str], count_words: bool) -> tuple[TokenIds, Coverage]:
         number = chunks.Numbering()

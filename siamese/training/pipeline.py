@@ -6,8 +6,8 @@ The defaults of every argument, here and in what is called, are those of conf/co
 import json
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from siamese.pretrained.encoders import NO_ENCODER, Encoder
 from siamese.pretrained.joined import AnyVectorizer, JoinedVectorizer
 from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.pretrained.vectorizer import EncoderVectorizer
+from siamese.text.inputs import Inputs
 from siamese.text.lexicon import Lexicon
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import WordVectors
@@ -77,6 +78,20 @@ class Built:
     network: keras.Model
     runtime: Callable[[keras.Model], Runtime]
     note: str
+    _read: dict[QuestionPairs, tuple[Inputs, np.ndarray]] = field(default_factory=dict, repr=False, compare=False)
+
+    def token_ids(self, pairs: QuestionPairs) -> Inputs:
+        """What the vectorizer gives for the questions of pairs, each table read once."""
+        return self._read_once(pairs)[0]
+
+    def cut(self, pairs: QuestionPairs) -> np.ndarray:
+        """Which questions of pairs are longer than the model reads, `bool[questions]`."""
+        return self._read_once(pairs)[1]
+
+    def _read_once(self, pairs: QuestionPairs) -> tuple[Inputs, np.ndarray]:
+        if pairs not in self._read:
+            self._read[pairs] = self.vectorizer.encode_and_cut(pairs.questions)
+        return self._read[pairs]
 
 
 @dataclass(frozen=True)
@@ -226,11 +241,10 @@ def train_built(
     """
     if discriminant not in (True, False, BY_DEV):
         raise ValueError(f"training.discriminant must be true, false, {BY_DEV} or auto, got {discriminant!r}")
-    token_ids = cache(lambda pairs: built.vectorizer.encode(pairs.questions))  # once, not once an epoch
 
     def score(pairs: QuestionPairs) -> np.ndarray:
         # by what will answer, so that what is reported is what the detector gives, to the bit
-        return built.runtime(built.network).score(token_ids(pairs), pairs.left, pairs.right)
+        return built.runtime(built.network).score(built.token_ids(pairs), pairs.left, pairs.right)
 
     measured: list[tuple[Calibration, Report]] = []  # of the last epoch
 
@@ -250,7 +264,7 @@ def train_built(
         return lambda: None
 
     def encode_dev() -> np.ndarray:
-        return built.runtime(built.network).encode(token_ids(splits.dev))
+        return built.runtime(built.network).encode(built.token_ids(splits.dev))
 
     def area() -> float:
         return broadcast_from_chief(built.network.distribute_strategy, dev_metrics())["roc_auc"]
@@ -260,10 +274,10 @@ def train_built(
     started = False
     if discriminant:
         tower = without_dimension(without_lexicon(built.network.get_layer("tower")))
-        embeddings = built.runtime(siamese_network(tower, Cosine())).encode(token_ids(train))
+        embeddings = built.runtime(siamese_network(tower, Cosine())).encode(built.token_ids(train))
         score_dev = area if discriminant == BY_DEV else None
         started = start_head(tower, embeddings[:, : embeddings.shape[1] - width_beside(tower)], train, score_dev)
-    learned = (train, token_ids(train), weight, seed)
+    learned = (train, built.token_ids(train), weight, seed)
     history = fit(built.network, loss, optimizer, *learned, dev_metrics, on_epoch, tell_best, saved, **training)
     shares = fit_shares(built.network, encode_dev, splits.dev, area)
     calibration, reports = evaluate(score, splits.held_out(), seed=seed)
