@@ -35,9 +35,10 @@ def fail():
 
 def test_an_error_is_raised_when_the_next_work_is_begun():
     done = []
-    with pytest.raises(OSError, match="the disk is full"), beside() as begin:
+    with beside() as begin:
         begin(fail, lambda: done.append("after an error"))
-        begin(lambda: done.append("next"))
+        with pytest.raises(OSError, match="the disk is full"):
+            begin(lambda: done.append("next"))
     assert not done
 
 
@@ -46,9 +47,14 @@ def test_an_error_of_the_last_work_is_raised_at_the_end():
         begin(fail)
 
 
-def test_an_error_of_the_block_comes_first_once_the_work_is_done():
-    done = []
-    with pytest.raises(KeyboardInterrupt), beside() as begin:
+def interrupted(done: list[str]) -> None:
+    with beside() as begin:
         begin(lambda: done.append("whole"))
         raise KeyboardInterrupt
+
+
+def test_an_error_of_the_block_comes_first_once_the_work_is_done():
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(done)
     assert done == ["whole"]
