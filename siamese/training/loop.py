@@ -125,12 +125,14 @@ def fit(
             history.append(Epoch(number, mean_loss, seconds, len(pairs) / seconds, dev))
             on_epoch(history[-1])
             left: list[Work] = []
+            # the next epoch changes the variables
+            copies = {id(each): np.array(each) for each in (network.weights if saved is None else state)}
             if _best(history, monitor) is history[-1]:
-                best_weights = network.get_weights()
+                best_weights = [copies[id(each)] for each in network.weights]
                 left.append(on_best())
             if saved is not None:
-                copies = [np.array(each) for each in state]  # the next epoch changes the variables
-                left.append(partial(saved.save, copies, best_weights, [asdict(each) for each in history]))
+                values = [copies[id(each)] for each in state]
+                left.append(partial(saved.save, values, best_weights, [asdict(each) for each in history]))
             begin(*left)
     network.set_weights(best_weights)
     return history

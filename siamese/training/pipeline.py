@@ -242,22 +242,23 @@ def train_built(
     if discriminant not in (True, False, BY_DEV):
         raise ValueError(f"training.discriminant must be true, false, {BY_DEV} or auto, got {discriminant!r}")
 
-    def score(pairs: QuestionPairs) -> np.ndarray:
+    def score(network: Runtime, pairs: QuestionPairs) -> np.ndarray:
         # by what will answer, so that what is reported is what the detector gives, to the bit
-        return built.runtime(built.network).score(built.token_ids(pairs), pairs.left, pairs.right)
+        return network.score(built.token_ids(pairs), pairs.left, pairs.right)
 
-    measured: list[tuple[Calibration, Report]] = []  # of the last epoch
+    measured: list[tuple[Runtime, Calibration, Report]] = []  # of the last epoch
 
     def dev_metrics() -> dict[str, float]:
-        only_dev = {"dev": splits.dev}
-        calibration, reports = evaluate(score, only_dev, seed=seed, bootstrap_repeats=0, retrieval=False, probes=False)
-        measured[:] = [(calibration, reports["dev"])]
+        network = built.runtime(built.network)
+        by, only_dev = partial(score, network), {"dev": splits.dev}
+        calibration, reports = evaluate(by, only_dev, seed=seed, bootstrap_repeats=0, retrieval=False, probes=False)
+        measured[:] = [(network, calibration, reports["dev"])]
         return reports["dev"].metrics
 
     def tell_best() -> Work:
         if on_best is None:
             return lambda: None
-        tell = partial(on_best, built.runtime(built.network), *measured[0])
+        tell = partial(on_best, *measured[0])
         if built.runtime is numpy_network:  # which copies the weights, so that the next epoch does not change them
             return tell
         tell()
@@ -280,8 +281,9 @@ def train_built(
     learned = (train, built.token_ids(train), weight, seed)
     history = fit(built.network, loss, optimizer, *learned, dev_metrics, on_epoch, tell_best, saved, **training)
     shares = fit_shares(built.network, encode_dev, splits.dev, area)
-    calibration, reports = evaluate(score, splits.held_out(), seed=seed)
-    return Trained(built.runtime(built.network), built.vectorizer, calibration, reports, history, started, shares)
+    network = built.runtime(built.network)
+    calibration, reports = evaluate(partial(score, network), splits.held_out(), seed=seed)
+    return Trained(network, built.vectorizer, calibration, reports, history, started, shares)
 
 
 def train(
