@@ -39,7 +39,7 @@ def measure(
     """Train each tower as a user would, tracked, and by a bare loop, in turn; then run a few cells of a study."""
     pairs_file = pairs_file and str(Path(pairs_file).expanduser().resolve())
     starts = [study_overhead.start() for _ in range(repeats if towers else 0)]
-    lines, notes = [], [f"Settings: {' '.join(overrides) or 'the defaults'}."]
+    lines, notes = [], [f"Settings: {' '.join(overrides) or 'the defaults'}."] if towers else []
     for tower in towers:
         # in a folder of its own, since MLflow keeps artifacts in the working directory
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
