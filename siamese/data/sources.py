@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from siamese.data.dialects import Reading
+from siamese.data.drawn_parts import draw_parts, note_intents, with_pairs
 from siamese.data.files import read_pair_file
 from siamese.data.intent_files import read_intent_file
 from siamese.data.intents import IntentQuestions, draw_few, pairs_from_intents, split_intents
@@ -20,7 +20,6 @@ from siamese.data.pairs import COLLECTION, BadRow, PairSplits, QuestionPairs
 from siamese.data.splits import contradictions, split_by_component, split_by_pair, with_both_kinds
 from siamese.data.tfds import read_tfds
 
-DOMINANT, MANY_TIMES = 0.2, 3  # an intent dominates with this share of the duplicates that is so many times the mean
 TEST_QUESTIONS = 2_000  # of few_shot that test pairs are drawn from; the intents of all are looked for
 CORPORA = Path(__file__).parent / "corpora"
 
@@ -62,7 +61,7 @@ def corpus(
         duplicate_share=duplicate_share,
         hard_negative_share=hard_negative_share,
     )
-    parts = _draw_parts(columns, split, dev, test, seed, draw)
+    parts = draw_parts(columns, split, dev, test, seed, draw)
     return PairSplits(f"corpus {'+'.join(dict.fromkeys(languages))} by {split}", **parts)
 
 
@@ -106,8 +105,8 @@ def intent_file(
         hard_negative_share=hard_negative_share,
         duplicates_per_intent=duplicates_per_intent,
     )
-    parts = _draw_parts(columns, split, dev, test, seed, draw)
-    _note_intents(parts, split, notes.append)
+    parts = draw_parts(columns, split, dev, test, seed, draw)
+    note_intents(parts, split, notes.append)
     splits = PairSplits(f"{Path(path).name} by {split}", **parts, bad_rows=bad_rows)
     return replace(with_labeled(splits, labeled, reading), notes=tuple(notes))
 
@@ -153,7 +152,7 @@ def few_shot(
         hard_negative_share=hard_negative_share,
         duplicates_per_intent=duplicates_per_intent,
     )
-    found = _with_pairs(parts, draw, seed)
+    found = with_pairs(parts, draw, seed)
     found["intents"] |= {"test": others, COLLECTION: drawn}
     name = f"{Path(path).name}, {per_intent} questions of each intent"
     return PairSplits(name, **found, bad_rows=bad_rows, notes=tuple(notes))
@@ -247,56 +246,6 @@ def tfds_pairs(
     dev_part = official.pop(0) if isinstance(dev, str) else dev
     test_part = official.pop(0) if isinstance(test, str) else test
     return PairSplits(name, *_complete(pairs, dev_part, test_part, split_by_component, seed), bad_rows)
-
-
-def _draw_parts(
-    columns: Sequence[Sequence[str]],
-    split: str,
-    dev: float,
-    test: float | None,
-    seed: int,
-    draw: Callable[..., QuestionPairs],
-) -> dict[str, Any]:
-    """Train, dev and test pairs: drawn within each part of the questions, or drawn from all and split by pair.
-
-    The columns are questions, intents and topics; `draw` is `pairs_from_intents` for a corpus and a seed. Pairs that are
-    drawn within the parts come with the questions of each part, as "intents".
-    """
-    questions = IntentQuestions.from_columns(*columns)
-    if split == "pair":
-        return split_by_pair(draw(questions, seed=seed), dev, test or 0, seed)
-    return _with_pairs(split_intents(questions, split, dev, test or 0, seed), draw, seed)
-
-
-def _with_pairs(parts: dict[str, IntentQuestions], draw: Callable[..., QuestionPairs], seed: int) -> dict[str, Any]:
-    """Pairs drawn within each part, by the names of the parts, and the parts themselves as "intents"."""
-    seeds = np.random.SeedSequence(seed).generate_state(len(parts)).tolist()
-    drawn = [draw(part, seed=own) for part, own in zip(parts.values(), seeds, strict=True)]
-    return {**dict(zip(parts, drawn, strict=True)), "intents": parts}
-
-
-def _note_intents(parts: dict[str, Any], split: str, tell: Callable[[str], None]) -> None:
-    """Tell how many intents are too rare for dev, and of one that gives far more of the duplicates than its share."""
-    if "intents" not in parts:
-        return
-    train, pairs = parts["intents"]["train"], parts["train"]
-    intents = np.unique(train.intent)
-    rare = np.setdiff1d(
-        intents, np.concatenate([part.intent for name, part in parts["intents"].items() if name != "train"])
-    )
-    if split == "question" and len(rare):
-        question = train.question[np.flatnonzero(train.intent == rare[0])[0]]
-        tell(
-            f"{len(rare):,} of {len(intents):,} intents have few questions and are in train only, among them that of {question!r}"
-        )
-    of_intent = np.bincount(train.intent[pairs.left[pairs.duplicate]])
-    largest, share = int(of_intent.argmax()), float(of_intent.max() / of_intent.sum())
-    if share > max(DOMINANT, MANY_TIMES / len(intents)):
-        question = train.question[np.flatnonzero(train.intent == largest)[0]]
-        tell(
-            f"one of {len(intents):,} intents gives {share:.0%} of the duplicates of train, that of {question!r}; "
-            "data.duplicates_per_intent= limits how many an intent gives"
-        )
 
 
 def _complete(

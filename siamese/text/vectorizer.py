@@ -1,18 +1,18 @@
 """Vectorizer: text → token ids. Fitted on training questions only, saved with the model as JSON."""
 
 import json
-import zlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, pre_tokenizers
 
 from siamese.data.checked_folder import CheckedFolder, json_object
 from siamese.data.texts import Texts
 from siamese.text import chunks, known_words
+from siamese.text.chunk_tokens import ChunkTokens, is_leading
 from siamese.text.inputs import UNKNOWN, Coverage, TokenIds
 from siamese.text.remembered_chunks import RememberedChunks
 from siamese.text.tokenizer_forms import tokenizer_from
@@ -42,9 +42,7 @@ class Vectorizer:
         self._tokenizer = tokenizer
         self.oov_buckets = oov_buckets
         self.max_length = max_length
-        # The ids of the words; None for subwords, which the tokenizer's model finds.
-        self._ids = tokenizer.get_vocab() if isinstance(tokenizer.model, models.WordLevel) else None
-        self._first_bucket = tokenizer.get_vocab_size()
+        self._chunk_tokens = ChunkTokens(tokenizer, oov_buckets, max_length)
         # Subword vectorizers of the first versions have tokens for spaces, so their texts are not cut.
         self._cut = not isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Metaspace)
         self._remembered = RememberedChunks()  # by `read`, from call to call
@@ -105,7 +103,7 @@ class Vectorizer:
     @property
     def size(self) -> int:
         """Number of ids: padding, unknown, vocabulary and buckets."""
-        return self._first_bucket + self.oov_buckets
+        return self._tokenizer.get_vocab_size() + self.oov_buckets
 
     def tokens(self, question: str) -> list[str]:
         """The tokens that the model sees of one question, "[UNK]" for those outside the vocabulary."""
@@ -189,10 +187,10 @@ class Vectorizer:
             which = np.fromiter(map(number.__getitem__, distinct), np.int64, len(distinct))[which]
             every_ids, every_end, every_words = [chunk_ids], [chunk_ends], [chunk_words]
             for new in chunks.batches(list(islice(number, known, None))):
-                new_ids, new_counts = self._tokenize(new)
+                new_ids, new_counts = self._chunk_tokens.ids(new)
                 every_ids.append(new_ids)
                 every_end.append(every_end[-1][-1:] + np.cumsum(new_counts))
-                every_words += [self._count_words(new)] if count_words else []
+                every_words += [self._chunk_tokens.count_words(new)] if count_words else []
             chunk_ids, chunk_words = np.concatenate(every_ids), np.concatenate(every_words)
             chunk_ends = np.concatenate(every_end)
 
@@ -217,7 +215,7 @@ class Vectorizer:
         if characters.max(initial=0) > self._most:
             questions = [question[: self._most] for question in questions]
         every = " ".join(questions).split(" ") if len(questions) else []
-        ids, counts, words = self._remembered.read(every, self._tokenize, self._count_words)
+        ids, counts, words = self._remembered.read(every, self._chunk_tokens.ids, self._chunk_tokens.count_words)
         spaces = np.fromiter(map(str.count, questions, repeat(" ")), np.int64, len(questions))
         question_ends = np.concatenate([[0], np.cumsum(spaces + 1)])
         ends = np.concatenate([[0], np.cumsum(counts)])
@@ -233,28 +231,8 @@ class Vectorizer:
         counts = np.diff(ends)
         lengths = np.clip(counts, 1, self.max_length)
         values = np.full(lengths.sum(), UNKNOWN, np.int32)
-        values[np.repeat(counts > 0, lengths)] = ids[_is_leading(counts, self.max_length)]
+        values[np.repeat(counts > 0, lengths)] = ids[is_leading(counts, self.max_length)]
         return values, lengths, counts > self.max_length
-
-    def _tokenize(self, new: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The first token ids of chunks, one after another, `int32[tokens]`, and their number in each, `int64[chunks]`."""
-        ids, counts = self._tokenize_whole(new)
-        if counts.max(initial=0) > self.max_length + 1:  # one more tells that a question is cut
-            ids, counts = ids[_is_leading(counts, self.max_length + 1)], np.minimum(counts, self.max_length + 1)
-        return ids, counts
-
-    def _tokenize_whole(self, new: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        if self._ids is None:
-            encodings = self._tokenizer.encode_batch_fast(new)
-            lists = [encoding.ids for encoding in encodings]
-            return np.fromiter(chain.from_iterable(lists), np.int32), np.fromiter(map(len, lists), np.int64)
-        words, counts = chunks.words_of(self._tokenizer, new)
-        known, first, buckets = self._ids, self._first_bucket, self.oov_buckets
-        outside = (lambda word: first + zlib.crc32(word.encode()) % buckets) if buckets else (lambda word: UNKNOWN)
-        return np.fromiter((known.get(word) or outside(word) for word in words), np.int32, len(words)), counts
-
-    def _count_words(self, new: list[str]) -> np.ndarray:
-        return known_words.count(self._tokenizer, self._ids, new)
 
     def to_json(self) -> str:
         """Everything that `from_json` needs, as data; that no invisible character is read is a rule of the code."""
@@ -308,11 +286,6 @@ class Vectorizer:
             return cls.from_json(text)
         except ValueError as problem:
             raise ValueError(f"{folder.path / name} holds no vectorizer: {problem}") from None
-
-
-def _is_leading(counts: np.ndarray, most: int) -> np.ndarray:
-    """Which of the tokens of several texts in turn, of `counts` each, are among the first `most` of theirs: `bool[tokens]`."""
-    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) < most
 
 
 def _known_share(words: np.ndarray, question_ends: np.ndarray) -> np.ndarray:
