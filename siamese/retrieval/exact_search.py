@@ -3,6 +3,8 @@
 Similarity is the inner product, which for `normalized` vectors is the cosine in [-1, 1]; 1 means "same".
 """
 
+from functools import partial
+
 import numpy as np
 
 from siamese.inference.threads import ReusedArray, cores, side_by_side
@@ -12,6 +14,8 @@ ROWS_AT_ONCE = (
     32 * BLOCK
 )  # vectors that are multiplied with QUERIES_AT_ONCE queries: 2 MB of scores, which fit the cache
 QUERIES_AT_ONCE = 256
+KEPT = 2**24  # scores that stay in memory, 64 MB: where all are fewer, none is computed again
+ROWS_OF_KEPT = 8 * BLOCK  # vectors that are multiplied with all queries then
 CANDIDATES_AT_ONCE = 4_096  # rows of the best blocks whose scores are computed again
 BATCH = 1_000  # queries whose maxima are in memory at the same time
 LONE_BLOCKS_AT_ONCE = 1_024  # for a single query: few calls, and scores fit the cache of a core
@@ -59,23 +63,44 @@ def exact_top(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndar
         return similarity, index
     for start in range(0, len(queries), BATCH):
         some = queries[start : start + BATCH]
-        maxima = _block_maxima(some, vectors)
-
-        def top(first: int, some: np.ndarray = some, maxima: np.ndarray = maxima, start: int = start) -> None:
-            for row in range(first, min(first + TOPS_AT_ONCE, len(some))):
-                similarity[start + row], index[start + row] = _top_of_blocks(some[row], vectors, maxima[:, row], k)
-
+        scores = np.empty((len(vectors), len(some)), np.float32) if len(vectors) * len(some) <= KEPT else None
+        maxima = _block_maxima(some, vectors, scores)
+        finish = partial(_fill_top, some, vectors, maxima, scores, similarity[start:], index[start:])
         if len(some) <= TOPS_AT_ONCE:
-            top(0)
+            finish(0)
         else:
             with side_by_side(cores()) as each:
-                each(top, range(0, len(some), TOPS_AT_ONCE))
+                each(finish, range(0, len(some), TOPS_AT_ONCE))
     return similarity, index
 
 
-def _block_maxima(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """The greatest score of each query in each block of BLOCK vectors, `float32[blocks, queries]`."""
-    maxima = _maxima_of_one(queries[0], vectors)[:, None] if len(queries) == 1 else _maxima_of_many(queries, vectors)
+def _fill_top(
+    queries: np.ndarray,
+    vectors: np.ndarray,
+    maxima: np.ndarray,
+    scores: np.ndarray | None,
+    similarity: np.ndarray,
+    index: np.ndarray,
+    first: int,
+) -> None:
+    """Write the top of TOPS_AT_ONCE queries from `first` on into `similarity` and `index`."""
+    for row in range(first, min(first + TOPS_AT_ONCE, len(queries))):
+        own = None if scores is None else scores[:, row]
+        found = _top_of_blocks(queries[row], vectors, maxima[:, row], own, similarity.shape[1])
+        similarity[row], index[row] = found
+
+
+def _block_maxima(queries: np.ndarray, vectors: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
+    """The greatest score of each query in each block of BLOCK vectors, `float32[blocks, queries]`.
+
+    All scores are written into `scores`, `float32[vectors, queries]`, if it is given.
+    """
+    if len(queries) == 1:
+        maxima = _maxima_of_one(queries[0], vectors, None if scores is None else scores[:, 0])[:, None]
+    elif scores is not None:
+        maxima = _maxima_of_few(queries, vectors, scores)
+    else:
+        maxima = _maxima_of_many(queries, vectors)
     if not np.isfinite(maxima).all():
         block = np.flatnonzero(~np.isfinite(maxima).all(axis=1))[0]
         raise ValueError(
@@ -85,7 +110,7 @@ def _block_maxima(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return maxima
 
 
-def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def _maxima_of_one(query: np.ndarray, vectors: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
     """The greatest score of one query in each block, `float32[blocks]`, in the time of reading the vectors.
 
     A single query is bound by memory bandwidth. einsum in a few threads reads as fast as any BLAS and, unlike the
@@ -100,7 +125,8 @@ def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         end = blocks * (thread + 1) // threads
         for first in range(blocks * thread // threads, end, LONE_BLOCKS_AT_ONCE):
             last = min(first + LONE_BLOCKS_AT_ONCE, end)
-            scores = np.einsum("nd,d->n", vectors[first * BLOCK : last * BLOCK], query)
+            rows = slice(first * BLOCK, last * BLOCK)
+            scores = np.einsum("nd,d->n", vectors[rows], query, out=None if kept is None else kept[rows])
             maxima[first:last] = _maxima(scores)
 
     if threads == 1:
@@ -108,6 +134,21 @@ def _maxima_of_one(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         return maxima
     with side_by_side(threads) as each:
         each(reduce_share, range(threads))
+    return maxima
+
+
+def _maxima_of_few(queries: np.ndarray, vectors: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """As `_maxima_of_many`, where `scores` has room for all."""
+    maxima = np.empty((-(-len(vectors) // BLOCK), len(queries)), np.float32)
+
+    @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `_block_maxima`
+    def reduce_rows(start: int) -> None:
+        rows = slice(start, start + ROWS_OF_KEPT)
+        own = np.matmul(vectors[rows], queries.T, out=scores[rows])
+        maxima[start // BLOCK : -(-(start + len(own)) // BLOCK)] = _maxima(own)
+
+    with side_by_side(cores()) as each:
+        each(reduce_rows, range(0, len(vectors), ROWS_OF_KEPT))
     return maxima
 
 
@@ -136,8 +177,12 @@ def _maxima(scores: np.ndarray) -> np.ndarray:
     return np.concatenate([of_whole, scores[whole:].max(axis=0, keepdims=True)]) if whole < len(scores) else of_whole
 
 
-def _top_of_blocks(query: np.ndarray, vectors: np.ndarray, maxima: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _top_of_blocks(
+    query: np.ndarray, vectors: np.ndarray, maxima: np.ndarray, kept: np.ndarray | None, k: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The top k of one query, `float32[k]` and `int64[k]`, from the few blocks that can hold them.
+
+    `kept` are its scores, `float32[vectors]`, if they were kept.
 
     The top k reach the k-th greatest block maximum, and the k-th greatest score in those blocks, up to rounding: a
     float32 inner product of d terms has an error of at most about d * 2^-24 times both lengths, in any order of summation
@@ -149,12 +194,7 @@ def _top_of_blocks(query: np.ndarray, vectors: np.ndarray, maxima: np.ndarray, k
     index = (blocks[:, None] * BLOCK + np.arange(BLOCK)).ravel()
     if len(index) and index[-1] >= len(vectors):
         index = index[: np.searchsorted(index, len(vectors))]
-    scores = np.concatenate(
-        [
-            np.einsum("nd,d->n", vectors.take(index[start : start + CANDIDATES_AT_ONCE], axis=0), query)
-            for start in range(0, len(index), CANDIDATES_AT_ONCE)
-        ]
-    )
+    scores = kept[index] if kept is not None else _scores(query, vectors, index)
     index = index[scores >= np.partition(scores, -k)[-k] - rounding]
 
     precise_query = query.astype(np.float64)
@@ -167,6 +207,12 @@ def _top_of_blocks(query: np.ndarray, vectors: np.ndarray, maxima: np.ndarray, k
     candidates = np.flatnonzero(similarity >= np.partition(similarity, -k)[-k])
     best = candidates[np.argsort(-similarity[candidates], kind="stable")[:k]]
     return similarity[best], index[best]
+
+
+def _scores(query: np.ndarray, vectors: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """The scores of some rows of the vectors, `float32[index]`."""
+    parts = np.split(index, range(CANDIDATES_AT_ONCE, len(index), CANDIDATES_AT_ONCE))
+    return np.concatenate([np.einsum("nd,d->n", vectors.take(part, axis=0), query) for part in parts])
 
 
 def check_vectors(name: str, vectors: np.ndarray) -> None:

@@ -10,8 +10,10 @@ DIMENSION = 16
 PRODUCT = 8 * BLOCK  # rows in one matrix product, here few, so that small data take several
 
 
-@pytest.fixture(autouse=True)
-def small_products(monkeypatch):
+@pytest.fixture(autouse=True, params=[0, 10**9], ids=["scores computed again", "scores kept"])
+def small_products(monkeypatch, request):
+    monkeypatch.setattr(exact_search, "KEPT", request.param)
+    monkeypatch.setattr(exact_search, "ROWS_OF_KEPT", 2 * BLOCK)
     monkeypatch.setattr(exact_search, "ROWS_AT_ONCE", PRODUCT)
     monkeypatch.setattr(exact_search, "CANDIDATES_AT_ONCE", 100)
     monkeypatch.setattr(exact_search, "ONE_THREAD_BYTES", 0)
