@@ -113,8 +113,8 @@ def _block_maxima(queries: np.ndarray, vectors: np.ndarray, scores: np.ndarray |
 def _maxima_of_one(query: np.ndarray, vectors: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
     """The greatest score of one query in each block, `float32[blocks]`, in the time of reading the vectors.
 
-    A single query is bound by memory bandwidth. einsum in a few threads reads as fast as any BLAS and, unlike the
-    threads of a BLAS, does not stall when another program takes a core.
+    A single query is bound by memory bandwidth. Each thread has products of its own, which do not wait for each other as
+    the threads of a BLAS do when another program takes a core.
     """
     blocks = -(-len(vectors) // BLOCK)
     maxima = np.empty(blocks, np.float32)
@@ -126,12 +126,9 @@ def _maxima_of_one(query: np.ndarray, vectors: np.ndarray, kept: np.ndarray | No
         for first in range(blocks * thread // threads, end, LONE_BLOCKS_AT_ONCE):
             last = min(first + LONE_BLOCKS_AT_ONCE, end)
             rows = slice(first * BLOCK, last * BLOCK)
-            scores = np.einsum("nd,d->n", vectors[rows], query, out=None if kept is None else kept[rows])
+            scores = np.matmul(vectors[rows], query, out=None if kept is None else kept[rows])
             maxima[first:last] = _maxima(scores)
 
-    if threads == 1:
-        reduce_share(0)
-        return maxima
     with side_by_side(threads) as each:
         each(reduce_share, range(threads))
     return maxima
