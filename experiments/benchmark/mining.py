@@ -1,4 +1,4 @@
-"""Mining: all near pairs of a collection, and how time and memory grow with it, beside faiss and sentence-transformers."""
+"""Mining: all near pairs of a collection, and how time and memory grow with it, beside what others do."""
 
 import tempfile
 import time
@@ -21,7 +21,11 @@ from siamese.retrieval.mining import REACH
 from siamese.retrieval.radius_pairs import pairs_within
 
 SAMPLE = 500  # vectors whose distances to all give the radius
-RIVALS = {"faiss range_search": "faiss", "paraphrase_mining": "sentence_transformers"}  # and the package of each
+RIVALS = {  # and the package of each
+    "faiss range_search": "faiss",
+    "semhash": "semhash",
+    "paraphrase_mining": "sentence_transformers",
+}
 QUERIES_AT_ONCE = 1_000  # of faiss, whose result is in memory
 
 Ends = tuple[np.ndarray, np.ndarray]  # left and right of pairs, int64[pairs]
@@ -63,7 +67,8 @@ def measure(
     notes = [
         f"{dimension} dimensions, clustered, a radius with about {pairs_a_question:g} pairs a question; {cores()} threads.",
         f"cells: margins up to {REACH:g} of the radius, as mining does above exact_max_questions.",
-        "faiss range_search: IndexFlatIP at the same radius; paraphrase_mining: sentence-transformers on the same "
+        "faiss range_search: IndexFlatIP at the same radius; semhash: its own index, approximate, "
+        "at the same radius; paraphrase_mining: sentence-transformers on the same "
         "embeddings with its own settings (the 100 nearest of each, 500,000 pairs at most), then cut at the radius.",
         "Memory: the most that the process held beyond what it held after its imports.",
     ]
@@ -79,6 +84,7 @@ def find(way: str, file: str, radius: float) -> dict[str, float]:
         "exact": partial(_ours, reach=1.0),
         "cells": partial(_ours, reach=REACH),
         "faiss range_search": _faiss,
+        "semhash": _semhash,
         "paraphrase_mining": _paraphrase_mining,
     }
     search = ways[way]
@@ -119,6 +125,17 @@ def _faiss(vectors: np.ndarray, radius: float) -> Ends:
         left = np.repeat(np.arange(start, start + len(limits) - 1), np.diff(limits.astype(np.int64)))
         found.append((left[left < right], right[left < right]))
     return np.concatenate([left for left, _ in found]), np.concatenate([right for _, right in found])
+
+
+def _semhash(vectors: np.ndarray, radius: float) -> Ends:
+    """What its deduplication compares, before it decides which question of a pair stays."""
+    from semhash import SemHash
+
+    hashed = SemHash.from_embeddings(vectors, [str(row) for row in range(len(vectors))], model=None)
+    near = hashed.index.query_threshold(vectors, threshold=1 - radius**2 / 2)
+    left = np.repeat(np.arange(len(near)), [len(rows) for rows, _ in near])
+    right = np.concatenate([rows for rows, _ in near]).astype(np.int64)
+    return left[left < right], right[left < right]
 
 
 def _paraphrase_mining(vectors: np.ndarray, radius: float) -> Ends:
