@@ -7,20 +7,14 @@ from functools import partial
 
 import numpy as np
 
-from siamese.inference.threads import ReusedArray, cores, side_by_side
+from siamese.inference.threads import cores, side_by_side
+from siamese.retrieval.block_maxima import BLOCK, block_maxima
 
-BLOCK = 64  # vectors that share one maximum, below
-ROWS_AT_ONCE = (
-    32 * BLOCK
-)  # vectors that are multiplied with QUERIES_AT_ONCE queries: 2 MB of scores, which fit the cache
-QUERIES_AT_ONCE = 256
 KEPT = 2**24  # scores that stay in memory, 64 MB: where all are fewer, none is computed again
-ROWS_OF_KEPT = 8 * BLOCK  # vectors that are multiplied with all queries then
 CANDIDATES_AT_ONCE = 4_096  # rows of the best blocks whose scores are computed again
+CANDIDATES_EACH = 8  # times k, on average, that many queries are looked at together with
 BATCH = 1_000  # queries whose maxima are in memory at the same time
-LONE_BLOCKS_AT_ONCE = 1_024  # for a single query: few calls, and scores fit the cache of a core
 TOPS_AT_ONCE = 50  # queries that a core finishes at once
-ONE_THREAD_BYTES = 8_000_000  # read in less time than threads take to start
 
 
 def normalized(vectors: np.ndarray) -> np.ndarray:
@@ -64,13 +58,10 @@ def exact_top(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndar
     for start in range(0, len(queries), BATCH):
         some = queries[start : start + BATCH]
         scores = np.empty((len(vectors), len(some)), np.float32) if len(vectors) * len(some) <= KEPT else None
-        maxima = _block_maxima(some, vectors, scores)
+        maxima = block_maxima(some, vectors, scores)
         finish = partial(_fill_top, some, vectors, maxima, scores, similarity[start:], index[start:])
-        if len(some) <= TOPS_AT_ONCE:
-            finish(0)
-        else:
-            with side_by_side(cores()) as each:
-                each(finish, range(0, len(some), TOPS_AT_ONCE))
+        with side_by_side(cores() if len(some) > TOPS_AT_ONCE else 1) as each:
+            each(finish, range(0, len(some), TOPS_AT_ONCE))
     return similarity, index
 
 
@@ -84,94 +75,36 @@ def _fill_top(
     first: int,
 ) -> None:
     """Write the top of TOPS_AT_ONCE queries from `first` on into `similarity` and `index`."""
-    for row in range(first, min(first + TOPS_AT_ONCE, len(queries))):
+    some, k = slice(first, min(first + TOPS_AT_ONCE, len(queries))), similarity.shape[1]
+    if scores is not None and len(queries) > 1:
+        found = _tops_of_scores(queries[some], vectors, maxima[:, some], scores[:, some], k)
+        if found is not None:
+            similarity[some], index[some] = found
+            return
+    for row in range(some.start, some.stop):
         own = None if scores is None else scores[:, row]
-        found = _top_of_blocks(queries[row], vectors, maxima[:, row], own, similarity.shape[1])
-        similarity[row], index[row] = found
+        similarity[row], index[row] = _top_of_blocks(queries[row], vectors, maxima[:, row], own, k)
 
 
-def _block_maxima(queries: np.ndarray, vectors: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
-    """The greatest score of each query in each block of BLOCK vectors, `float32[blocks, queries]`.
+def _tops_of_scores(
+    queries: np.ndarray, vectors: np.ndarray, maxima: np.ndarray, scores: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """`_top_of_blocks` for many queries at once, whose scores `float32[vectors, queries]` were kept.
 
-    All scores are written into `scores`, `float32[vectors, queries]`, if it is given.
+    None where ties leave so many candidates that each query is better looked at alone.
     """
-    if len(queries) == 1:
-        maxima = _maxima_of_one(queries[0], vectors, None if scores is None else scores[:, 0])[:, None]
-    elif scores is not None:
-        maxima = _maxima_of_few(queries, vectors, scores)
-    else:
-        maxima = _maxima_of_many(queries, vectors)
-    if not np.isfinite(maxima).all():
-        block = np.flatnonzero(~np.isfinite(maxima).all(axis=1))[0]
-        raise ValueError(
-            f"rows {block * BLOCK} to {min((block + 1) * BLOCK, len(vectors)) - 1} of vectors hold NaN, infinity or "
-            "numbers too great for float32; remove such rows, or normalize them"
-        )
-    return maxima
-
-
-def _maxima_of_one(query: np.ndarray, vectors: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
-    """The greatest score of one query in each block, `float32[blocks]`, in the time of reading the vectors.
-
-    A single query is bound by memory bandwidth. Each thread has products of its own, which do not wait for each other as
-    the threads of a BLAS do when another program takes a core.
-    """
-    blocks = -(-len(vectors) // BLOCK)
-    maxima = np.empty(blocks, np.float32)
-    threads = cores() if vectors.nbytes > ONE_THREAD_BYTES else 1
-
-    @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `_block_maxima`
-    def reduce_share(thread: int) -> None:
-        end = blocks * (thread + 1) // threads
-        for first in range(blocks * thread // threads, end, LONE_BLOCKS_AT_ONCE):
-            last = min(first + LONE_BLOCKS_AT_ONCE, end)
-            rows = slice(first * BLOCK, last * BLOCK)
-            scores = np.matmul(vectors[rows], query, out=None if kept is None else kept[rows])
-            maxima[first:last] = _maxima(scores)
-
-    with side_by_side(threads) as each:
-        each(reduce_share, range(threads))
-    return maxima
-
-
-def _maxima_of_few(queries: np.ndarray, vectors: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """As `_maxima_of_many`, where `scores` has room for all."""
-    maxima = np.empty((-(-len(vectors) // BLOCK), len(queries)), np.float32)
-
-    @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `_block_maxima`
-    def reduce_rows(start: int) -> None:
-        rows = slice(start, start + ROWS_OF_KEPT)
-        own = np.matmul(vectors[rows], queries.T, out=scores[rows])
-        maxima[start // BLOCK : -(-(start + len(own)) // BLOCK)] = _maxima(own)
-
-    with side_by_side(cores()) as each:
-        each(reduce_rows, range(0, len(vectors), ROWS_OF_KEPT))
-    return maxima
-
-
-def _maxima_of_many(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """The greatest score of each query in each block, `float32[blocks, queries]`."""
-    maxima = np.empty((-(-len(vectors) // BLOCK), len(queries)), np.float32)
-    scores = ReusedArray()
-
-    @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `_block_maxima`
-    def reduce_rows(start: int) -> None:
-        rows = vectors[start : start + ROWS_AT_ONCE]
-        blocks = slice(start // BLOCK, -(-(start + len(rows)) // BLOCK))
-        for first in range(0, len(queries), QUERIES_AT_ONCE):
-            some = slice(first, first + QUERIES_AT_ONCE)
-            maxima[blocks, some] = _maxima(scores.product(rows, queries[some]))
-
-    with side_by_side(cores()) as each:
-        each(reduce_rows, range(0, len(vectors), ROWS_AT_ONCE))
-    return maxima
-
-
-def _maxima(scores: np.ndarray) -> np.ndarray:
-    """The maximum of each block of rows: `float32[rows, ...]` -> `float32[blocks, ...]`; the last block may be smaller."""
-    whole = len(scores) // BLOCK * BLOCK
-    of_whole = scores[:whole].reshape(-1, BLOCK, *scores.shape[1:]).max(axis=1)
-    return np.concatenate([of_whole, scores[whole:].max(axis=0, keepdims=True)]) if whole < len(scores) else of_whole
+    enough = np.full(len(queries), -np.inf)
+    if k <= len(maxima):
+        enough = np.partition(maxima, -k, axis=0)[-k] - _rounding(queries)
+    row, query = np.divmod(np.flatnonzero(scores >= enough.astype(np.float32)), len(queries))
+    if len(row) > CANDIDATES_EACH * k * len(queries):
+        return None
+    similarity = _precise(vectors[row], queries[query])
+    # rows ascend, and a stable sort leaves ties in their order
+    best = np.lexsort((-similarity, query))
+    first = np.searchsorted(query[best], np.arange(len(queries)))
+    best = best[first[:, None] + np.arange(k)]
+    return similarity[best], row[best]
 
 
 def _top_of_blocks(
@@ -181,11 +114,9 @@ def _top_of_blocks(
 
     `kept` are its scores, `float32[vectors]`, if they were kept.
 
-    The top k reach the k-th greatest block maximum, and the k-th greatest score in those blocks, up to rounding: a
-    float32 inner product of d terms has an error of at most about d * 2^-24 times both lengths, in any order of summation
-    (Higham, Accuracy and Stability of Numerical Algorithms, 3.1).
+    The top k reach the k-th greatest block maximum, and the k-th greatest score in those blocks, up to rounding.
     """
-    rounding = 2 * (len(query) + 2) * 2.0**-24 * np.linalg.norm(query)
+    rounding = _rounding(query)
     enough = -np.inf if k > len(maxima) else np.partition(maxima, -k)[-k] - rounding
     blocks = np.flatnonzero(maxima >= enough)
     index = (blocks[:, None] * BLOCK + np.arange(BLOCK)).ravel()
@@ -194,16 +125,28 @@ def _top_of_blocks(
     scores = kept[index] if kept is not None else _scores(query, vectors, index)
     index = index[scores >= np.partition(scores, -k)[-k] - rounding]
 
-    precise_query = query.astype(np.float64)
-    similarity = np.empty(len(index), np.float32)
-    for start in range(0, len(index), CANDIDATES_AT_ONCE):
-        part = slice(start, start + CANDIDATES_AT_ONCE)
-        similarity[part] = np.einsum("nd,d->n", vectors[index[part]].astype(np.float64), precise_query)
+    parts = np.split(index, range(CANDIDATES_AT_ONCE, len(index), CANDIDATES_AT_ONCE))
+    similarity = np.concatenate([_precise(vectors[part], query) for part in parts])
 
     # `index` ascends, so a stable sort leaves ties in the order of `vectors`
     candidates = np.flatnonzero(similarity >= np.partition(similarity, -k)[-k])
     best = candidates[np.argsort(-similarity[candidates], kind="stable")[:k]]
     return similarity[best], index[best]
+
+
+def _rounding(queries: np.ndarray) -> np.ndarray:
+    """What float32 scores of queries, `float32[..., dimension]`, are apart by, at most, where they should be equal.
+
+    An inner product of d terms has an error of at most about d * 2^-24 times both lengths, in any order of summation
+    (Higham, Accuracy and Stability of Numerical Algorithms, 3.1).
+    """
+    return 2 * (queries.shape[-1] + 2) * 2.0**-24 * np.linalg.norm(queries, axis=-1)
+
+
+def _precise(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Inner products in float64 of rows with the rows of `queries`, or with one query, as `float32[rows]`."""
+    queries = np.broadcast_to(queries.astype(np.float64), vectors.shape)
+    return np.einsum("nd,nd->n", vectors.astype(np.float64), queries).astype(np.float32)
 
 
 def _scores(query: np.ndarray, vectors: np.ndarray, index: np.ndarray) -> np.ndarray:

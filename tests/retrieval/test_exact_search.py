@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from siamese.retrieval import exact_search
-from siamese.retrieval.exact_search import BLOCK, exact_top, normalized
+from siamese.retrieval import block_maxima, exact_search
+from siamese.retrieval.block_maxima import BLOCK
+from siamese.retrieval.exact_search import exact_top, normalized
 
 DIMENSION = 16
 PRODUCT = 8 * BLOCK  # rows in one matrix product, here few, so that small data take several
@@ -13,10 +14,10 @@ PRODUCT = 8 * BLOCK  # rows in one matrix product, here few, so that small data 
 @pytest.fixture(autouse=True, params=[0, 10**9], ids=["scores computed again", "scores kept"])
 def small_products(monkeypatch, request):
     monkeypatch.setattr(exact_search, "KEPT", request.param)
-    monkeypatch.setattr(exact_search, "ROWS_OF_KEPT", 2 * BLOCK)
-    monkeypatch.setattr(exact_search, "ROWS_AT_ONCE", PRODUCT)
+    monkeypatch.setattr(block_maxima, "ROWS_OF_KEPT", 2 * BLOCK)
+    monkeypatch.setattr(block_maxima, "ROWS_AT_ONCE", PRODUCT)
     monkeypatch.setattr(exact_search, "CANDIDATES_AT_ONCE", 100)
-    monkeypatch.setattr(exact_search, "ONE_THREAD_BYTES", 0)
+    monkeypatch.setattr(block_maxima, "ONE_THREAD_BYTES", 0)
     monkeypatch.setattr(exact_search, "TOPS_AT_ONCE", 5)
 
 
@@ -56,14 +57,15 @@ def test_dimensions(dimension):
 @pytest.mark.parametrize(("queries", "batch"), [(4, 1_000), (4, 6), (1_000, 7)])
 def test_more_queries_than_at_once(monkeypatch, rows, queries, batch):
     """The result does not depend on how many queries and vectors are multiplied at once."""
-    for name, value in {"ROWS_AT_ONCE": rows, "QUERIES_AT_ONCE": queries, "BATCH": batch}.items():
-        monkeypatch.setattr(exact_search, name, value)
+    monkeypatch.setattr(block_maxima, "ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(block_maxima, "QUERIES_AT_ONCE", queries)
+    monkeypatch.setattr(exact_search, "BATCH", batch)
     assert_exact(random_vectors(9, seed=1), random_vectors(500, seed=2), 5)
 
 
 def test_one_thread_or_more(monkeypatch):
     """For a single query few vectors are read by one thread."""
-    monkeypatch.setattr(exact_search, "ONE_THREAD_BYTES", 10**9)
+    monkeypatch.setattr(block_maxima, "ONE_THREAD_BYTES", 10**9)
     assert_exact(random_vectors(1, seed=1), random_vectors(2 * PRODUCT + 3, seed=2), 9)
 
 
