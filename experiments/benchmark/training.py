@@ -1,4 +1,4 @@
-"""Training: pairs per second, against the usual script and against the limit of the machine: its speed in matrix products."""
+"""Training: pairs per second, against Keras fit and against the limit of the machine: its speed in matrix products."""
 
 import siamese.model.quiet_tensorflow  # isort: skip  # noqa: F401
 import math
@@ -43,7 +43,7 @@ def measure(
     seconds: float,
     repeats: int,
 ) -> Result:
-    """Train each tower by this project and by the usual script.
+    """Train each tower by this project and by Keras fit.
 
     `pairs` must be a multiple of 64 batches, so that the length buckets are full.
     """
@@ -61,15 +61,15 @@ def measure(
         ours = {each: _ours(tower.network(vocabulary, width, 0), few, token_ids, seconds, each) for each in precisions}
         contestants = {
             **ours,
-            "usual": _usual(keras_baseline.network(tower, vocabulary, width), few, token_ids, seconds),
+            "Keras": _keras_baseline(keras_baseline.network(tower, vocabulary, width), few, token_ids, seconds),
             "limit": limit_of_machine,
         }
         rates = in_turn(contestants, repeats, f"training {name}")
         limit = [rate / tower.flops_per_pair(width, tokens) for rate in rates["limit"]]
         figures = {
             "pairs per second": rates["float32"],
-            "usual script pairs per second": rates["usual"],
-            "times the usual script": ratios(rates["float32"], rates["usual"]),
+            "Keras baseline pairs per second": rates["Keras"],
+            "times the Keras baseline": ratios(rates["float32"], rates["Keras"]),
             "limit pairs per second": limit,
             "share of the limit": ratios(rates["float32"], limit),
             "matrix product GFLOPS": [rate / 1e9 for rate in rates["limit"]],
@@ -90,7 +90,7 @@ def measure(
         f"width {width}.",
         "The limit counts the tower's products for every token, forward and twice backward, at the speed of a large "
         "matrix product. Words and questions that recur in a batch are computed once, so a share can pass 1.",
-        f"The usual script: Keras fit on arrays padded or cut to {keras_baseline.LENGTH} tokens, Adam.",
+        f"The Keras baseline: Keras fit on arrays padded or cut to {keras_baseline.LENGTH} tokens, Adam.",
     ]
     return Result(lines, notes)
 
@@ -140,7 +140,7 @@ def _ours(
     return pairs_per_second
 
 
-def _usual(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, least: float) -> Callable[[], float]:
+def _keras_baseline(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, least: float) -> Callable[[], float]:
     """Measures pairs per second of `fit` on as many batches as take about `least` seconds."""
     left, right = keras_baseline.padded(token_ids, pairs.left), keras_baseline.padded(token_ids, pairs.right)
     label = pairs.label[:, None]
