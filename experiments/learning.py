@@ -8,20 +8,21 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from siamese.data.pairs import PairSplits
-from siamese.training import pipeline
-from siamese.training.pipeline import Built, Trained
+from siamese.training import building, pipeline
+from siamese.training.building import Built
+from siamese.training.pipeline import Trained
 
 
 def build_network(cfg: DictConfig, questions: Sequence[str], strategy: Any = None, seed: int | None = None) -> Built:
     """The network of a config before its first step, with the seed of the config or another.
 
-    The other arguments are those of `pipeline.build`, the errors as well.
+    The other arguments are those of `building.build`, the errors as well.
     """
     parts = {part: instantiate(cfg[part], _convert_="all") for part in ("text", "vectors", "tower", "similarity")}
     encoder = instantiate(cfg.encoder, _convert_="all") or None
     beside = {name: cfg[name] for name in ("start", "encoder_scale", "dimension")}
     choices = {"encoder": encoder, **beside, **parts}
-    return pipeline.build(questions, cfg.seed if seed is None else seed, strategy, **choices)
+    return building.build(questions, cfg.seed if seed is None else seed, strategy, **choices)
 
 
 def learn(

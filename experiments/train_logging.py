@@ -23,8 +23,8 @@ from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine
 from siamese.text.inputs import Inputs
 from siamese.text.vectorizer import Vectorizer
+from siamese.training.building import Built
 from siamese.training.loop import Epoch, best_epoch
-from siamese.training.pipeline import Built
 
 SAMPLE_VERDICTS = 6
 FEW_DEV_PAIRS = 50

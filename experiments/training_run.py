@@ -37,9 +37,9 @@ from siamese.retrieval.nearest_pairs import most_similar
 from siamese.tracking.provenance import git
 from siamese.tracking.queries import MULTIRUN, find_runs
 from siamese.training import auto, pipeline
+from siamese.training.building import Built
 from siamese.training.devices import has_several_hosts, is_chief
 from siamese.training.loop import Epoch
-from siamese.training.pipeline import Built
 from siamese.training.saved_state import SavedState
 
 NEIGHBOURS = 100  # of each question, that retrieval is measured on

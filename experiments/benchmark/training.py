@@ -140,7 +140,9 @@ def _ours(
     return pairs_per_second
 
 
-def _keras_baseline(network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, least: float) -> Callable[[], float]:
+def _keras_baseline(
+    network: keras.Model, pairs: QuestionPairs, token_ids: TokenIds, least: float
+) -> Callable[[], float]:
     """Measures pairs per second of `fit` on as many batches as take about `least` seconds."""
     left, right = keras_baseline.padded(token_ids, pairs.left), keras_baseline.padded(token_ids, pairs.right)
     label = pairs.label[:, None]

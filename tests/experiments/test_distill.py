@@ -17,7 +17,7 @@ from siamese.detector import Detector
 from siamese.model import towers
 from siamese.pretrained.piece_table import PieceTable, find, piece_vectors, pieces
 from siamese.registry.start import find_start
-from siamese.training.pipeline import build
+from siamese.training.building import build
 from tests.encoders import write_encoder
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from siamese.pretrained.piece_table import PieceTable
 from siamese.registry.locate import locate
 from siamese.text.vocabulary import word_pieces
 from siamese.tracking import config_digest
-from siamese.training.pipeline import build
+from siamese.training.building import build
 
 pytestmark = pytest.mark.slow
 WIDTH = 6

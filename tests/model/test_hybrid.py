@@ -21,7 +21,7 @@ from siamese.retrieval.exact_search import exact_top
 from siamese.text.lexicon import Lexicon
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import random
-from siamese.training.pipeline import build
+from siamese.training.building import build
 
 pytestmark = pytest.mark.slow
 SMALL = {

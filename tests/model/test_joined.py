@@ -14,8 +14,8 @@ from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
 from siamese.text.inputs import QuestionVectors, TokenIds, WordsAndVectors
 from siamese.training.batches import PairBatch
-from siamese.training.loop import training_step
 from siamese.training.optimizers import adam, constant
+from siamese.training.step import training_step
 
 WIDTH, SCALE = 5, 3.0
 TOWERS = {

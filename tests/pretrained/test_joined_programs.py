@@ -36,7 +36,7 @@ from siamese.serving.mlflow_table import answers
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import random
 from siamese.tracking import queries
-from siamese.training.pipeline import build
+from siamese.training.building import build
 from tests.encoders import WIDTH, write_encoder
 from tests.programs import TINY
 

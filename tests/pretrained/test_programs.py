@@ -28,7 +28,7 @@ from siamese.registry.locate import load, locate
 from siamese.registry.model_uri import model_uri
 from siamese.retrieval.question_index import Collection
 from siamese.serving.mlflow_table import answers
-from siamese.training.pipeline import build
+from siamese.training.building import build
 from tests.encoders import WIDTH, write_encoder
 
 pytestmark = pytest.mark.slow

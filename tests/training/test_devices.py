@@ -161,7 +161,7 @@ class Setting:
     def steps_of_few(self) -> Trained:
         """A step with each of the batches of `FEW` questions, paired in a ring."""
         from siamese.training.batches import PairBatch
-        from siamese.training.loop import training_step
+        from siamese.training.step import training_step
 
         losses = []
         with self.strategy.scope():
