@@ -12,37 +12,28 @@ from textwrap import shorten
 from typing import Any
 
 import keras
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import advice, data_source, learning, teaching, train_logging, unfinished
+from experiments import advice, data_source, learning, measuring, teaching, train_logging, unfinished
 from experiments.cli import plain
 from experiments.hydra_words import as_words
 from experiments.stages import doing
 from experiments.start import identified, resolved
 from siamese import tracking
-from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.detector import Detector
-from siamese.evaluation.baselines import TfidfCosine
-from siamese.evaluation.calibration import Calibration
-from siamese.evaluation.probes import Probes, probe
 from siamese.evaluation.report import Report
 from siamese.registry import publish
 from siamese.registry.model_card import Training, model_card
-from siamese.retrieval.nearest_intents import Compare, compared_by, measure_intents
-from siamese.retrieval.nearest_pairs import most_similar
 from siamese.tracking.provenance import git
 from siamese.tracking.queries import MULTIRUN, find_runs
-from siamese.training import auto, pipeline
-from siamese.training.building import Built
+from siamese.training import auto
 from siamese.training.devices import has_several_hosts, is_chief
 from siamese.training.loop import Epoch
 from siamese.training.saved_state import SavedState
 
-NEIGHBOURS = 100  # of each question, that retrieval is measured on
 NAME_WIDTH = 60  # characters of a run's name in the UI
 EXAMPLE_PAIRS = 3  # shown as the tracked model's input example
 
@@ -113,7 +104,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         train_logging.track_data(splits, source.train)
         # before the training, so that a failure here costs nothing
         tell("measuring the baselines")
-        baselines = {} if job.trial else _measure_baselines(splits, source.train, cfg, run_id)
+        baselines = {} if job.trial else measuring.measure_baselines(splits, source.train, cfg, run_id)
         chosen = auto.chosen(config["training"], len(splits.train), config["tower"]["_target_"].rpartition(".")[2])
         train_logging.track_chosen({name: value for name, value in chosen.items() if value != auto.BY_DEV})
         training = config["training"] | chosen
@@ -137,7 +128,10 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
         if after_epoch:
             for each in state.epochs():
                 after_epoch(Epoch(**each))
-        evaluate = {"nearest": partial(_nearest, built), "probe": partial(_probe, built, splits, cfg.seed)}
+        evaluate = {
+            "nearest": partial(measuring.nearest, built),
+            "probe": partial(measuring.probe, built, splits, cfg.seed),
+        }
         trained = learning.learn(
             cfg,
             built,
@@ -153,7 +147,7 @@ def run(cfg: DictConfig, job: Job = Job(), after_epoch: Callable[[Epoch], None] 
             training["discriminant"] = trained.discriminant
             train_logging.track_chosen({"discriminant": trained.discriminant})
         train_logging.track_shares(trained.shares)
-        reports = _with_intents(trained.reports, compared_by(trained.network, partial(_encode, trained)), splits)
+        reports = measuring.reports_of(trained, splits)
         train_logging.track_history(trained.history, training["monitor"])
         train_logging.track_reports(reports, trained.calibration)
         train_logging.track_results(reports, baselines, _how_to_repeat(job))
@@ -237,59 +231,3 @@ def distinct(name: str, config: dict) -> str:
 def _how_to_repeat(job: Job) -> str:
     words = map(shlex.quote, job.words)  # one a line, because the UI does not wrap lines
     return "Run it again with\n\n    " + " \\\n        ".join(["python -m experiments.train", *words])
-
-
-def _encode(trained: pipeline.Trained, questions: Sequence[str]) -> np.ndarray:
-    return trained.network.encode(trained.vectorizer.encode(questions))
-
-
-def _with_intents(reports: Mapping[str, Report], compare: Compare, splits: PairSplits) -> dict[str, Report]:
-    """Reports with the metrics of the nearest questions' intents, where intents are known."""
-    found = measure_intents(compare, splits.intents, reports)
-    return {name: each.with_metrics(found.get(name, {})) for name, each in reports.items()}
-
-
-def _nearest(built: Built, questions: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and similarities of the nearest other questions of each question."""
-    network = built.runtime(built.network)
-    return most_similar(network, network.encode(built.vectorizer.encode(questions)), NEIGHBOURS)
-
-
-def _probe(
-    built: Built,
-    splits: PairSplits,
-    seed: int,
-    wanted: bool | str,
-    calibration: Calibration,
-    reports: Mapping[str, Report],
-) -> Probes:
-    """What the network cannot do; the reports are those of the held-out parts."""
-    detector = Detector(built.runtime(built.network), built.vectorizer, calibration)
-    parts = {name: pairs for name, pairs in splits.held_out().items() if name in reports}
-    scores = {name: each.predictions["similarity"].to_numpy() for name, each in reports.items()}
-    return probe(detector, parts, scores, splits.train, wanted, seed)
-
-
-def _measure_baselines(
-    splits: PairSplits, drawn_from: QuestionPairs, cfg: DictConfig, run_id: str
-) -> dict[str, dict[str, float]]:
-    """Metrics of each baseline on this data; measured once for each data set and version of the metrics, below this run."""
-    found = {}
-    for name, fit in instantiate(cfg.baselines, _convert_="all").items():
-        tags = {"baseline": name, **{f"data_digest.{part}": pairs.digest() for part, pairs in splits.parts().items()}}
-        known = tracking.find_metrics({**tags, "kind": "baseline"})
-        if known is None:
-            with tracking.tracked_run(name, "baseline", parent=run_id):
-                tracking.log_environment(cfg.seed)
-                tracking.log_data(splits, {}, drawn_from)
-                tracking.set_tags(tags)
-                evaluate = instantiate(cfg.evaluation, _convert_="all")
-                scorer = fit(splits.train)
-                calibration, reports = evaluate(scorer, splits.held_out(), seed=cfg.seed)
-                if isinstance(scorer, TfidfCosine):
-                    reports = _with_intents(reports, scorer.compare, splits)
-                train_logging.track_reports(reports, calibration)
-                train_logging.track_results(reports, {})
-            known = train_logging.all_metrics(reports)
-        found[name] = known
-    return found
