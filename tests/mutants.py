@@ -52,6 +52,15 @@ TESTS = {  # of each module
     "siamese/evaluation/calibration.py": "evaluation/test_calibration evaluation/test_report test_detector",
     "siamese/evaluation/power_law.py": "evaluation/test_power_law",
     "siamese/data/splits.py": "data/test_splits data/test_sources",
+    "siamese/model/products.py": "training/test_precision",
+    "siamese/training/step.py": "training/test_loop training/test_devices model/test_joined",
+    "siamese/training/precision.py": "training/test_precision",
+    "siamese/retrieval/block_maxima.py": "retrieval/test_exact_search",
+    "siamese/retrieval/exact_search.py": "retrieval/test_exact_search",
+    "siamese/retrieval/cell_pairs.py": "retrieval/test_cell_pairs retrieval/test_radius_pairs",
+    "siamese/retrieval/radius_pairs.py": "retrieval/test_radius_pairs",
+    "siamese/serving/lanes.py": "serving/test_lanes",
+    "siamese/serving/protocol.py": "serving/test_protocol",
 }
 PRELOADED = ("tensorflow", "keras", "sklearn.linear_model", "matplotlib.pyplot", "hypothesis", "pandas")
 FLAGS = ("-x", "-qq", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=--doctest-modules -m 'not stress'")
