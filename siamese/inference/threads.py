@@ -57,9 +57,10 @@ def use_at_most(cores: int) -> None:
 
 
 _sharing, _most_cores = 1, sys.maxsize
-_controller = ThreadpoolController()
+_blas = ThreadpoolController().select(user_api="blas").lib_controllers
 _lock = threading.Lock()
-_limits: list = []  # the first `_one_blas_thread` under way, of any thread, and a None for each other one
+_users = 0  # of `_one_blas_thread` under way, in any thread
+_before: list[int] = []  # threads of each library before the first of them
 
 
 @contextmanager
@@ -69,12 +70,18 @@ def _one_blas_thread() -> Iterator[None]:
     On busy cores its threads mostly wait for each other, a hundred times longer than a small product takes. The first
     user sets the limit, the last one lifts it.
     """
+    global _users
     with _lock:
-        _limits.append(None if _limits else _controller.limit(limits=1, user_api="blas"))
+        if not _users:
+            _before[:] = [library.num_threads for library in _blas]
+            for library in _blas:
+                library.set_num_threads(1)
+        _users += 1
     try:
         yield
     finally:
         with _lock:
-            if len(_limits) == 1:
-                _limits[0].restore_original_limits()
-            _limits.pop()
+            _users -= 1
+            if not _users:
+                for library, threads in zip(_blas, _before, strict=True):
+                    library.set_num_threads(threads)

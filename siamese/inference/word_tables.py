@@ -33,11 +33,16 @@ class WordTables:
 
     def of(self, words: Sequence[int]) -> dict[str, Tables]:
         """The tables of a few words, which may recur: name of a layer -> `float32[words, width]` each."""
-        if all(map(self._is_kept.__getitem__, words)):
+        new = sorted({word for word in words if not self._is_kept[word]})
+        if new:
+            blocks = [self._block(np.array(new[start : start + BLOCK])) for start in range(0, len(new), BLOCK)]
+            computed = np.concatenate(blocks)
+            self._keep(np.array(new), computed)
+        if not new or new[-1] < len(self._rows):
             found = self._rows.take(words, axis=0)
         else:
-            distinct, place = np.unique(words, return_inverse=True)
-            found = self._rows_of(distinct, _in_turn)[place]
+            row = dict(zip(new, computed, strict=True))
+            found = np.stack([row[word] if word in row else self._rows[word] for word in words])
         return {name: [found[:, table] for table in tables] for name, tables in self._columns.items()}
 
     def of_batch(self, words: np.ndarray, each: Each) -> dict[str, Tables]:
@@ -57,10 +62,14 @@ class WordTables:
         computed = np.concatenate(blocks)
         found = np.empty((len(words), computed.shape[1]), np.float32)
         found[is_kept], found[~is_kept] = self._rows.take(words[is_kept], axis=0), computed
-        fits = new < len(self._rows)
-        self._rows[new[fits]] = computed[fits]
-        np.frombuffer(self._is_kept, bool)[new[fits]] = True  # not before the rows are whole
+        self._keep(new, computed)
         return found
+
+    def _keep(self, new: np.ndarray, computed: np.ndarray) -> None:
+        """Keep the rows of new words, `int64[words]` ascending, as far as there is room."""
+        fits = int(np.searchsorted(new, len(self._rows)))
+        self._rows[new[:fits]] = computed[:fits]
+        np.frombuffer(self._is_kept, bool)[new[:fits]] = True  # not before the rows are whole
 
     def _block(self, words: np.ndarray) -> np.ndarray:
         """`float32[words, width of all tables]` of at most BLOCK words."""
@@ -82,7 +91,3 @@ class WordTables:
             end += sum(widths)
         self._rows = np.empty((min(len(self._is_kept), KEPT_NUMBERS // width), width), np.float32)
         self._columns = columns
-
-
-def _in_turn(function: Callable, items: Sequence) -> list:
-    return list(map(function, items))
