@@ -26,7 +26,7 @@ from siamese.data.texts import fingerprints
 from siamese.detector import Detector
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.timing import time_left
-from siamese.inference.workers import workers_at
+from siamese.inference.chosen_workers import workers_at
 from siamese.model import towers
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine

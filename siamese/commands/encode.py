@@ -26,8 +26,9 @@ from siamese.data.files import good_texts
 from siamese.data.formats import TableFile
 from siamese.data.pairs import BadRow
 from siamese.detector import Detector
+from siamese.inference.chosen_workers import workers_at
 from siamese.inference.threads import side_by_side
-from siamese.inference.workers import Workers, workers_at
+from siamese.inference.workers import Workers
 from siamese.retrieval.vector_file import write_vectors
 from siamese.text.vectorizer import Vectorizer
 

@@ -46,7 +46,8 @@ from siamese.commands.output import (
 from siamese.data.files import QuestionRows, read_questions
 from siamese.data.texts import Texts
 from siamese.detector import Detector
-from siamese.inference.workers import Workers, workers_at
+from siamese.inference.chosen_workers import workers_at
+from siamese.inference.workers import Workers
 from siamese.retrieval.clusters import Cluster, ClusterBuilder
 from siamese.retrieval.finished_blocks import FinishedBlocks, kept_beside
 from siamese.retrieval.mining import DistinctTexts, affordable_threshold, duplicates

@@ -107,7 +107,7 @@ def cluster(address: str, cores: int) -> Iterator[RayWorkers]:
     """The workers of a cluster, which this process joins for the block, unless it has joined one before.
 
     Args:
-        address: see `siamese.inference.workers.workers_at`.
+        address: see `siamese.inference.chosen_workers.workers_at`.
         cores: of each worker.
 
     Raises:

@@ -13,8 +13,9 @@ import pytest
 from siamese.commands import encode, mine
 from siamese.commands.arguments import command_line
 from siamese.detector import Detector
+from siamese.inference.chosen_workers import workers_at
 from siamese.inference.network import NumpyNetwork
-from siamese.inference.workers import THIS_PROCESS, Workers, workers_at
+from siamese.inference.workers import THIS_PROCESS, Workers
 from siamese.pretrained import cache
 from siamese.pretrained.hugging_face import from_folder
 from siamese.retrieval.finished_blocks import FinishedBlocks

@@ -9,7 +9,8 @@ import pytest
 
 from siamese.detector import Detector
 from siamese.inference import threads
-from siamese.inference.workers import THIS_PROCESS, workers_at
+from siamese.inference.chosen_workers import workers_at
+from siamese.inference.workers import THIS_PROCESS
 from siamese.pretrained.hugging_face import from_folder
 from tests.encoders import write_encoder
 
