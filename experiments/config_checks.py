@@ -37,6 +37,7 @@ WORDS = {
     r"tower\.(bidirectional|shortcuts|positions)": (True, False),
     r"similarity\.power": (1, 2, 4, 8, 16, 32, 64),
     r"evaluation\.probes": (True, False, "en", "fr"),
+    r"training\.precision": ("float32", "bfloat16"),
 }
 FILES = {r"vectors\.(path|words)": ("file", Path.is_file), r"(vectors\.)?encoder\.folder": ("folder", Path.is_dir)}
 

@@ -1,4 +1,4 @@
-"""The usual script: how public Keras repositories for this task train, to be measured against.
+"""The Keras baseline: how public Keras repositories for this task train, to be measured against.
 
 Arrays padded to one length, a shared tower called on both sides, Adam, and `fit`.
 """

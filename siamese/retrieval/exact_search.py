@@ -91,7 +91,7 @@ def _tops_of_scores(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """`_top_of_blocks` for many queries at once, whose scores `float32[vectors, queries]` were kept.
 
-    None where ties leave so many candidates that each query is better looked at alone.
+    None if ties leave too many candidates; then each query is searched by itself.
     """
     enough = np.full(len(queries), -np.inf)
     if k <= len(maxima):

@@ -48,6 +48,7 @@ def test_every_option_that_ships_passes(default):
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
+        ({"training__precision": "half"}, "training.precision must be of float32, bfloat16; got half"),
         ({"seed": -1}, "seed must lie in [0, inf), got -1"),
         ({"training__epochs": -1}, "training.epochs must lie in [0, inf), got -1"),
         ({"training__epochs": "two"}, "training.epochs must be a number in [0, inf), got 'two'"),
