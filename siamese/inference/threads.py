@@ -3,9 +3,12 @@
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -15,13 +18,55 @@ Each = Callable[[Callable, Sequence], list]  # a function and items -> its value
 
 @contextmanager
 def side_by_side(threads: int) -> Iterator[Each]:
-    """Process several items in parallel; with one thread, one after another."""
+    """Process several items in parallel, the next item by whichever thread is free; with one thread, one after another.
+
+    The calling thread is one of them. The first exception, in the order of the items, is raised after all have ended.
+    """
     with _one_blas_thread():
-        if threads == 1:
-            yield lambda function, items: list(map(function, items))
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            yield lambda function, items: list(pool.map(function, items))
+        yield partial(_each, threads)
+
+
+def _each(threads: int, function: Callable, items: Sequence) -> list:
+    """The value of the function for each item, in order."""
+    helping = min(threads, len(items)) - 1
+    if helping < 1:
+        return list(map(function, items))
+    values: list[Any] = [None] * len(items)
+    errors: dict[int, BaseException] = {}
+    waiting = deque(range(len(items)))  # its methods are atomic
+
+    def work() -> None:
+        while waiting:
+            try:
+                place = waiting.popleft()
+            except IndexError:  # another thread took the last
+                return
+            try:
+                values[place] = function(items[place])
+            except BaseException as error:
+                errors[place] = error
+                waiting.clear()
+
+    helpers = [_helpers().submit(work) for _ in range(helping)]
+    try:
+        work()
+    finally:
+        waiting.clear()
+        for helper in helpers:
+            helper.cancel() or helper.result()  # one that has not begun has nothing left to do
+    if errors:
+        raise errors[min(errors)]
+    return values
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    """Threads that stay: to start one takes as long as to search 10,000 vectors."""
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="side_by_side")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not survive a fork
 
 
 class ReusedArray(threading.local):

@@ -8,8 +8,6 @@ BLOCK = 64  # vectors that share one maximum
 ROWS_AT_ONCE = 32 * BLOCK  # vectors multiplied with QUERIES_AT_ONCE queries: 2 MB of scores, which fit the cache
 QUERIES_AT_ONCE = 256
 ROWS_OF_KEPT = 8 * BLOCK  # vectors that are multiplied with all queries then
-LONE_BLOCKS_AT_ONCE = 1_024  # for a single query: few calls, and scores fit the cache of a core
-ONE_THREAD_BYTES = 8_000_000  # read in less time than threads take to start
 
 
 def block_maxima(queries: np.ndarray, vectors: np.ndarray, scores: np.ndarray | None) -> np.ndarray:
@@ -17,50 +15,28 @@ def block_maxima(queries: np.ndarray, vectors: np.ndarray, scores: np.ndarray | 
 
     All scores are written into `scores`, `float32[vectors, queries]`, if it is given.
     """
-    if len(queries) == 1:
-        maxima = _maxima_of_one(queries[0], vectors, None if scores is None else scores[:, 0])[:, None]
-    elif scores is not None:
-        maxima = _maxima_of_few(queries, vectors, scores)
-    else:
-        maxima = _maxima_of_many(queries, vectors)
-    if not np.isfinite(maxima).all():
-        block = np.flatnonzero(~np.isfinite(maxima).all(axis=1))[0]
-        raise ValueError(
-            f"rows {block * BLOCK} to {min((block + 1) * BLOCK, len(vectors)) - 1} of vectors hold NaN, infinity or "
-            "numbers too great for float32; remove such rows, or normalize them"
-        )
+    maxima = _maxima_of_many(queries, vectors) if scores is None else _maxima_of_few(queries, vectors, scores)
+    bad = np.flatnonzero(~np.isfinite(maxima).all(axis=1))
+    if len(bad):
+        rows = slice(bad[0] * BLOCK, (bad[0] + 1) * BLOCK)
+        with np.errstate(invalid="ignore", over="ignore"):
+            raise not_finite(vectors[rows] @ queries.T, rows.start)
     return maxima
 
 
-def _maxima_of_one(query: np.ndarray, vectors: np.ndarray, kept: np.ndarray | None) -> np.ndarray:
-    """The greatest score of one query in each block, `float32[blocks]`, in the time of reading the vectors.
-
-    A single query is bound by memory bandwidth. Each thread has products of its own, which do not wait for each other as
-    the threads of a BLAS do when another program takes a core.
-    """
-    blocks = -(-len(vectors) // BLOCK)
-    maxima = np.empty(blocks, np.float32)
-    threads = cores() if vectors.nbytes > ONE_THREAD_BYTES else 1
-
-    @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `block_maxima`
-    def reduce_share(thread: int) -> None:
-        end = blocks * (thread + 1) // threads
-        for first in range(blocks * thread // threads, end, LONE_BLOCKS_AT_ONCE):
-            last = min(first + LONE_BLOCKS_AT_ONCE, end)
-            rows = slice(first * BLOCK, last * BLOCK)
-            scores = np.matmul(vectors[rows], query, out=None if kept is None else kept[rows])
-            maxima[first:last] = _maxima(scores)
-
-    with side_by_side(threads) as each:
-        each(reduce_share, range(threads))
-    return maxima
+def not_finite(scores: np.ndarray, first: int) -> ValueError:
+    """The error that names the first row without finite scores, where those of the rows from `first` on came out so."""
+    row = first + int(np.argmin(np.isfinite(scores.reshape(len(scores), -1)).all(axis=1)))
+    return ValueError(
+        f"row {row} of vectors holds NaN, infinity or numbers too great for float32; remove such rows, or normalize them"
+    )
 
 
 def _maxima_of_few(queries: np.ndarray, vectors: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """As `_maxima_of_many`, where `scores` has room for all."""
     maxima = np.empty((-(-len(vectors) // BLOCK), len(queries)), np.float32)
 
-    @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `block_maxima`
+    @np.errstate(invalid="ignore", over="ignore")  # `block_maxima` reports it as an error
     def reduce_rows(start: int) -> None:
         rows = slice(start, start + ROWS_OF_KEPT)
         own = np.matmul(vectors[rows], queries.T, out=scores[rows])
@@ -76,7 +52,7 @@ def _maxima_of_many(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     maxima = np.empty((-(-len(vectors) // BLOCK), len(queries)), np.float32)
     scores = ReusedArray()
 
-    @np.errstate(invalid="ignore", over="ignore")  # reported as an error by `block_maxima`
+    @np.errstate(invalid="ignore", over="ignore")  # `block_maxima` reports it as an error
     def reduce_rows(start: int) -> None:
         rows = vectors[start : start + ROWS_AT_ONCE]
         blocks = slice(start // BLOCK, -(-(start + len(rows)) // BLOCK))

@@ -8,13 +8,14 @@ from functools import partial
 import numpy as np
 
 from siamese.inference.threads import cores, side_by_side
-from siamese.retrieval.block_maxima import BLOCK, block_maxima
+from siamese.retrieval.block_maxima import BLOCK, block_maxima, not_finite
 
 KEPT = 2**24  # scores that stay in memory, 64 MB: where all are fewer, none is computed again
 CANDIDATES_AT_ONCE = 4_096  # rows of the best blocks whose scores are computed again
 CANDIDATES_EACH = 8  # times k, on average, that many queries are looked at together with
 BATCH = 1_000  # queries whose maxima are in memory at the same time
 TOPS_AT_ONCE = 50  # queries that a core finishes at once
+LONE_BYTES_AT_ONCE = 6_000_000  # of vectors, for a single query: more than are read before a second thread wakes
 
 
 def normalized(vectors: np.ndarray) -> np.ndarray:
@@ -57,12 +58,43 @@ def exact_top(queries: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndar
         return similarity, index
     for start in range(0, len(queries), BATCH):
         some = queries[start : start + BATCH]
+        if len(some) == 1:
+            similarity[start], index[start] = _top_of_one(some[0], vectors, k)
+            continue
         scores = np.empty((len(vectors), len(some)), np.float32) if len(vectors) * len(some) <= KEPT else None
         maxima = block_maxima(some, vectors, scores)
         finish = partial(_fill_top, some, vectors, maxima, scores, similarity[start:], index[start:])
-        with side_by_side(cores() if len(some) > TOPS_AT_ONCE else 1) as each:
+        if len(some) <= TOPS_AT_ONCE:
+            finish(0)
+            continue
+        with side_by_side(cores()) as each:
             each(finish, range(0, len(some), TOPS_AT_ONCE))
     return similarity, index
+
+
+def _top_of_one(query: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The top k of one query, `float32[k]` and `int64[k]`, in the time of reading the vectors."""
+    scores = np.empty(len(vectors), np.float32)
+
+    @np.errstate(invalid="ignore", over="ignore")  # reported as an error below
+    def score(start: int) -> None:
+        np.matmul(vectors[start : start + rows], query, out=scores[start : start + rows])
+
+    # each thread has products of its own, which do not wait for each other as the threads of a BLAS do on a busy core
+    rows = max(1, LONE_BYTES_AT_ONCE // vectors[:1].nbytes)
+    with side_by_side(cores()) as each:
+        each(score, range(0, len(vectors), rows))
+    if not np.isfinite(scores).all():
+        raise not_finite(scores, first=0)
+
+    # the k-th greatest maximum of any k columns or more is at most the k-th greatest score, and faster to find
+    columns = len(scores) // BLOCK
+    high = scores if columns < k else scores[: columns * BLOCK].reshape(BLOCK, columns).max(axis=0)
+    rounding = np.float32(_rounding(query))
+    index = np.flatnonzero(scores >= np.partition(high, -k)[-k] - rounding)
+    if len(index) > CANDIDATES_EACH * k:
+        index = index[scores[index] >= np.partition(scores[index], -k)[-k] - rounding]
+    return _best_of(index, query, vectors, k)
 
 
 def _fill_top(
@@ -76,7 +108,7 @@ def _fill_top(
 ) -> None:
     """Write the top of TOPS_AT_ONCE queries from `first` on into `similarity` and `index`."""
     some, k = slice(first, min(first + TOPS_AT_ONCE, len(queries))), similarity.shape[1]
-    if scores is not None and len(queries) > 1:
+    if scores is not None:
         found = _tops_of_scores(queries[some], vectors, maxima[:, some], scores[:, some], k)
         if found is not None:
             similarity[some], index[some] = found
@@ -124,13 +156,16 @@ def _top_of_blocks(
         index = index[: np.searchsorted(index, len(vectors))]
     scores = kept[index] if kept is not None else _scores(query, vectors, index)
     index = index[scores >= np.partition(scores, -k)[-k] - rounding]
+    return _best_of(index, query, vectors, k)
 
-    parts = np.split(index, range(CANDIDATES_AT_ONCE, len(index), CANDIDATES_AT_ONCE))
-    similarity = np.concatenate([_precise(vectors[part], query) for part in parts])
 
-    # `index` ascends, so a stable sort leaves ties in the order of `vectors`
+def _best_of(index: np.ndarray, query: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The top k of a query among the rows `index` of the vectors, which ascend: `float32[k]` and `int64[k]`."""
+    starts = range(0, len(index), CANDIDATES_AT_ONCE)
+    parts = [_precise(vectors[index[start : start + CANDIDATES_AT_ONCE]], query) for start in starts]
+    similarity = np.concatenate(parts)
     candidates = np.flatnonzero(similarity >= np.partition(similarity, -k)[-k])
-    best = candidates[np.argsort(-similarity[candidates], kind="stable")[:k]]
+    best = candidates[np.argsort(-similarity[candidates], kind="stable")[:k]]  # ties stay in the order of `vectors`
     return similarity[best], index[best]
 
 
@@ -145,8 +180,8 @@ def _rounding(queries: np.ndarray) -> np.ndarray:
 
 def _precise(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """Inner products in float64 of rows with the rows of `queries`, or with one query, as `float32[rows]`."""
-    queries = np.broadcast_to(queries.astype(np.float64), vectors.shape)
-    return np.einsum("nd,nd->n", vectors.astype(np.float64), queries).astype(np.float32)
+    products = np.einsum("...d,...d->...", vectors.astype(np.float64), queries.astype(np.float64))
+    return products.astype(np.float32)
 
 
 def _scores(query: np.ndarray, vectors: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ def small_products(monkeypatch, request):
     monkeypatch.setattr(block_maxima, "ROWS_OF_KEPT", 2 * BLOCK)
     monkeypatch.setattr(block_maxima, "ROWS_AT_ONCE", PRODUCT)
     monkeypatch.setattr(exact_search, "CANDIDATES_AT_ONCE", 100)
-    monkeypatch.setattr(block_maxima, "ONE_THREAD_BYTES", 0)
+    monkeypatch.setattr(exact_search, "LONE_BYTES_AT_ONCE", 10_000)
     monkeypatch.setattr(exact_search, "TOPS_AT_ONCE", 5)
 
 
@@ -65,7 +65,7 @@ def test_more_queries_than_at_once(monkeypatch, rows, queries, batch):
 
 def test_one_thread_or_more(monkeypatch):
     """For a single query few vectors are read by one thread."""
-    monkeypatch.setattr(block_maxima, "ONE_THREAD_BYTES", 10**9)
+    monkeypatch.setattr(exact_search, "LONE_BYTES_AT_ONCE", 10**9)
     assert_exact(random_vectors(1, seed=1), random_vectors(2 * PRODUCT + 3, seed=2), 9)
 
 
@@ -140,6 +140,7 @@ def test_none(queries, count):
 
 
 GOOD = np.zeros((2, DIMENSION), np.float32)
+SECOND_BAD = np.repeat(np.float32([[0], [np.nan]]), DIMENSION, axis=1)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +153,10 @@ GOOD = np.zeros((2, DIMENSION), np.float32)
         (GOOD[:, :3], GOOD, 1, "queries have 3 dimensions and vectors 16"),
         (GOOD, GOOD, 0, "k is 0; at least 1"),
         (np.full_like(GOOD, np.nan), GOOD, 1, "queries hold NaN"),
-        (GOOD, np.full_like(GOOD, np.nan), 1, "rows 0 to 1 of vectors hold NaN"),
-        (GOOD[:1], np.full_like(GOOD, np.inf), 1, "rows 0 to 1 of vectors hold NaN"),
+        (GOOD, SECOND_BAD, 1, "row 1 of vectors holds NaN"),
+        (GOOD[:1], SECOND_BAD, 1, "row 1 of vectors holds NaN"),
+        (GOOD, np.full_like(GOOD, np.nan), 1, "row 0 of vectors holds NaN"),
+        (GOOD[:1], np.full_like(GOOD, np.inf), 1, "row 0 of vectors holds NaN"),
     ],
 )
 def test_refused(queries, vectors, k, message):
