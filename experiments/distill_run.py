@@ -30,9 +30,10 @@ from siamese.inference.chosen_workers import workers_at
 from siamese.model import towers
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
-from siamese.pretrained import cache, piece_table
+from siamese.pretrained import cache
 from siamese.pretrained.encoders import Encoder
 from siamese.pretrained.piece_table import PieceTable
+from siamese.pretrained.table_tokenizer import tokenizer_of
 from siamese.text.vectorizer import Vectorizer
 from siamese.tracking.queries import tracked
 from siamese.training.distillation import MAX_LENGTH, distill
@@ -66,7 +67,7 @@ def run(cfg: DictConfig) -> Path:
     if not tuning["epochs"]:
         distillation["held_out"] = 0.0
     questions, texts = _read(cfg)
-    tokenizer = piece_table.tokenizer_of(cfg.pieces, [*questions, *texts])
+    tokenizer = tokenizer_of(cfg.pieces, [*questions, *texts])
     output = Path(cfg.output).expanduser()
     folder, key = output.with_name(output.name + STATE), _key(config, encoder, tokenizer, questions, texts)
 

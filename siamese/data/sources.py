@@ -14,7 +14,8 @@ from siamese.data.dialects import Reading
 from siamese.data.drawn_parts import draw_parts, note_intents, with_pairs
 from siamese.data.files import read_pair_file
 from siamese.data.intent_files import read_intent_file
-from siamese.data.intents import IntentQuestions, draw_few, pairs_from_intents, split_intents
+from siamese.data.intent_pairs import pairs_from_intents
+from siamese.data.intents import IntentQuestions, draw_few, split_intents
 from siamese.data.labeled import with_labeled
 from siamese.data.pairs import COLLECTION, BadRow, PairSplits, QuestionPairs
 from siamese.data.splits import contradictions, split_by_component, split_by_pair, with_both_kinds

@@ -6,7 +6,6 @@ vector of the question does. A word that no training question holds has rows, to
 `tables/`; `tables/NOTICE` names their encoders, texts and licenses. A detector has a table, too: its words and their rows.
 """
 
-import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,11 +24,10 @@ from siamese.text import vectorizer as words
 from siamese.text.inputs import UNKNOWN
 from siamese.text.tokenizer_forms import tokenizer_from
 from siamese.text.vectorizer import Vectorizer
-from siamese.text.vocabulary import SPECIAL, bert_pieces, fold_case, word_pieces
+from siamese.text.vocabulary import SPECIAL, fold_case
 from siamese.text.word_vectors import WordVectors, random
 
 SHIPPED = Path(__file__).with_name("tables")
-MINILM = Path(__file__).with_name("minilm") / "tokenizer.json.gz"
 FILES: tuple[str, ...] = ("tokenizer.json", "rows.npz")
 DETECTOR = RUNTIME_FILES["numpy"]  # of a detector, beside its words
 MOST_COLUMNS = 2**12  # of a table that is read
@@ -168,28 +166,6 @@ def find(table: str, questions: Sequence[str]) -> PieceTable | None:
 def shipped_languages() -> list[str]:
     """The languages of the tables that ship with the project."""
     return sorted(file.parent.name for file in SHIPPED.glob(f"*/{FILES[0]}"))
-
-
-def tokenizer_of(pieces: str, texts: Sequence[str], size: int = 30_000) -> Tokenizer:
-    """The tokenizer of a new table.
-
-    Args:
-        pieces: "learned" for word pieces learned from texts (Schuster and Nakajima 2012), "minilm" for those of that
-            encoder, or a table, see `find`.
-        texts: of the language.
-        size: most pieces that are learned.
-
-    Raises:
-        ValueError: there is no such table, or the texts are in the language of no shipped table.
-    """
-    if pieces == "learned":
-        return word_pieces(texts, size)
-    if pieces == "minilm":
-        return bert_pieces(Tokenizer.from_str(gzip.decompress(MINILM.read_bytes()).decode("utf-8")))
-    found = find(pieces, texts)
-    if found is None:
-        raise ValueError("no shipped table reads the language of the questions; give pieces=learned and texts=FILE")
-    return found.tokenizer
 
 
 def files_of(folder: str | Path) -> tuple[str, ...]:

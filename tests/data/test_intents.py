@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from siamese.data.intents import IntentQuestions, draw_few, pairs_from_intents, split_intents
+from siamese.data.intent_pairs import pairs_from_intents
+from siamese.data.intents import IntentQuestions, draw_few, split_intents
 
 
 def corpus(topics: int = 6, intents: int = 6, questions: int = 10) -> IntentQuestions:
@@ -209,7 +210,7 @@ def test_rare_intents_stay_in_train_and_small_ones_give_questions_to_one_part():
 @pytest.mark.parametrize("listed", [2**24, 0])
 def test_pairs_of_a_large_intent_are_drawn_without_listing_all(monkeypatch, listed):
     """100 questions make 4,950 pairs, of which 250 are drawn, none twice, from all over."""
-    monkeypatch.setattr("siamese.data.intents.LISTED", listed)
+    monkeypatch.setattr("siamese.data.intent_pairs.LISTED", listed)
     pairs = draw(corpus(1, 2, 100))
     ends = np.sort(np.stack([pairs.left, pairs.right], axis=1)[pairs.duplicate], axis=1)
     assert len(ends) == len(np.unique(ends, axis=0)) == 500
@@ -226,7 +227,7 @@ def test_an_intent_gives_at_most_so_many_duplicates():
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_blocks_of_draws_change_nothing(monkeypatch, size):
     expected = draw(corpus()).digest()
-    monkeypatch.setattr("siamese.data.intents.DRAWN_TOGETHER", size)
+    monkeypatch.setattr("siamese.data.intent_pairs.DRAWN_TOGETHER", size)
     assert draw(corpus()).digest() == expected
 
 
