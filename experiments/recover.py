@@ -19,15 +19,15 @@ def main() -> None:
     settings = program_settings("recover", __doc__)
     folder = Path(settings["folder"]).expanduser()
     from experiments import unfinished  # MLflow takes seconds to import, and help does not need it
-    from siamese.tracking import outages
+    from siamese.tracking import local_store
 
-    trainings, waiting = unfinished.commands(folder), outages.waiting(folder)
+    trainings, waiting = unfinished.commands(folder), local_store.waiting(folder)
     if not trainings and not waiting:
         print(f"nothing waits in {folder}")
     for each, words in trainings.items():
         print(f"{each}: a training that was interrupted, or is under way; resume it with\n    {words}")
     for each in waiting:
-        print(f"{each}: sent, {', '.join(f'run {run}' for run in outages.recover(each))}", flush=True)
+        print(f"{each}: sent, {', '.join(f'run {run}' for run in local_store.recover(each))}", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.report import Report
 from siamese.inference.runtime import Runtime
 from siamese.pretrained.joined import AnyVectorizer
-from siamese.tracking.outages import UNFINISHED, UnsentError
+from siamese.tracking.local_store import UNFINISHED
+from siamese.tracking.outages import UnsentError
 from siamese.tracking.queries import tracked
 from siamese.training.saved_state import FILE, SavedState, run_of
 

@@ -1,6 +1,7 @@
 """Tracking: runs in MLflow. Starts and ends runs, logs to them, and queries them."""
 
 from siamese.tracking.interrupts import defer_interrupts
+from siamese.tracking.local_store import continuation
 from siamese.tracking.logs import (
     flatten,
     log_calibration,
@@ -15,7 +16,7 @@ from siamese.tracking.logs import (
     log_probes,
     log_report,
 )
-from siamese.tracking.outages import UnsentError, continuation, patient, patiently, writing
+from siamese.tracking.outages import UnsentError, patient, patiently, writing
 from siamese.tracking.provenance import config_digest, metrics_version, process, process_is_dead
 from siamese.tracking.queries import Logged, find_metrics, metric_history
 from siamese.tracking.runs import set_tags, tracked_run

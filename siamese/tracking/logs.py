@@ -19,7 +19,8 @@ from siamese.data.pairs import PairSplits, QuestionPairs
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.metrics import METRICS_VERSION
 from siamese.inference.threads import cores
-from siamese.tracking.outages import continuation, writing
+from siamese.tracking.local_store import continuation
+from siamese.tracking.outages import writing
 from siamese.tracking.provenance import CHOSEN, PARAMETER_LIMIT, config_digest, git
 from siamese.tracking.runs import is_logged
 

@@ -1,35 +1,20 @@
-"""Outages: a store that stops answering costs nothing. Its runs go on in a local store and are sent to it when it is back.
+"""Outages: a store that stops answering costs nothing. Its runs go on in a local store and are sent to it when it is back."""
 
-Each run that is under way has a continuation in the local store, whose tag `continues` names it.
-"""
-
-import json
 import logging
 import os
-import shutil
 import time
-import urllib.error
-import urllib.request
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial, wraps
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import mlflow
 import sqlalchemy
-from mlflow.exceptions import MlflowException
 
+from siamese.tracking import local_store
 from siamese.tracking.interrupts import defer_interrupts
-from siamese.tracking.provenance import process, process_is_dead
-from siamese.tracking.sending import CONTINUES, SOURCE, STORE, send
+from siamese.tracking.local_store import ANSWER_SECONDS
 from siamese.tracking.silence import SilentError, is_silence, reason, shown, tell
 
-UNFINISHED = Path("outputs/unfinished")  # in the working directory: what interrupted runs and silent stores leave
-UNSENT = "unsent-"  # starts the names of its folders with a local store
-ANSWER_SECONDS = 4  # that a server may take before it is asked a second time, and then is silent
 PATIENCE_SECONDS = 30  # that a read, the start of a run and its end wait for a store that has answered before
 LOOK_SECONDS = 60  # between two looks whether it is back
 P = ParamSpec("P")
@@ -40,17 +25,6 @@ class UnsentError(ValueError):
     """A run has ended, and its store is still silent."""
 
 
-@dataclass
-class _Outage:
-    uri: str
-    experiment: str
-    folder: Path
-    looked: float
-    continuations: dict[str, str] = field(default_factory=dict)  # run of the store -> run of the local one
-
-
-_outage: _Outage | None = None
-_experiment = ""
 answered: set[str] = set()  # URIs of the stores that this process has used
 
 
@@ -60,15 +34,14 @@ def prepare(uri: str, experiment: str) -> None:
     Raises:
         ValueError: no server answers.
     """
-    global _experiment
-    _experiment = experiment
+    local_store.of_experiment(experiment)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(ANSWER_SECONDS))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("PGCONNECT_TIMEOUT", str(2 * ANSWER_SECONDS))
     for name in ("mlflow.store.db.utils", "urllib3.connectionpool", "sqlalchemy.pool"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if uri.startswith("http") and uri not in answered:
-        if not _server_answers(uri):
+        if not local_store.server_answers(uri):
             raise ValueError(
                 f"no tracking server answers at {uri}; start it (make server), or give another tracking.uri, such as "
                 "sqlite:///mlflow.db"
@@ -88,8 +61,8 @@ def writing(function: Callable[P, T]) -> Callable[P, T]:
     @wraps(function)
     def write(*arguments: P.args, **options: P.kwargs) -> T:
         with defer_interrupts():
-            if _outage is not None and time.monotonic() - _outage.looked > LOOK_SECONDS:
-                _look()
+            if local_store.seconds_since_look() > LOOK_SECONDS:
+                local_store.look()
             try:
                 return function(*arguments, **options)
             except Exception as problem:
@@ -97,7 +70,7 @@ def writing(function: Callable[P, T]) -> Callable[P, T]:
                     raise
                 if mlflow.active_run() is None:
                     return patiently(partial(function, *arguments, **options))
-                _begin(problem)
+                local_store.begin(problem)
             return function(*arguments, **options)
 
     return write
@@ -113,7 +86,7 @@ def patient(function: Callable[P, T]) -> Callable[P, T]:
     @wraps(function)
     def repeat(*arguments: P.args, **options: P.kwargs) -> T:
         def attempt() -> T:
-            if _outage is not None and not _look():
+            if local_store.silent_store() and not local_store.look():
                 raise sqlalchemy.exc.TimeoutError("it is not back yet")
             with defer_interrupts():
                 return function(*arguments, **options)
@@ -141,7 +114,7 @@ def patiently(attempt: Callable[[], T], store: str = "") -> T:
             if not is_silence(problem):
                 raise
             kind, uri = (
-                ("trial", store) if store else ("tracking", _outage.uri if _outage else mlflow.get_tracking_uri())
+                ("trial", store) if store else ("tracking", local_store.silent_store() or mlflow.get_tracking_uri())
             )
             what = f"the {kind} store {shown(uri)} does not answer ({reason(problem)})"
             if uri.startswith("sqlite") or (ends is not None and time.monotonic() > ends):
@@ -152,150 +125,25 @@ def patiently(attempt: Callable[[], T], store: str = "") -> T:
         time.sleep(0.5)
 
 
-def goes_on_without(uri: str) -> bool:
-    """Whether runs of this process go on in a local store because the store `uri` is silent, now again."""
-    return _outage is not None and _outage.uri == uri and not _look()
-
-
-def experiment_id() -> str:
-    """The id of this process' experiment in the current store."""
-    return mlflow.set_experiment(_experiment).experiment_id
-
-
-def continuation(run: str) -> str:
-    """The run that is written to in place of a run of the store: itself, unless the store is silent."""
-    if _outage is None or run in _outage.continuations.values():
-        return run
-    if run not in _outage.continuations:
-        made = mlflow.MlflowClient().create_run(experiment_id(), tags={CONTINUES: run})
-        _outage.continuations[run] = made.info.run_id
-    return _outage.continuations[run]
-
-
 def settle(wait: bool) -> str:
     """Send what waits, after a run has ended; if its store is still silent, a sentence that says so, else "".
 
     Args:
         wait: for a store that is still silent, some seconds.
     """
-    global _outage
-    if _outage is None:
+    if not local_store.silent_store():
         return ""
     waits = wait and mlflow.active_run() is None
     ends = time.monotonic() + (PATIENCE_SECONDS if waits else 0)
-    while not _look() and time.monotonic() < ends:
+    while not local_store.look() and time.monotonic() < ends:
         if waits:
             tell(f"the run has ended; waiting up to {PATIENCE_SECONDS} s for its store")
         waits = False
         time.sleep(0.5)
-    if _outage is None or mlflow.active_run() is not None:
+    if not local_store.silent_store() or mlflow.active_run() is not None:
         return ""
-    left, _outage = _outage, None
-    mlflow.set_tracking_uri(left.uri)
+    uri, folder = local_store.leave()
     return (
-        f"the tracking store {shown(left.uri)} does not answer; what was logged waits in {left.folder}: when it is back, send "
+        f"the tracking store {shown(uri)} does not answer; what was logged waits in {folder}: when it is back, send "
         "it with: python -m experiments.recover"
     )
-
-
-def waiting(folder: Path) -> list[Path]:
-    """The folders in a folder with a local store whose process has ended."""
-    found = sorted(file.parent for file in folder.glob(f"{UNSENT}*/{STORE}"))
-    return [
-        each for each in found if process_is_dead(json.loads((each / STORE).read_text(encoding="utf-8"))["process"])
-    ]
-
-
-def recover(folder: Path) -> list[str]:
-    """Send the runs of a folder with a local store, and delete it; their ids in the store that they belong to.
-
-    Raises:
-        OSError: the store does not answer.
-    """
-    try:
-        sent = send(folder)
-    except Exception as problem:
-        if not is_silence(problem):
-            raise
-        raise OSError(f"what waits in {folder} could not be sent: {reason(problem)}") from None
-    shutil.rmtree(folder)
-    return sent
-
-
-def _begin(problem: Exception) -> None:
-    """Go on with the runs of this process in a local store."""
-    global _outage
-    silent = mlflow.get_tracking_uri()
-    if _outage is not None:
-        raise OSError(f"cannot write to the tracking store {shown(silent)}: {reason(problem)}") from None
-    folder = UNFINISHED / f"{UNSENT}{uuid.uuid4().hex[:8]}"
-    tell(
-        f"the tracking store {shown(silent)} does not answer ({reason(problem)}); the run goes on, and what it logs waits in "
-        f"{folder}"
-    )
-    try:
-        folder.mkdir(parents=True)
-        source = {SOURCE: silent, "experiment": _experiment, "process": process()}
-        with os.fdopen(os.open(folder / STORE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(source, file)  # which only the user may read: the URI may hold a password
-        mlflow.set_tracking_uri(f"sqlite:///{folder.absolute()}/mlflow.db")
-        mlflow.create_experiment(_experiment, artifact_location=str(folder.absolute() / "artifacts"))
-        mlflow.set_experiment(_experiment)
-    except Exception as second:  # of a full disk, mostly
-        mlflow.set_tracking_uri(silent)
-        shutil.rmtree(folder, ignore_errors=True)
-        raise OSError(
-            f"cannot write to the tracking store {shown(silent)} ({reason(problem)}), nor to {folder} "
-            f"({reason(second)})"
-        ) from None
-    _outage = _Outage(silent, _experiment, folder, time.monotonic())
-    _move({})
-
-
-def _look() -> bool:
-    """Whether the store is back and has got what waits; then the runs under way go on in it."""
-    global _outage
-    assert _outage is not None
-    _outage.looked = time.monotonic()
-    if _outage.uri.startswith("http") and not _server_answers(_outage.uri):
-        return False
-    try:
-        send(_outage.folder)
-    except Exception as problem:
-        if not is_silence(problem):
-            raise
-        return False
-    back, _outage = _outage, None
-    mlflow.set_tracking_uri(back.uri)
-    mlflow.set_experiment(back.experiment)
-    _move({local: run for run, local in back.continuations.items()})
-    shutil.rmtree(back.folder)
-    tell(f"the tracking store {shown(back.uri)} is back and has what waited for it")
-    return True
-
-
-def _move(known: dict[str, str]) -> None:
-    """Make the runs under way those of the current store: its own that are known, or continuations."""
-    active = []
-    while run := mlflow.active_run():
-        active.append(run)
-        with suppress(MlflowException):  # the store, which is the new one already, does not know the run
-            mlflow.end_run()
-    for run in reversed(active):
-        own, nested = run.info.run_id, run is not active[-1]
-        if own in known:
-            mlflow.start_run(run_id=known[own], nested=nested)
-        else:
-            made = mlflow.start_run(run_name=run.info.run_name, nested=nested, tags={CONTINUES: own})
-            assert _outage is not None
-            _outage.continuations[own] = made.info.run_id
-
-
-def _server_answers(uri: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER_SECONDS).close()
-    except urllib.error.HTTPError:
-        return True  # it wants to know who asks
-    except OSError:
-        return False
-    return True

@@ -9,7 +9,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from siamese.tracking import outages, silence
+from siamese.tracking import local_store, outages, silence
 from siamese.tracking.interrupts import defer_interrupts, interrupts_raised
 from siamese.tracking.outages import writing
 from siamese.tracking.provenance import PARAMETER_LIMIT, process
@@ -80,10 +80,10 @@ def _start(name: str, parent: str | None, tags: dict[str, str]) -> str:
     @writing
     def start() -> str:
         nested = mlflow.active_run() is not None or parent is not None
-        above = outages.continuation(parent) if parent else None
+        above = local_store.continuation(parent) if parent else None
         begun = None
         if next(attempts):
-            begun = unconfirmed_run(mlflow.MlflowClient(), outages.experiment_id(), name, tags["process"], began)
+            begun = unconfirmed_run(mlflow.MlflowClient(), local_store.experiment_id(), name, tags["process"], began)
         if begun:
             return mlflow.start_run(run_id=begun, nested=nested).info.run_id
         return mlflow.start_run(run_name=name, nested=nested, parent_run_id=above, tags=tags).info.run_id

@@ -12,7 +12,7 @@ import sqlalchemy
 from mlflow.exceptions import MlflowException
 
 from siamese.data.locks import exclusive
-from siamese.tracking import outages, silence
+from siamese.tracking import local_store, outages, silence
 from siamese.tracking.child_runs import end_dead_runs
 from siamese.tracking.views import save_missing_views
 
@@ -38,7 +38,7 @@ def connect(uri: str, experiment: str, artifacts: str | None = None) -> None:
             is that of no store.
     """
     _check_scheme(uri)
-    if outages.goes_on_without(uri):
+    if local_store.goes_on_without(uri):
         return
     outages.prepare(uri, experiment)
     file = _file_of(uri)

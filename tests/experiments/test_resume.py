@@ -21,7 +21,7 @@ from siamese.commands.config_files import CONF
 from siamese.detector import Detector
 from siamese.registry.model_uri import download
 from siamese.tracking import queries
-from siamese.tracking.outages import UNFINISHED
+from siamese.tracking.local_store import UNFINISHED
 from tests.programs import TINY
 
 EPOCHS = 4

@@ -21,8 +21,9 @@ from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from siamese import tracking
-from siamese.tracking import outages
-from siamese.tracking.outages import UNFINISHED, UnsentError
+from siamese.tracking import local_store, outages
+from siamese.tracking.local_store import UNFINISHED
+from siamese.tracking.outages import UnsentError
 from siamese.tracking.sending import STORE, send
 from tests.programs import PATIENCE
 
@@ -140,8 +141,8 @@ def test_a_store_that_is_back_is_written_to_before_the_run_ends(folder, monkeypa
 def test_a_store_that_stays_away_is_an_error_that_says_how_to_send(folder):
     run_id, waiting = left_behind(folder)
     assert (waiting / STORE).stat().st_mode & 0o077 == 0
-    assert outages.waiting(folder / UNFINISHED) == []  # this process lives
-    assert outages.recover(waiting) == [run_id]
+    assert local_store.waiting(folder / UNFINISHED) == []  # this process lives
+    assert local_store.recover(waiting) == [run_id]
     assert_whole(run_id, (1,))
     assert not waiting.exists()
 

@@ -17,7 +17,7 @@ import mlflow
 import pytest
 
 from siamese import tracking
-from siamese.tracking.outages import UNFINISHED
+from siamese.tracking.local_store import UNFINISHED
 from siamese.tracking.stores import connect, open_store
 from tests.programs import ROOT, needs_make, serving
 
