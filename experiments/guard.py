@@ -4,7 +4,7 @@ python -m experiments.guard              (make benchmark-quick; under three minu
 python -m experiments.guard update=true  writes the figures of this machine, after a change that is meant to change them
 
 The exit code is 1 if a piece of work takes longer than its figure and the noise allow. On another processor than that of
-the figures nothing is judged.
+the figures, or with another OPENBLAS_CORETYPE, nothing is judged.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The guard against slower code: it judges by the figures of a file, on the processor of the file alone."""
+"""The guard against slower code: it judges by the figures of a file, on a machine like that of the file alone."""
 
 import json
 import sys
@@ -53,15 +53,16 @@ def test_work_that_takes_many_times_its_figure_is_named_and_ends_with_an_error(
     assert "the processor of the reference" in capsys.readouterr().out
 
 
-def test_on_another_processor_nothing_is_judged(reference, tmp_path):
+@pytest.mark.parametrize("property", ["machine.processor", "machine.openblas_coretype"])
+def test_on_another_processor_or_with_other_kernels_nothing_is_judged(reference, tmp_path, property):
     known = json.loads(reference.read_text())
-    known["machine"]["machine.processor"] = "another one"
+    known["machine"][property] = "another one"
     known["ratios"] = dict.fromkeys(known["ratios"], 1e-9)
     other = tmp_path / "reference.json"
     other.write_text(json.dumps(known))
     result, verdicts = guard.run(1, other, update=False)
     assert verdicts == []
-    assert result.notes == ["another processor than that of the reference: nothing is judged"]
+    assert result.notes == ["another processor or OPENBLAS_CORETYPE than that of the reference: nothing is judged"]
 
 
 def test_without_figures_the_error_says_how_to_write_them(tmp_path):
