@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from experiments.cli import plain
 from siamese import tracking
-from siamese.data.dialects import Reading, find_encoding, opened_text
+from siamese.data.dialects import Reading, opened_text
+from siamese.data.encodings import find_encoding
 from siamese.data.files import read_questions
 from siamese.data.texts import fingerprints
 from siamese.detector import Detector

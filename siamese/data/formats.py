@@ -11,7 +11,8 @@ from typing import TextIO
 
 from siamese.data import markup
 from siamese.data.blocks import WHOLE_ROW, Table, bad_row, require_columns
-from siamese.data.dialects import USUAL, Reading, find_dialect, find_encoding, opened_text
+from siamese.data.dialects import USUAL, Reading, find_dialect, opened_text
+from siamese.data.encodings import find_encoding
 from siamese.data.gzipped import opened
 from siamese.data.parquet_blocks import opened_parquet, parquet_blocks
 from siamese.data.questions import UNDECODABLE

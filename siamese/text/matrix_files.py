@@ -12,7 +12,8 @@ from typing import IO
 import numpy as np
 from tokenizers import Tokenizer
 
-from siamese.data.dialects import Reading, find_encoding
+from siamese.data.dialects import Reading
+from siamese.data.encodings import find_encoding
 from siamese.data.gzipped import is_gzipped, opened
 
 CHUNK = 2**20  # bytes that are read together
