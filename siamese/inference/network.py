@@ -17,7 +17,7 @@ from siamese.inference.parts import Arrays, Layer, Tables, bind
 from siamese.inference.plan import Plan
 from siamese.inference.runtime import FILES, Runtime, import_plugins
 from siamese.inference.similarities import Similarity
-from siamese.inference.threads import Each, cores, side_by_side
+from siamese.inference.threads import Each, OneBlasThread, cores, side_by_side
 from siamese.text.inputs import Inputs, QuestionVectors, TokenIds, WordsAndVectors
 
 FORMAT_VERSION = 1
@@ -86,7 +86,7 @@ class NumpyNetwork(Runtime):
         embeddings = np.empty((len(words), self.dimension), np.float32)
         if len(words) <= FEW and len(ids) <= FEW_TOKENS:
             offsets, listed = words.offsets.tolist(), ids.tolist()
-            with side_by_side(1):
+            with OneBlasThread():
                 for i in range(len(words)):
                     own = None if vectors is None else vectors[i : i + 1]
                     embeddings[i] = self._plan.embed_one(listed[offsets[i] : offsets[i + 1]], own)

@@ -22,7 +22,7 @@ def side_by_side(threads: int) -> Iterator[Each]:
 
     The calling thread is one of them. The first exception, in the order of the items, is raised after all have ended.
     """
-    with _one_blas_thread():
+    with OneBlasThread():
         yield partial(_each, threads)
 
 
@@ -104,27 +104,28 @@ def use_at_most(cores: int) -> None:
 _sharing, _most_cores = 1, sys.maxsize
 _blas = ThreadpoolController().select(user_api="blas").lib_controllers
 _lock = threading.Lock()
-_users = 0  # of `_one_blas_thread` under way, in any thread
+_users = 0  # of `OneBlasThread` under way, in any thread
 _before: list[int] = []  # threads of each library before the first of them
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread for the whole process.
+class OneBlasThread:
+    """Limits BLAS to one thread for the whole process (context manager).
 
     On busy cores its threads mostly wait for each other, a hundred times longer than a small product takes. The first
     user sets the limit, the last one lifts it.
     """
-    global _users
-    with _lock:
-        if not _users:
-            _before[:] = [library.num_threads for library in _blas]
-            for library in _blas:
-                library.set_num_threads(1)
-        _users += 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        global _users
+        with _lock:
+            if not _users:
+                _before[:] = [library.num_threads for library in _blas]
+                for library in _blas:
+                    library.set_num_threads(1)
+            _users += 1
+
+    def __exit__(self, *_: object) -> None:
+        global _users
         with _lock:
             _users -= 1
             if not _users:

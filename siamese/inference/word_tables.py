@@ -16,9 +16,10 @@ BLOCK = 8  # words that are computed together; of more, OpenBLAS does not treat 
 class WordTables:
     """The tables of words, where those of a word are computed when it is first asked for, and then kept.
 
-    New words are computed in blocks of one size, filled up where there are fewer, in which a matrix product treats all
-    rows alike. So the row of a word, and with it the embedding of a question, is the same to the bit whatever was asked before
-    or together with it, and threads that compute it at the same time write the same.
+    New words are computed in blocks of one size, in which a matrix product treats all rows alike. So the row of a word, and
+    with it the embedding of a question, is the same to the bit whatever was asked before or together with it, and threads that
+    compute it at the same time write the same. Where there are fewer new words, the most frequent of those that nobody asked
+    for yet fill the block: they cost nothing there, and a later question does not wait for them.
 
     Only the first ids are kept, which a vocabulary gives to its most frequent words. The system provides the memory of a
     row when it is written.
@@ -35,6 +36,7 @@ class WordTables:
         """The tables of a few words, which may recur: name of a layer -> `float32[words, width]` each."""
         new = sorted({word for word in words if not self._is_kept[word]})
         if new:
+            new = sorted(new + self._awaited(-len(new) % BLOCK, new))
             blocks = [self._block(np.array(new[start : start + BLOCK])) for start in range(0, len(new), BLOCK)]
             computed = np.concatenate(blocks)
             self._keep(np.array(new), computed)
@@ -44,6 +46,15 @@ class WordTables:
             row = dict(zip(new, computed, strict=True))
             found = np.stack([row[word] if word in row else self._rows[word] for word in words])
         return {name: [found[:, table] for table in tables] for name, tables in self._columns.items()}
+
+    def _awaited(self, most: int, but: Sequence[int]) -> list[int]:
+        """The first `most` words that are not kept, though there is room for them, without those of `but`."""
+        found: list[int] = []
+        word = -1
+        while len(found) < most and (word := self._is_kept.find(0, word + 1, len(self._rows))) >= 0:
+            if word not in but:
+                found.append(word)
+        return found
 
     def of_batch(self, words: np.ndarray, each: Each) -> dict[str, Tables]:
         """The same of many distinct words, `int64[words]`; `each` computes the blocks of new ones."""
