@@ -114,8 +114,8 @@ class Plan:
                 encoding = self._behind[self._encoded[name]]
                 assert isinstance(layer, SelfAttention)
                 assert isinstance(encoding, PositionalEncoding)
-                x = encoding.add_waves(tables[name][0], source, packing, layer.linear)
-                values[name] = layer.compute([x], None, packing)
+                waves = encoding.waves(packing, layer.linear)
+                values[name] = layer.compute_encoded(tables[name], source, packing, waves)
             elif name in tables:
                 values[name] = layer.compute(tables[name], source, packing)
             else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from siamese.inference import onnx_operators as operators
+from siamese.inference.layers.products import Product
 from siamese.inference.onnx_operators import Graph
 from siamese.inference.packing import Packing
 from siamese.inference.parts import QuestionLayer, Tables, Take, register, whole
@@ -32,24 +33,21 @@ class PositionalEncoding(QuestionLayer):
         return [x]
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
-        return self.add_waves(tables[0], source, packing, _same)
-
-    def add_waves(
-        self, table: np.ndarray, source: np.ndarray | None, packing: Packing, linear: Callable[[np.ndarray], np.ndarray]
-    ) -> np.ndarray:
-        """What a linear map, which the table went through already, makes of the output: `float32[tokens, n]`."""
-        steps = len(packing.starts) - 1
-        waves = self._mapped_waves(linear, 1 << max(6, (steps - 1).bit_length()))
-        y = table.copy() if source is None else table[source]
+        waves = self.waves(packing, _same)
         if packing.is_one:
-            y += waves[:steps]
-            return y
-        for wave, (start, end) in zip(waves, itertools.pairwise(packing.starts), strict=False):
+            return (tables[0] if source is None else tables[0][source]) + waves
+        y = tables[0].copy() if source is None else tables[0][source]
+        for wave, (start, end) in zip(waves, itertools.pairwise(packing.starts), strict=True):
             y[start:end] += wave
         return y
 
+    def waves(self, packing: Packing, linear: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """A linear map of the scaled waves of all steps, `float32[steps, n]`."""
+        steps = len(packing.starts) - 1
+        return self._mapped_waves(linear, 1 << max(6, (steps - 1).bit_length()))[:steps]
+
     def _mapped_waves(self, linear: Callable[[np.ndarray], np.ndarray], steps: int) -> np.ndarray:
-        """A linear map of the scaled waves of some steps, `float32[steps, n]`, computed once."""
+        """The same of some more steps, computed once."""
         if (linear, steps) not in self._known_waves:
             angle = np.arange(steps, dtype=np.float32)[:, None] * self._frequencies
             waves = self.scale * np.concatenate([np.sin(angle), np.cos(angle)], axis=1)[:, : self.width]
@@ -87,34 +85,55 @@ class SelfAttention(QuestionLayer):
         self.size = max(1, width // heads)
         self.width, self.table_width = heads * self.size, 3 * heads * self.size
         self.kernel = take("kernel", width, 3, heads, self.size).reshape(width, self.table_width)
+        scale = np.ones(self.table_width, np.float32)
+        scale[: self.width] = self.size**-0.5  # of the queries, so that their products are the scores
+        self._product = Product(self.kernel * scale)
 
     def tabulate(self, x: np.ndarray) -> Tables:
-        """Queries, keys and values, `float32[n, 3 * heads * size]`."""
+        """Queries divided by √size, keys and values, `float32[n, 3 * heads * size]`."""
         return [self.linear(x)]
 
     def linear(self, x: np.ndarray) -> np.ndarray:
-        """x W."""
-        return x @ self.kernel
+        """x W, as `tabulate`."""
+        return self._product(x)
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
-        """All questions of one length together, so that none is padded."""
-        if packing.is_one:
-            x = tables[0] if source is None else tables[0][source]
-            return self._mix(x[None])[0]
+        return self.compute_encoded(tables, source, packing, None)
+
+    def compute_encoded(
+        self, tables: Tables, source: np.ndarray | None, packing: Packing, waves: np.ndarray | None
+    ) -> np.ndarray:
+        """`compute`, with rows added to the tables for each step, `float32[steps, 3 * heads * size]`, if there are any.
+
+        All questions of one length are computed together, so that none is padded.
+        """
+        [table] = tables
         y = np.empty((packing.starts[-1], self.width), np.float32)
+        if packing.is_one:
+            x = table if source is None else table[source]
+            self._mix(x if waves is None else x + waves, y)
+            return y
         starts = np.array(packing.starts)
         for length in np.unique(packing.length[packing.length > 0]):
             of_length = np.flatnonzero(packing.length == length)
             token = starts[:length] + of_length[:, None]  # int64[questions, length]
-            x = tables[0][token if source is None else source[token]]
-            y[token] = self._mix(x)
+            x = table[token if source is None else source[token]]
+            if waves is not None:
+                x += waves[:length]
+            mixed = np.empty((*token.shape, self.width), np.float32)
+            self._mix(x, mixed)
+            y[token] = mixed
         return y
 
-    def _mix(self, x: np.ndarray) -> np.ndarray:
-        """`float32[questions, length, 3 * heads * size]` -> `float32[questions, length, heads * size]`."""
-        q, k, v = x.reshape(*x.shape[:2], 3, self.heads, self.size).transpose(2, 0, 3, 1, 4)
-        mixed = _softmax(q @ k.swapaxes(2, 3) * np.float32(self.size**-0.5)) @ v
-        return mixed.swapaxes(1, 2).reshape(*x.shape[:2], self.width)
+    def _mix(self, x: np.ndarray, mixed: np.ndarray) -> None:
+        """Fill `float32[..., length, heads * size]` from `float32[..., length, 3 * heads * size]`."""
+        parts = x.reshape(*x.shape[:-1], 3, self.heads, self.size)
+        q, k, v = (parts[..., i, :, :].swapaxes(-3, -2) for i in range(3))  # float32[..., heads, length, size]
+        weights = np.matmul(q, k.swapaxes(-2, -1))
+        weights -= np.maximum.reduce(weights, axis=-1, keepdims=True)
+        np.exp(weights, out=weights)
+        weights /= np.add.reduce(weights, axis=-1, keepdims=True)
+        np.matmul(weights, v, out=mixed.reshape(*x.shape[:-1], self.heads, self.size).swapaxes(-3, -2))
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
         """On padded questions, where no word reads padding."""
@@ -132,11 +151,3 @@ class SelfAttention(QuestionLayer):
 
 def _same(x: np.ndarray) -> np.ndarray:
     return x
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    """Over the last axis, in place."""
-    scores -= scores.max(axis=-1, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-1, keepdims=True)
-    return scores

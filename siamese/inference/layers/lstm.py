@@ -1,14 +1,19 @@
 """The LSTM on packed words."""
 
 import itertools
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 
+from siamese.inference.layers.products import COLUMNS, in_blocks
 from siamese.inference.layers.recurrent import Recurrent
+from siamese.inference.packing import Packing
 from siamese.inference.parts import Tables, Take, register
 
 ONE, HALF = np.float32(1), np.float32(0.5)
+HALVES = np.full(2, HALF)
+MOST_STEPS = 256  # of a question that is read in memory of its own, 1.3 MB with 128 units
 
 
 @register
@@ -26,24 +31,67 @@ class BidirectionalLSTM(Recurrent):
     def __init__(self, take: Take, width: int, /, units: int):
         super().__init__(take, width, units)
         self._kernel_of_twice = np.stack(self._recurrent_kernels) / 2
+        self._blocks_of_twice = np.concatenate([in_blocks(each) for each in self._kernel_of_twice])
+        self._steps = _Steps(self.directions, units)
+
+    def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
+        if packing.is_one and source is None and len(tables[0]) <= MOST_STEPS:
+            return self._read_one(tables)
+        return super().compute(tables, source, packing)
+
+    def _read_one(self, tables: Tables) -> np.ndarray:
+        """`compute` for one question, whose numbers cost less than the calls of NumPy: few, on views made before.
+
+        Each kernel gets the states of both directions, of which it needs one: OpenBLAS sums a single row in another order than
+        the rows of a batch.
+        """
+        tokens, own = len(tables[0]), self._steps
+        for direction, table in enumerate(tables):
+            own.x[:tokens, direction, : 4 * self.units] = table[::-1] if direction else table
+        matmul, dot, add, multiply, tanh = np.matmul, np.dot, np.add, np.multiply, np.tanh
+        kernels, of_both, recurrent = self._blocks_of_twice, own.of_both, own.recurrent
+        activations, sigmoids, output, c, tanh_c = own.activations, own.sigmoids, own.output, own.c, own.tanh_c
+        left, right, products, products_apart = own.left, own.right, own.products, own.products_apart
+        c[:] = 0
+        for x, x_in_blocks, before, after in own.steps[:tokens]:
+            if before is not None:
+                matmul(before, kernels, of_both)
+                add(x_in_blocks, recurrent, x_in_blocks)
+            tanh(x, activations)
+            add(sigmoids, ONE, sigmoids)
+            multiply(left, right, products)  # 2 i g and 2 f c
+            dot(HALVES, products_apart, c)
+            tanh(c, tanh_c)
+            multiply(output, tanh_c, after)  # 2 h
+        h = np.empty((tokens, self.width), np.float32)
+        states = own.states[:tokens]
+        multiply(states[:, 0], HALF, h[:, : self.units])
+        if self.directions == 2:
+            multiply(states[::-1, 1], HALF, h[:, self.units :])
+        return h
 
     def recur(self, tables: Tables, rows: Sequence[np.ndarray], starts: Sequence[int], states: np.ndarray) -> None:
         """Both directions in each operation, and 2 sigmoid(x) = 1 + tanh(x / 2) in place of each gate."""
         units, directions = self.units, self.directions
         questions = starts[1] if len(starts) > 1 else 0
         x = np.empty((directions, questions, 4 * units), np.float32)
-        recurrent = np.empty_like(x)
+        recurrent = np.empty((directions, max(2, questions), 4 * units), np.float32)
+        alone = np.zeros((directions, 2, units), np.float32)
         z = np.zeros((directions, questions, 5 * units), np.float32)  # i, f, o, g and c side by side
         products = np.empty((directions, questions, 2 * units), np.float32)
         before = states[:, :0]
         for start, end in itertools.pairwise(starts):
             n = end - start  # questions that still have a word
-            x, recurrent, z, products = x[:, :n], recurrent[:, :n], z[:, :n], products[:, :n]
+            x, z, products = x[:, :n], z[:, :n], products[:, :n]
             for table, row, own in zip(tables, rows, x, strict=True):
                 np.take(table, row[start:end], axis=0, out=own, mode="clip")  # "clip" writes straight into `out`
             if start:
-                np.matmul(before[:, :n], self._kernel_of_twice, out=recurrent)
-                np.add(x, recurrent, out=x)
+                if n == 1:  # a second row, as in `_read_one`
+                    alone[:, :1] = before[:, :1]
+                    before = alone
+                least = max(2, n)
+                np.matmul(before[:, :least], self._kernel_of_twice, out=recurrent[:, :least])
+                np.add(x, recurrent[:, :n], out=x)
             np.tanh(x, out=z[..., : 4 * units])
             gates, c = z[..., : 3 * units], z[..., 4 * units :]
             np.add(gates, ONE, out=gates)
@@ -61,3 +109,29 @@ class ForwardLSTM(BidirectionalLSTM):
 
     keras_classes = ("siamese.model.lstm.ForwardLSTM",)
     directions = 1
+
+
+class _Steps(threading.local):
+    """Memory of each thread for the steps of one question, and the parts of it that a step works on.
+
+    The gates i, f, o, g and the cells c lie one after another, each of all directions, so that most operations read and write
+    one row of numbers.
+    """
+
+    def __init__(self, directions: int, units: int):
+        both, blocks = directions * units, -(-4 * units // COLUMNS)
+        self.x = np.zeros((MOST_STEPS, directions, blocks * COLUMNS), np.float32)
+        self.states = np.zeros((MOST_STEPS, 2, units), np.float32)  # twice; with one direction, a second row of zeros
+        self.of_both = np.empty((directions * blocks, 2, COLUMNS), np.float32)  # each block's, of both states
+        own = self.of_both.reshape(directions, blocks, 2, COLUMNS).diagonal(axis1=0, axis2=2)
+        self.recurrent = own.transpose(2, 0, 1)  # float32[directions, blocks, COLUMNS], of each direction's own state
+        z = np.empty(5 * both, np.float32)
+        self.activations = z[: 4 * both].reshape(4, directions, units).swapaxes(0, 1)
+        self.sigmoids, self.output, self.c = z[: 3 * both], z[2 * both : 3 * both], z[4 * both :]
+        self.left, self.right = z[: 2 * both], z[3 * both :]
+        self.products, self.tanh_c = np.empty(2 * both, np.float32), np.empty(both, np.float32)
+        self.products_apart = self.products.reshape(2, both)
+        x = self.x[..., : 4 * units].reshape(MOST_STEPS, directions, 4, units)
+        x_in_blocks = self.x.reshape(MOST_STEPS, directions, blocks, COLUMNS)
+        after = [states[:directions].reshape(both) for states in self.states]
+        self.steps = list(zip(x, x_in_blocks, [None, *self.states], after, strict=False))

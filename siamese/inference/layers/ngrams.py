@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from siamese.inference import onnx_operators as operators
-from siamese.inference.layers.rows import dense
+from siamese.inference.layers.products import Product
 from siamese.inference.onnx_operators import Graph
 from siamese.inference.packing import Packing
 from siamese.inference.parts import QuestionLayer, Tables, Take, register, whole
@@ -28,17 +28,17 @@ class NGrams(QuestionLayer):
         self.width, self.table_width = len(kernel_sizes) * filters, words * filters
         self.kernel = take("kernel", width, self.table_width)
         columns = iter(np.split(self.kernel, words, axis=1))
-        # for each convolution and each word that it sees, float32[width, filters]
-        self._kernels = [[np.ascontiguousarray(next(columns)) for _ in range(size)] for size in kernel_sizes]
         self._biases = np.split(take("bias", self.width), len(kernel_sizes))
+        # for each convolution and each word that it sees; the bias belongs to the word that it stands at
+        self._products = [
+            Product(np.ascontiguousarray(next(columns)), None if offset else bias)
+            for size, bias in zip(kernel_sizes, self._biases, strict=True)
+            for offset in offsets(size)
+        ]
 
     def tabulate(self, x: np.ndarray) -> Tables:
-        """Every vector times every weight; a bias goes to the table of the word that the convolution stands at."""
-        tables = []
-        for words, bias in zip(self._kernels, self._biases, strict=True):
-            for offset, kernel in zip(offsets(len(words)), words, strict=True):
-                tables.append(x @ kernel if offset else dense(x, kernel, bias))
-        return tables
+        """Every vector times every weight."""
+        return [product(x) for product in self._products]
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
         tokens, filters = packing.starts[-1], self.filters

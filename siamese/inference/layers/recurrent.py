@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from siamese.inference import onnx_operators as operators
-from siamese.inference.layers.rows import dense
+from siamese.inference.layers.products import Product
 from siamese.inference.onnx_operators import Graph
 from siamese.inference.packing import Packing
 from siamese.inference.parts import QuestionLayer, Tables, Take, whole
@@ -37,14 +37,14 @@ class Recurrent(QuestionLayer):
         self.width, self.table_width = self.directions * units, self.directions * columns
         self.kernel, self.bias = take("kernel", width, self.table_width), take("bias", self.table_width)
         self.recurrent_kernel = take("recurrent_kernel", self.directions, units, columns)
+        kernels, biases = (np.split(each, self.directions, axis=-1) for each in (self.kernel, self.bias))
         # of each direction
-        self._kernels = [self._halve_gates(each) for each in np.split(self.kernel, self.directions, axis=1)]
-        self._biases = [self._halve_gates(each) for each in np.split(self.bias, self.directions)]
+        self._products = [Product(*map(self._halve_gates, each)) for each in zip(kernels, biases, strict=True)]
         self._recurrent_kernels = [self._halve_gates(each) for each in self.recurrent_kernel]
 
     def tabulate(self, x: np.ndarray) -> Tables:
         """x W + b of each direction, `float32[n, gates * units]` each."""
-        return [dense(x, kernel, bias) for kernel, bias in zip(self._kernels, self._biases, strict=True)]
+        return [product(x) for product in self._products]
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
         tokens, units = len(packing.step), self.units

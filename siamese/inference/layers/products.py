@@ -1,0 +1,49 @@
+"""Products of vectors with a matrix of weights, fast for a few vectors too.
+
+OpenBLAS copies a matrix before it multiplies, which for a few rows takes longer than the product, unless it holds the product
+for small. Then it reads the matrix where it lies, fastest where a few columns lie in one piece. So the weights are kept a
+second time, in blocks of columns.
+"""
+
+import numpy as np
+
+COLUMNS = 64  # of a block: four AVX-512 registers
+SMALL = 10**6  # multiplications of a product that OpenBLAS holds for small
+
+
+class Product:
+    """x W + b: `float32[n, width]` -> `float32[n, units]`.
+
+    A row is the same to the bit among few rows as among many, wherever OpenBLAS sums all rows of a product in one order. A
+    single row it sums in another one, so it is computed twice.
+
+    Args:
+        kernel: W, `float32[width, units]`.
+        bias: b, `float32[units]`; None for zeros.
+    """
+
+    def __init__(self, kernel: np.ndarray, bias: np.ndarray | None = None):
+        self._kernel, self._bias = kernel, bias
+        self._blocks = in_blocks(kernel)
+        self._most = SMALL // (COLUMNS * len(kernel))  # rows that are few
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        y = self._of_few(x) if len(x) <= self._most else x @ self._kernel
+        if self._bias is not None:
+            y += self._bias
+        return y
+
+    def _of_few(self, x: np.ndarray) -> np.ndarray:
+        if len(x) == 1:
+            return self._of_few(np.concatenate([x, x]))[:1]
+        y = np.empty((len(x), len(self._blocks) * COLUMNS), np.float32)
+        np.matmul(x, self._blocks, out=y.reshape(len(x), -1, COLUMNS).swapaxes(0, 1))
+        return y[:, : self._kernel.shape[1]]
+
+
+def in_blocks(kernel: np.ndarray) -> np.ndarray:
+    """A matrix `float32[width, units]` in blocks of columns, the last one filled up with zeros: `float32[blocks, width, COLUMNS]`."""
+    width, units = kernel.shape
+    filled = np.zeros((width, -(-units // COLUMNS) * COLUMNS), np.float32)
+    filled[:, :units] = kernel
+    return np.ascontiguousarray(filled.reshape(width, -1, COLUMNS).swapaxes(0, 1))
