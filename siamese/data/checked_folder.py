@@ -6,24 +6,21 @@ held against its size before any memory is taken for it.
 """
 
 import hashlib
-import io
 import json
-import math
 import os
 import stat
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from siamese.data import archives
+
 HEADS = HEAD, HEAD_OF_COLLECTION = "detector.json", "collection.json"  # files that note checksums
 SHA256 = "sha256"  # where in them
 NOT_SAVED = "{} is not the file that was saved: {}; copy the folder again, or train again"
 LARGEST_JSON = 2**26  # bytes; parsed it takes up to 25 times as much memory
-LARGEST = 1e9  # number of an array; weights beyond make embeddings that float32 cannot square
-ARRAYS = ("<f4", "<f8", "|i1", "|b1")  # types of numbers that are written
 KINDS = (
     (stat.S_ISLNK, "a link"),
     (stat.S_ISDIR, "a folder"),
@@ -105,13 +102,18 @@ class CheckedFolder:
         Raises:
             ValueError: as `size`; it is larger, or has another checksum or none.
         """
+        return self._content(name, most).tobytes()
+
+    def _content(self, name: str, most: int | None = None) -> np.ndarray:
+        """The same as `uint8[bytes]`: for a large array NumPy asks the system for large pages, which come eight times as fast."""
         file, size = self.path / name, self.size(name)
         if most is not None and size > most:
             raise ValueError(f"{file} has {size:,} bytes; at most {most:,} are read")
         no_waiting = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # for a FIFO that has just taken its place
+        content = np.empty(size, np.uint8)
         with os.fdopen(os.open(file, no_waiting), "rb") as opened:
-            content = opened.read(size)
-        if len(content) != size:
+            filled = opened.readinto(content.data)
+        if filled != size:
             raise ValueError(f"{file} changes while it is read; try again")
         self._compare(name, hashlib.sha256(content).hexdigest)
         return content
@@ -147,7 +149,7 @@ class CheckedFolder:
         except ValueError as problem:
             raise ValueError(f"{self.path / name} is no JSON that can be read: {problem}") from None
 
-    def entries(self, name: str, most: int = 0) -> dict[str, bytes]:
+    def entries(self, name: str, most: int = 0) -> dict[str, memoryview]:
         """The contents of a ZIP file by their names.
 
         Args:
@@ -157,9 +159,9 @@ class CheckedFolder:
         Raises:
             ValueError: as `read`, or it is no such file.
         """
-        content = self.read(name)
+        content = self._content(name)
         try:
-            return _entries(content, most)
+            return archives.entries(content.data, most)
         except Exception as problem:  # of zipfile and zlib; they have no common type
             raise ValueError(f"{self.path / name} is no whole archive: {problem or type(problem).__name__}") from None
 
@@ -167,13 +169,13 @@ class CheckedFolder:
         """The arrays of an .npz file by their names, read-only; arguments as in `entries`.
 
         Raises:
-            ValueError: as `entries`, or it holds something else than arrays of the types `ARRAYS`, or a number that is
-                NaN or beyond ± LARGEST.
+            ValueError: as `entries`, or it holds something else than arrays of the types `archives.ARRAYS`, or a number
+                that is NaN or beyond ± `archives.LARGEST`.
         """
         arrays = {}
         for entry, content in self.entries(name, most).items():
             try:
-                arrays[entry.removesuffix(".npy")] = _array(content)
+                arrays[entry.removesuffix(".npy")] = archives.array(content)
             except Exception as problem:  # of NumPy's reader of headers
                 raise ValueError(f"{self.path / name} holds no arrays: {entry} {problem}") from None
         return arrays
@@ -220,37 +222,3 @@ def _digest(state: dict[str, Any]) -> str:
 def _memory() -> int:
     """Bytes of the machine's memory."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _entries(content: bytes, most: int) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        entries = archive.infolist()
-        ways = {each.compress_type for each in entries}
-        limit = len(content) if ways <= {zipfile.ZIP_STORED} else most
-        claimed = sum(each.file_size for each in entries)
-        if claimed > limit or not ways <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise ValueError(f"it claims to hold {claimed:,} bytes, {limit:,} are expected at most")
-        for each in entries:
-            if each.filename in found:
-                raise ValueError(f"{each.filename} occurs twice")
-            with archive.open(each) as entry:
-                found[each.filename] = entry.read(each.file_size)  # no more, whatever it unpacks to
-    return found
-
-
-def _array(content: bytes) -> np.ndarray:
-    """The array of an .npy file, which shares the memory of its content."""
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, by_column, dtype = header(stream)
-    if dtype.str not in ARRAYS or by_column:
-        raise ValueError(f"is of type {dtype.str}{' by columns' * by_column}, expected one of {', '.join(ARRAYS)}")
-    size = len(content) - stream.tell()
-    if math.prod(shape) * dtype.itemsize != size:
-        raise ValueError(f"claims to be {dtype}{list(shape)}, but has {size:,} bytes")
-    array = np.frombuffer(content, dtype, offset=stream.tell()).reshape(shape)
-    if dtype.kind == "f" and not (array.min(initial=0) >= -LARGEST and array.max(initial=0) <= LARGEST):
-        raise ValueError(f"has numbers that are NaN, infinite or beyond ±{LARGEST:g}")
-    return array

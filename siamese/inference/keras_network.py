@@ -134,7 +134,7 @@ def load_keras(folder: Path | CheckedFolder) -> keras.Model:
         )
     entries = checked.entries(FILE)
     try:
-        config = json_object(entries["config.json"].decode())
+        config = json_object(entries["config.json"].tobytes().decode())
     except (ValueError, KeyError) as problem:
         raise ValueError(f"{file} is no network that Keras saved: {problem!r}") from None
     missing = [each for each in _own_classes(config) if keras.saving.get_registered_object(each[0]) is None]

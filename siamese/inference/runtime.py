@@ -13,7 +13,6 @@ from siamese.model.silence import silent_stderr
 from siamese.text.inputs import Inputs, parts
 
 FILES = {"numpy": ("light.json", "light.npz"), "keras": ("network.keras",)}  # what each runtime needs of a folder
-FEW_IDS = 32
 PAIRS_AT_ONCE = 256  # whose embeddings are in a core's cache
 
 
@@ -59,14 +58,10 @@ class Runtime:
             raise ValueError(f"vectors must have {self.vector_width} numbers, got {width or 'none'}")
         if words is None and self.vocabulary:
             raise ValueError("vectors must come with token ids; encode the texts with the vectorizer of the network")
-        if words is None or not len(words.values):
-            return
-        ids = words.values
-        # of a single question the minimum of a list is the quicker one
-        lowest, highest = (min(few := ids.tolist()), max(few)) if len(ids) <= FEW_IDS else (ids.min(), ids.max())
-        if lowest < 0 or highest >= self.vocabulary:
+        ids = np.empty(0) if words is None else words.values
+        if len(ids) and not (ids.min() >= 0 and ids.max() < self.vocabulary):
             raise ValueError(
-                f"token ids must lie in [0, {self.vocabulary}), got {lowest} to {highest}; "
+                f"token ids must lie in [0, {self.vocabulary}), got {ids.min()} to {ids.max()}; "
                 "encode the texts with the vectorizer that the network was trained with"
             )
 

@@ -5,13 +5,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Each = Callable[[Callable, Sequence], list]  # a function and items -> its value for each item
 
@@ -60,8 +62,10 @@ def _each(threads: int, function: Callable, items: Sequence) -> list:
 
 
 @cache
-def _helpers() -> ThreadPoolExecutor:
+def _helpers() -> "ThreadPoolExecutor":
     """Threads that stay: to start one takes as long as to search 10,000 vectors."""
+    from concurrent.futures import ThreadPoolExecutor  # 3 ms, for which a cold answer to one question has no use
+
     return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="side_by_side")
 
 

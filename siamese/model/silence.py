@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 @contextmanager
 def silent_stderr() -> Iterator[None]:
     """Hide what C++ libraries write to stderr, unless the block fails."""
+    import tempfile  # takes 2 ms, and few processes that import this module hide anything
+
     sys.stderr.flush()
     visible = os.dup(2)
     with tempfile.TemporaryFile() as hidden:

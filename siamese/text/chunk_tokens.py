@@ -25,9 +25,18 @@ class ChunkTokens:
         self._ids = tokenizer.get_vocab() if isinstance(tokenizer.model, models.WordLevel) else None
         self._first_bucket = tokenizer.get_vocab_size()
 
+    def read(self, new: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What `ids` and `count_words` give, whose words are found once."""
+        if self._ids is None:
+            return *self.ids(new), self.count_words(new)
+        words, counts = chunks.words_of(self._tokenizer, new)
+        return *self._first(self._ids_of(words), counts), known_words.count_whole(words, counts, self._ids)
+
     def ids(self, new: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """The first token ids of chunks, one after another, `int32[tokens]`, and their number in each, `int64[chunks]`."""
-        ids, counts = self._all_ids(new)
+        return self._first(*self._all_ids(new))
+
+    def _first(self, ids: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if counts.max(initial=0) > self._max_length + 1:  # one more tells that a question is cut
             ids, counts = ids[is_leading(counts, self._max_length + 1)], np.minimum(counts, self._max_length + 1)
         return ids, counts
@@ -38,9 +47,13 @@ class ChunkTokens:
             lists = [encoding.ids for encoding in encodings]
             return np.fromiter(chain.from_iterable(lists), np.int32), np.fromiter(map(len, lists), np.int64)
         words, counts = chunks.words_of(self._tokenizer, new)
-        known, first, buckets = self._ids, self._first_bucket, self._oov_buckets
+        return self._ids_of(words), counts
+
+    def _ids_of(self, words: list[str]) -> np.ndarray:
+        """The ids of whole words, known or not, `int32[words]`."""
+        known, first, buckets = self._ids or {}, self._first_bucket, self._oov_buckets
         outside = (lambda word: first + zlib.crc32(word.encode()) % buckets) if buckets else (lambda word: UNKNOWN)
-        return np.fromiter((known.get(word) or outside(word) for word in words), np.int32, len(words)), counts
+        return np.fromiter((known.get(word) or outside(word) for word in words), np.int32, len(words))
 
     def count_words(self, new: list[str]) -> np.ndarray:
         """As `known_words.count`."""

@@ -33,24 +33,29 @@ def count(
         texts: chunks of questions.
         unknown: ids of the pieces that stand for what the vocabulary cannot spell.
     """
-    found = np.zeros((len(texts), KINDS, 2), np.int32)
     if ids is not None:
-        words, counts = chunks.words_of(tokenizer, texts)
-        for row, word in zip(np.repeat(np.arange(len(texts)), counts).tolist(), words, strict=True):
-            kind = 0 if any(map(str.isalnum, word)) else 2
-            found[row, kind] += 1, word in ids
-    else:
-        for row, (text, encoding) in enumerate(zip(texts, tokenizer.encode_batch(texts), strict=True)):
-            spelled = zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True)
-            for _, word_pieces in groupby(spelled, key=itemgetter(0)):
-                pieces = [(piece, text[start:end]) for _, piece, (start, end) in word_pieces]
-                pieces = [each for each in pieces if any(map(str.isalnum, each[1]))] or pieces
-                word = "".join(part for _, part in pieces)
-                letters, is_number = sum(map(str.isalnum, word)), not any(map(str.isalpha, word))
-                kind = 2 if not letters else 1 if is_number or letters < LONG else 0
-                is_known = (len(pieces) == 1 or is_number) and all(piece not in unknown for piece, _ in pieces)
-                found[row, kind] += 1, is_known
+        return count_whole(*chunks.words_of(tokenizer, texts), ids)
+    found = np.zeros((len(texts), KINDS, 2), np.int32)
+    for row, (text, encoding) in enumerate(zip(texts, tokenizer.encode_batch(texts), strict=True)):
+        spelled = zip(encoding.word_ids, encoding.ids, encoding.offsets, strict=True)
+        for _, word_pieces in groupby(spelled, key=itemgetter(0)):
+            pieces = [(piece, text[start:end]) for _, piece, (start, end) in word_pieces]
+            pieces = [each for each in pieces if any(map(str.isalnum, each[1]))] or pieces
+            word = "".join(part for _, part in pieces)
+            letters, is_number = sum(map(str.isalnum, word)), not any(map(str.isalpha, word))
+            kind = 2 if not letters else 1 if is_number or letters < LONG else 0
+            is_known = (len(pieces) == 1 or is_number) and all(piece not in unknown for piece, _ in pieces)
+            found[row, kind] += 1, is_known
     return found.reshape(len(texts), 2 * KINDS)
+
+
+def count_whole(words: list[str], counts: np.ndarray, ids: Mapping[str, int]) -> np.ndarray:
+    """`count` where the vocabulary has whole words, of the words of all texts in turn, `counts` of each, `int64[texts]`."""
+    found = np.zeros((len(counts), KINDS, 2), np.int32)
+    for row, word in zip(np.repeat(np.arange(len(counts)), counts).tolist(), words, strict=True):
+        kind = 0 if any(map(str.isalnum, word)) else 2
+        found[row, kind] += 1, word in ids
+    return found.reshape(len(counts), 2 * KINDS)
 
 
 def share(words: np.ndarray) -> np.ndarray:

@@ -11,8 +11,10 @@ from siamese.text import chunks, known_words
 MOST = 2**17  # chunks, about 30 MB with what is kept of each
 MOST_CHARACTERS = 2**22  # of all of them
 
-Tokenize = Callable[[list[str]], tuple[np.ndarray, np.ndarray]]
-CountWords = Callable[[list[str]], np.ndarray]
+# new chunks -> their token ids, one after another, `int32[tokens]`; their number in each, `int64[chunks]`; and the counts of
+# words, `int32[chunks, 2 * known_words.KINDS]`
+Tokenize = Callable[[list[str]], tuple[np.ndarray, np.ndarray, np.ndarray]]
+_Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # of `_Known`
 
 
 class RememberedChunks:
@@ -24,29 +26,32 @@ class RememberedChunks:
     def __len__(self) -> int:
         return len(self._known.number)
 
-    def read(
-        self, every: list[str], tokenize: Tokenize, count_words: CountWords
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The token ids of chunks, one after another, `int32[tokens]`; their number in each, `int64[chunks]`; and the counts of
-        words, `int32[chunks, 2 * known_words.KINDS]`.
-
-        Args:
-            every: the chunks, also those that come several times.
-            tokenize: new chunks -> the first two.
-            count_words: new chunks -> the last.
-        """
-        known = self._known
-        rows = known.rows(every)
-        if len(new := np.flatnonzero(rows < 0)):
-            known.add({every[at] for at in new.tolist()}, tokenize, count_words)
-            rows = known.rows(every)
-            if known.is_full():
-                self._known = _Known()
-        ids, starts, counts, words = known.arrays  # after the rows, so that all of them are there
+    def read(self, every: list[str], tokenize: Tokenize) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What `tokenize` gives for chunks, of which some may come several times, and which it gets only where they are new."""
+        rows, (ids, starts, counts, words) = self._find(every, tokenize)
         lengths = counts[rows]
         ends = np.cumsum(lengths)
         tokens = np.repeat(starts[rows] - (ends - lengths), lengths) + np.arange(lengths.sum())
         return ids[tokens], lengths, words.take(rows, axis=0)
+
+    def ids(self, every: list[str], tokenize: Tokenize) -> np.ndarray:
+        """The first part of `read` alone, in half the time where most chunks have one token, as those of a question do."""
+        rows, (ids, starts, counts, _) = self._find(every, tokenize)
+        first, lengths = starts.take(rows), counts.take(rows).tolist()
+        if lengths.count(1) == len(lengths):
+            return ids.take(first)
+        return np.concatenate([ids[at : at + length] for at, length in zip(first.tolist(), lengths, strict=True)])
+
+    def _find(self, every: list[str], tokenize: Tokenize) -> tuple[np.ndarray, _Arrays]:
+        """The rows of chunks, `int64[chunks]`, in arrays that have all of them."""
+        known = self._known
+        rows = known.rows(every)
+        if len(rows) and rows.min() < 0:
+            known.add({every[at] for at in np.flatnonzero(rows < 0).tolist()}, tokenize)
+            rows = known.rows(every)
+            if known.is_full():
+                self._known = _Known()
+        return rows, known.arrays
 
 
 class _Known:
@@ -73,11 +78,10 @@ class _Known:
         """Whether no more chunks may be added."""
         return self._rows > MOST or self._characters > MOST_CHARACTERS
 
-    def add(self, new: Collection[str], tokenize: Tokenize, count_words: CountWords) -> None:
+    def add(self, new: Collection[str], tokenize: Tokenize) -> None:
         """Add distinct chunks. If two threads add the same one, either row is right."""
         for batch in chunks.batches(list(new)):
-            ids, counts = tokenize(batch)
-            words = count_words(batch)
+            ids, counts, words = tokenize(batch)
             with self._lock:
                 known_ids, known_starts, known_counts, known = self.arrays
                 self.arrays = (

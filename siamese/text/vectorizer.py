@@ -144,9 +144,18 @@ class Vectorizer:
 
     def encode(self, questions: Sequence[str]) -> TokenIds:
         """Token ids of `questions`; a question without any token becomes the unknown token."""
+        if self._cut and len(questions) == 1:
+            return self._encode_one(questions[0])
         if self._cut and len(questions) <= REMEMBERED:
             return self._read_few(questions)[0]
         return self._read(questions, count_words=False)[0]
+
+    def _encode_one(self, question: str) -> TokenIds:
+        """`encode` of one question, by the chunks that are remembered."""
+        ids = self._remembered.ids(question[: self._most].split(" "), self._chunk_tokens.read)[: self.max_length]
+        if not len(ids):
+            ids = np.array([UNKNOWN], np.int32)
+        return TokenIds(ids, np.array([0, len(ids)]))
 
     def read(self, questions: Sequence[str]) -> tuple[TokenIds, Coverage]:
         """The token ids of `encode`, and how much of each question they hold.
@@ -215,7 +224,7 @@ class Vectorizer:
         if characters.max(initial=0) > self._most:
             questions = [question[: self._most] for question in questions]
         every = " ".join(questions).split(" ") if len(questions) else []
-        ids, counts, words = self._remembered.read(every, self._chunk_tokens.ids, self._chunk_tokens.count_words)
+        ids, counts, words = self._remembered.read(every, self._chunk_tokens.read)
         spaces = np.fromiter(map(str.count, questions, repeat(" ")), np.int64, len(questions))
         question_ends = np.concatenate([[0], np.cumsum(spaces + 1)])
         ends = np.concatenate([[0], np.cumsum(counts)])

@@ -129,11 +129,15 @@ class SelfAttention(QuestionLayer):
         """Fill `float32[..., length, heads * size]` from `float32[..., length, 3 * heads * size]`."""
         parts = x.reshape(*x.shape[:-1], 3, self.heads, self.size)
         q, k, v = (parts[..., i, :, :].swapaxes(-3, -2) for i in range(3))  # float32[..., heads, length, size]
-        weights = np.matmul(q, k.swapaxes(-2, -1))
-        weights -= np.maximum.reduce(weights, axis=-1, keepdims=True)
+        # float32[..., words that are read, heads, words]: reductions over an axis before the last one take whole rows
+        weights = np.empty((*x.shape[:-1], self.heads, x.shape[-2]), np.float32)
+        by_head = weights.swapaxes(-3, -2)
+        np.matmul(k, q.swapaxes(-2, -1), out=by_head)
+        weights -= np.maximum.reduce(weights, axis=-3, keepdims=True)
         np.exp(weights, out=weights)
-        weights /= np.add.reduce(weights, axis=-1, keepdims=True)
-        np.matmul(weights, v, out=mixed.reshape(*x.shape[:-1], self.heads, self.size).swapaxes(-3, -2))
+        weights /= np.add.reduce(weights, axis=-3, keepdims=True)
+        mixed_by_head = mixed.reshape(*x.shape[:-1], self.heads, self.size).swapaxes(-3, -2)
+        np.matmul(by_head.swapaxes(-2, -1), v, out=mixed_by_head)
 
     def onnx(self, graph: Graph, inputs: Sequence[str], questions: str) -> str:
         """On padded questions, where no word reads padding."""

@@ -11,7 +11,7 @@ from siamese.inference.layers.recurrent import Recurrent
 from siamese.inference.packing import Packing
 from siamese.inference.parts import Tables, Take, register
 
-ONE, HALF = np.float32(1), np.float32(0.5)
+ONE, HALF = np.array(1, np.float32), np.array(0.5, np.float32)  # arrays, as an operation converts other numbers first
 HALVES = np.full(2, HALF)
 MOST_STEPS = 256  # of a question that is read in memory of its own, 1.3 MB with 128 units
 

@@ -37,12 +37,12 @@ class Product:
         if len(x) == 1:
             return self._of_few(np.concatenate([x, x]))[:1]
         y = np.empty((len(x), len(self._blocks) * COLUMNS), np.float32)
-        np.matmul(x, self._blocks, out=y.reshape(len(x), -1, COLUMNS).swapaxes(0, 1))
+        np.matmul(x, self._blocks, out=y.reshape(len(x), len(self._blocks), COLUMNS).swapaxes(0, 1))
         return y[:, : self._kernel.shape[1]]
 
 
 def in_blocks(kernel: np.ndarray) -> np.ndarray:
-    """A matrix `float32[width, units]` in blocks of columns, the last one filled up with zeros: `float32[blocks, width, COLUMNS]`."""
+    """A matrix, `float32[width, units]`, in blocks of columns, `float32[blocks, width, COLUMNS]`; zeros fill up the last one."""
     width, units = kernel.shape
     filled = np.zeros((width, -(-units // COLUMNS) * COLUMNS), np.float32)
     filled[:, :units] = kernel
