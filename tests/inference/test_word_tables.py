@@ -46,3 +46,19 @@ def test_a_row_does_not_depend_on_what_comes_with_it_or_before():
         found = tables.of_batch(every, lambda function, items: list(map(function, items)))["pool"]
         assert np.array_equal(found[0], rows)
         assert np.array_equal(found[1], table)
+
+
+def test_words_that_nobody_asked_for_fill_a_block(monkeypatch):
+    """The most frequent ones that are not kept yet, each once; the first block is computed before there is room for any."""
+    asked = []
+
+    def tabulate(words: np.ndarray):
+        assert len(words) == word_tables.BLOCK
+        asked.append(words.tolist())
+        return {"pool": [words[:, None].astype(np.float32)]}
+
+    monkeypatch.setattr(word_tables, "KEPT_NUMBERS", 12)
+    tables = WordTables(tabulate, vocabulary=20)
+    for words in ([3], [5, 19, 5], [0, 1, 2, 4, 6, 7, 8, 3], [11], [19]):
+        assert tables.of(words)["pool"][0].ravel().tolist() == words
+    assert asked == [[3] * 8, [0, 1, 2, 4, 5, 6, 7, 19], [8, 9, 10, 11, *[8] * 4], [19] * 8]

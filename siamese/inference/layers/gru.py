@@ -39,13 +39,14 @@ class BidirectionalGRU(Recurrent):
         units, recurrent_kernel = self.units, self._recurrent_kernels[direction]
         questions = starts[1] if len(starts) > 1 else 0
         x = np.empty((questions, 3 * units), np.float32)
-        before, recurrent = np.zeros((questions, units), np.float32), np.zeros_like(x)
+        before, products = np.zeros((questions, units), np.float32), np.zeros((max(2, questions), 3 * units), np.float32)
         for start, end in itertools.pairwise(starts):
             n = end - start
-            x, before, recurrent = x[:n], before[:n], recurrent[:n]  # only questions that still have a word
+            x, before, recurrent = x[:n], before[:n], products[:n]  # only questions that still have a word
             np.take(table, source[start:end], axis=0, out=x, mode="clip")  # "clip" writes straight into `out`
             if start:
-                np.matmul(before, recurrent_kernel, out=recurrent)
+                rows = before if n > 1 else np.repeat(before, 2, axis=0)  # OpenBLAS sums a single row in another order
+                np.matmul(rows, recurrent_kernel, out=products[: len(rows)])
             gates, g = x[:, : 2 * units], x[:, 2 * units :]
             gates += recurrent[:, : 2 * units]
             np.tanh(gates, out=gates)

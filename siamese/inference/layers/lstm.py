@@ -76,7 +76,6 @@ class BidirectionalLSTM(Recurrent):
         questions = starts[1] if len(starts) > 1 else 0
         x = np.empty((directions, questions, 4 * units), np.float32)
         recurrent = np.empty((directions, max(2, questions), 4 * units), np.float32)
-        alone = np.zeros((directions, 2, units), np.float32)
         z = np.zeros((directions, questions, 5 * units), np.float32)  # i, f, o, g and c side by side
         products = np.empty((directions, questions, 2 * units), np.float32)
         before = states[:, :0]
@@ -86,11 +85,8 @@ class BidirectionalLSTM(Recurrent):
             for table, row, own in zip(tables, rows, x, strict=True):
                 np.take(table, row[start:end], axis=0, out=own, mode="clip")  # "clip" writes straight into `out`
             if start:
-                if n == 1:  # a second row, as in `_read_one`
-                    alone[:, :1] = before[:, :1]
-                    before = alone
-                least = max(2, n)
-                np.matmul(before[:, :least], self._kernel_of_twice, out=recurrent[:, :least])
+                before = before[:, :n] if n > 1 else np.repeat(before[:, :1], 2, axis=1)  # two rows, as in `_read_one`
+                np.matmul(before, self._kernel_of_twice, out=recurrent[:, : before.shape[1]])
                 np.add(x, recurrent[:, :n], out=x)
             np.tanh(x, out=z[..., : 4 * units])
             gates, c = z[..., : 3 * units], z[..., 4 * units :]

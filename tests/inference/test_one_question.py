@@ -1,0 +1,72 @@
+"""One question: its embedding is that of a batch, however long it is, and in each thread."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from siamese.inference.from_keras import numpy_network
+from siamese.inference.layers import lstm
+from tests.inference.test_network import TOWERS, some_questions, with_weights
+
+WIDE = [
+    ("dense", {"units": [70, 50], "normalization": "layer"}),
+    ("conv1d", {"filters": [70], "kernel_sizes": [1, 2, 3]}),
+    ("bilstm", {"units": [24, 20]}),
+    ("bilstm", {"units": [24], "bidirectional": False}),
+    ("attention", {"units": [70], "heads": 3}),
+]
+ALONE_AND_TOGETHER = """
+import os, sys
+from pathlib import Path
+os.environ.pop("OPENBLAS_CORETYPE", None)  # the kernels of this processor, whichever the tests take
+import numpy as np
+from threadpoolctl import threadpool_info
+from siamese.inference.network import NumpyNetwork
+from siamese.text.inputs import TokenIds
+
+generator = np.random.default_rng(0)
+for folder in map(Path, sys.argv[1:]):
+    network = NumpyNetwork.load(folder)
+    questions = TokenIds.of([generator.integers(network.vocabulary, size=length) for length in [1, 2, 9, 64, 9, 1, 5] * 6])
+    together = network.encode(questions)
+    alone = [network.encode(questions.take(np.array([row]))) for row in range(len(questions))]
+    print(folder.name, np.array_equal(np.concatenate(alone), together))
+print(*{each["architecture"] for each in threadpool_info() if each["user_api"] == "blas"})
+"""
+
+
+@pytest.mark.slow
+def test_it_is_the_same_to_the_bit_alone_and_among_many(build_network, tmp_path, run_python):
+    """Where OpenBLAS sums all rows of a product in one order, as its kernels for AVX-512 do."""
+    for number, (tower, options) in enumerate([*TOWERS, *WIDE]):
+        (folder := tmp_path / f"{number} {tower}").mkdir()
+        numpy_network(with_weights(build_network(tower, **options))).save(folder)
+    ended = run_python("-c", ALONE_AND_TOGETHER, *sorted(tmp_path.iterdir()))
+    assert ended.returncode == 0, ended.stderr
+    *found, architectures = ended.stdout.splitlines()
+    if architectures not in ("SkylakeX", "Cooperlake", "SapphireRapids"):
+        pytest.skip(f"not promised on {architectures}")
+    assert found == [f"{folder.name} True" for folder in sorted(tmp_path.iterdir())]
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("units", [4, 16, 20])
+def test_an_lstm_reads_it_as_it_reads_many(build_network, bidirectional, units):
+    """With gates that fill blocks of columns or not, and with more words than have memory of their own."""
+    light = numpy_network(with_weights(build_network("bilstm", units=[units], bidirectional=bidirectional)))
+    lengths = [lstm.MOST_STEPS, 1, lstm.MOST_STEPS + 1, 20]
+    questions = some_questions(light.vocabulary, lengths)
+    together = light.encode(questions)
+    for row in range(len(lengths)):
+        np.testing.assert_allclose(light.encode(questions.take(np.array([row])))[0], together[row], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("tower", ["bilstm", "attention"])
+def test_threads_read_questions_at_the_same_time(build_network, tower):
+    light = numpy_network(with_weights(build_network(tower)))
+    each = [some_questions(light.vocabulary, [1 + seed % 40], seed) for seed in range(400)]
+    expected = [light.encode(one) for one in each]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(light.encode, each))
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
