@@ -24,8 +24,12 @@ def call(function: str, /, **arguments: Any) -> Any:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, in which a new Python finds the project from any directory."""
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    """This process's environment, in which a new Python finds the project from any directory.
+
+    Python keeps the bytecode of modules, as that of installed packages is kept, even where this process does not.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | {"PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def _call(function: str, arguments: dict[str, Any]) -> Any:
