@@ -115,7 +115,7 @@ class CheckedFolder:
             filled = opened.readinto(content.data)
         if filled != size:
             raise ValueError(f"{file} changes while it is read; try again")
-        self._compare(name, hashlib.sha256(content).hexdigest)
+        self._compare(name, hashlib.sha256(content.data).hexdigest)
         return content
 
     def verify(self, name: str) -> Path:

@@ -63,3 +63,9 @@ def share(words: np.ndarray) -> np.ndarray:
     counted, known = words[:, 0::2], words[:, 1::2]
     row, kind = np.arange(len(words)), (counted > 0).argmax(axis=1)
     return known[row, kind] / np.maximum(1, counted[row, kind])
+
+
+def share_of_questions(words: np.ndarray, question_ends: np.ndarray) -> np.ndarray:
+    """`share` of questions, from what `count` counts of all their chunks and the places of these where questions end."""
+    ends = np.cumsum(np.vstack([np.zeros((1, words.shape[1]), np.int64), words]), axis=0)
+    return share(np.diff(ends[question_ends], axis=0))

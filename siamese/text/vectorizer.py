@@ -213,7 +213,7 @@ class Vectorizer:
             if block is not whole:
                 cut[-1] |= np.diff(block.offsets) < np.diff(whole.offsets)
             if count_words:
-                shares.append(_known_share(chunk_words[which], question_ends))
+                shares.append(known_words.share_of_questions(chunk_words[which], question_ends))
         offsets = np.concatenate([[0], np.cumsum(np.frombuffer(lengths, np.int64))])
         ids = TokenIds(np.frombuffer(values, np.int32), offsets)
         return ids, Coverage(np.concatenate(shares), np.concatenate(cut))
@@ -231,7 +231,7 @@ class Vectorizer:
         values, lengths, cut = self._of_questions(ids, ends[question_ends])
         cut |= characters > self._most
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return TokenIds(values, offsets), Coverage(_known_share(words, question_ends), cut)
+        return TokenIds(values, offsets), Coverage(known_words.share_of_questions(words, question_ends), cut)
 
     def _of_questions(self, ids: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of the ids of all chunks and the `int64[questions + 1]` places where questions end: those that are kept, their number
@@ -295,9 +295,3 @@ class Vectorizer:
             return cls.from_json(text)
         except ValueError as problem:
             raise ValueError(f"{folder.path / name} holds no vectorizer: {problem}") from None
-
-
-def _known_share(words: np.ndarray, question_ends: np.ndarray) -> np.ndarray:
-    """`known_words.share` of questions, from what `known_words.count` says of all their chunks."""
-    ends = np.cumsum(np.vstack([np.zeros((1, words.shape[1]), np.int64), words]), axis=0)
-    return known_words.share(np.diff(ends[question_ends], axis=0))

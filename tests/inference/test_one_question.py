@@ -1,20 +1,25 @@
 """One question: its embedding is that of a batch, however long it is, and in each thread."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
 
 from siamese.inference.from_keras import numpy_network
 from siamese.inference.layers import lstm
-from tests.inference.test_network import TOWERS, some_questions, with_weights
+from siamese.model import towers
+from siamese.model.network import siamese_network, word_embedding
+from siamese.model.similarity import Cosine
+from siamese.text.word_vectors import random
+from tests.inference.test_network import some_questions, with_weights
 
-WIDE = [
-    ("dense", {"units": [70, 50], "normalization": "layer"}),
-    ("conv1d", {"filters": [70], "kernel_sizes": [1, 2, 3]}),
-    ("bilstm", {"units": [24, 20]}),
-    ("bilstm", {"units": [24], "bidirectional": False}),
-    ("attention", {"units": [70], "heads": 3}),
+REAL = [
+    partial(towers.dense, units=[100, 100], normalization="layer", pooling=["mean", "max"]),
+    partial(towers.conv1d, filters=[100], kernel_sizes=[1, 2, 3], pooling=["max"]),
+    partial(towers.bilstm, units=[96], pooling=["max"]),
+    partial(towers.bilstm, units=[64, 32], pooling=["max"], cell="gru"),
+    partial(towers.attention, units=[100], heads=4, pooling=["mean"]),
 ]
 ALONE_AND_TOGETHER = """
 import os, sys
@@ -37,11 +42,12 @@ print(*{each["architecture"] for each in threadpool_info() if each["user_api"] =
 
 
 @pytest.mark.slow
-def test_it_is_the_same_to_the_bit_alone_and_among_many(build_network, tmp_path, run_python):
-    """Where OpenBLAS sums all rows of a product in one order, as its kernels for AVX-512 do."""
-    for number, (tower, options) in enumerate([*TOWERS, *WIDE]):
-        (folder := tmp_path / f"{number} {tower}").mkdir()
-        numpy_network(with_weights(build_network(tower, **options))).save(folder)
+def test_it_is_the_same_to_the_bit_alone_and_among_many(tmp_path, run_python):
+    """Where OpenBLAS sums all rows of a product in one order, as its kernels for AVX-512 do for widths such as these."""
+    for number, tower in enumerate(REAL):
+        words = word_embedding(random([], 500, 0, 100).matrix, trainable=True)
+        (folder := tmp_path / str(number)).mkdir()
+        numpy_network(with_weights(siamese_network(tower(words), Cosine()))).save(folder)
     ended = run_python("-c", ALONE_AND_TOGETHER, *sorted(tmp_path.iterdir()))
     assert ended.returncode == 0, ended.stderr
     *found, architectures = ended.stdout.splitlines()

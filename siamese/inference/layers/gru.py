@@ -39,7 +39,10 @@ class BidirectionalGRU(Recurrent):
         units, recurrent_kernel = self.units, self._recurrent_kernels[direction]
         questions = starts[1] if len(starts) > 1 else 0
         x = np.empty((questions, 3 * units), np.float32)
-        before, products = np.zeros((questions, units), np.float32), np.zeros((max(2, questions), 3 * units), np.float32)
+        before, products = (
+            np.zeros((questions, units), np.float32),
+            np.zeros((max(2, questions), 3 * units), np.float32),
+        )
         for start, end in itertools.pairwise(starts):
             n = end - start
             x, before, recurrent = x[:n], before[:n], products[:n]  # only questions that still have a word

@@ -14,8 +14,8 @@ SMALL = 10**6  # multiplications of a product that OpenBLAS holds for small
 class Product:
     """x W + b: `float32[n, width]` -> `float32[n, units]`.
 
-    A row is the same to the bit among few rows as among many, wherever OpenBLAS sums all rows of a product in one order. A
-    single row it sums in another one, so it is computed twice.
+    OpenBLAS sums a single row in another order than several, so it is computed twice: with the kernels for AVX-512 a row has
+    the same bits alone, among few and, at most widths from 64 on, among many.
 
     Args:
         kernel: W, `float32[width, units]`.
