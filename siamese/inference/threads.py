@@ -15,6 +15,7 @@ from threadpoolctl import ThreadpoolController
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
+AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # kernels of OpenBLAS
 Each = Callable[[Callable, Sequence], list]  # a function and items -> its value for each item
 
 
@@ -103,6 +104,11 @@ def use_at_most(cores: int) -> None:
     """Let this process use so many cores at most, where others share the machine."""
     global _most_cores
     _most_cores = cores
+
+
+def has_avx512_kernels() -> bool:
+    """Whether the BLAS is OpenBLAS, with its kernels for AVX-512."""
+    return any(library.architecture in AVX512 for library in _blas if library.internal_api == "openblas")
 
 
 _sharing, _most_cores = 1, sys.maxsize

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from siamese.inference.from_keras import numpy_network
-from siamese.inference.layers import lstm
+from siamese.inference.layers import lstm, products
 from siamese.model import towers
 from siamese.model.network import siamese_network, word_embedding
 from siamese.model.similarity import Cosine
@@ -58,8 +58,10 @@ def test_it_is_the_same_to_the_bit_alone_and_among_many(tmp_path, run_python):
 
 @pytest.mark.parametrize("bidirectional", [True, False])
 @pytest.mark.parametrize("units", [4, 16, 20])
-def test_an_lstm_reads_it_as_it_reads_many(build_network, bidirectional, units):
+@pytest.mark.parametrize("in_blocks", [True, False])
+def test_an_lstm_reads_it_as_it_reads_many(build_network, monkeypatch, bidirectional, units, in_blocks):
     """With gates that fill blocks of columns or not, and with more words than have memory of their own."""
+    monkeypatch.setattr(products, "IN_BLOCKS", in_blocks)
     light = numpy_network(with_weights(build_network("bilstm", units=[units], bidirectional=bidirectional)))
     lengths = [lstm.MOST_STEPS, 1, lstm.MOST_STEPS + 1, 20]
     questions = some_questions(light.vocabulary, lengths)

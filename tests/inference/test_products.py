@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
+from siamese.inference.layers import products
 from siamese.inference.layers.products import COLUMNS, Product, in_blocks
+
+
+@pytest.fixture(autouse=True, params=[True, False])
+def with_and_without_blocks(request, monkeypatch):
+    monkeypatch.setattr(products, "IN_BLOCKS", request.param)
 
 
 @pytest.mark.parametrize("units", [1, COLUMNS, 2 * COLUMNS + 5])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from siamese.inference.layers.products import COLUMNS, in_blocks
+from siamese.inference.layers import products
 from siamese.inference.layers.recurrent import Recurrent
 from siamese.inference.packing import Packing
 from siamese.inference.parts import Tables, Take, register
@@ -31,7 +31,9 @@ class BidirectionalLSTM(Recurrent):
     def __init__(self, take: Take, width: int, /, units: int):
         super().__init__(take, width, units)
         self._kernel_of_twice = np.stack(self._recurrent_kernels) / 2
-        self._blocks_of_twice = np.concatenate([in_blocks(each) for each in self._kernel_of_twice])
+        self._kernels_of_one = self._kernel_of_twice
+        if products.IN_BLOCKS:
+            self._kernels_of_one = np.concatenate([products.in_blocks(each) for each in self._kernel_of_twice])
         self._steps = _Steps(self.directions, units)
 
     def compute(self, tables: Tables, source: np.ndarray | None, packing: Packing) -> np.ndarray:
@@ -40,27 +42,23 @@ class BidirectionalLSTM(Recurrent):
         return super().compute(tables, source, packing)
 
     def _read_one(self, tables: Tables) -> np.ndarray:
-        """`compute` for one question, whose numbers cost less than the calls of NumPy: few, on views made before.
-
-        Each kernel gets the states of both directions, of which it needs one: OpenBLAS sums a single row in another order than
-        the rows of a batch.
-        """
+        """`compute` for one question, whose numbers cost less than the calls of NumPy: few, on views made before."""
         tokens, own = len(tables[0]), self._steps
         for direction, table in enumerate(tables):
             own.x[:tokens, direction, : 4 * self.units] = table[::-1] if direction else table
         matmul, dot, add, multiply, tanh = np.matmul, np.dot, np.add, np.multiply, np.tanh
-        kernels, of_both, recurrent = self._blocks_of_twice, own.of_both, own.recurrent
+        kernels, multiplied, recurrent = self._kernels_of_one, own.multiplied, own.recurrent
         activations, sigmoids, output, c, tanh_c = own.activations, own.sigmoids, own.output, own.c, own.tanh_c
-        left, right, products, products_apart = own.left, own.right, own.products, own.products_apart
+        left, right, summands, summands_apart = own.left, own.right, own.summands, own.summands_apart
         c[:] = 0
         for x, x_in_blocks, before, after in own.steps[:tokens]:
             if before is not None:
-                matmul(before, kernels, of_both)
+                matmul(before, kernels, multiplied)
                 add(x_in_blocks, recurrent, x_in_blocks)
             tanh(x, activations)
             add(sigmoids, ONE, sigmoids)
-            multiply(left, right, products)  # 2 i g and 2 f c
-            dot(HALVES, products_apart, c)
+            multiply(left, right, summands)  # 2 i g and 2 f c
+            dot(HALVES, summands_apart, c)
             tanh(c, tanh_c)
             multiply(output, tanh_c, after)  # 2 h
         h = np.empty((tokens, self.width), np.float32)
@@ -77,25 +75,25 @@ class BidirectionalLSTM(Recurrent):
         x = np.empty((directions, questions, 4 * units), np.float32)
         recurrent = np.empty((directions, max(2, questions), 4 * units), np.float32)
         z = np.zeros((directions, questions, 5 * units), np.float32)  # i, f, o, g and c side by side
-        products = np.empty((directions, questions, 2 * units), np.float32)
+        summands = np.empty((directions, questions, 2 * units), np.float32)
         before = states[:, :0]
         for start, end in itertools.pairwise(starts):
             n = end - start  # questions that still have a word
-            x, z, products = x[:, :n], z[:, :n], products[:, :n]
+            x, z, summands = x[:, :n], z[:, :n], summands[:, :n]
             for table, row, own in zip(tables, rows, x, strict=True):
                 np.take(table, row[start:end], axis=0, out=own, mode="clip")  # "clip" writes straight into `out`
             if start:
-                before = before[:, :n] if n > 1 else np.repeat(before[:, :1], 2, axis=1)  # two rows, as in `_read_one`
+                before = before[:, :n] if n > 1 else np.repeat(before[:, :1], 2, axis=1)  # as in `_Steps`
                 np.matmul(before, self._kernel_of_twice, out=recurrent[:, : before.shape[1]])
                 np.add(x, recurrent[:, :n], out=x)
             np.tanh(x, out=z[..., : 4 * units])
             gates, c = z[..., : 3 * units], z[..., 4 * units :]
             np.add(gates, ONE, out=gates)
-            np.multiply(z[..., : 2 * units], z[..., 3 * units :], out=products)  # 2 i g and 2 f c
-            np.add(products[..., :units], products[..., units:], out=c)
+            np.multiply(z[..., : 2 * units], z[..., 3 * units :], out=summands)  # 2 i g and 2 f c
+            np.add(summands[..., :units], summands[..., units:], out=c)
             np.multiply(c, HALF, out=c)
             before = states[:, start:end]  # 2 h
-            np.multiply(gates[..., 2 * units :], np.tanh(c, out=products[..., :units]), out=before)
+            np.multiply(gates[..., 2 * units :], np.tanh(c, out=summands[..., :units]), out=before)
         states *= HALF
 
 
@@ -115,19 +113,26 @@ class _Steps(threading.local):
     """
 
     def __init__(self, directions: int, units: int):
-        both, blocks = directions * units, -(-4 * units // COLUMNS)
-        self.x = np.zeros((MOST_STEPS, directions, blocks * COLUMNS), np.float32)
+        both, columns = directions * units, products.COLUMNS if products.IN_BLOCKS else 4 * units
+        blocks = -(-4 * units // columns)  # of a kernel
+        self.x = np.zeros((MOST_STEPS, directions, blocks * columns), np.float32)
         self.states = np.zeros((MOST_STEPS, 2, units), np.float32)  # twice; with one direction, a second row of zeros
-        self.of_both = np.empty((directions * blocks, 2, COLUMNS), np.float32)  # each block's, of both states
-        own = self.of_both.reshape(directions, blocks, 2, COLUMNS).diagonal(axis1=0, axis2=2)
-        self.recurrent = own.transpose(2, 0, 1)  # float32[directions, blocks, COLUMNS], of each direction's own state
         z = np.empty(5 * both, np.float32)
         self.activations = z[: 4 * both].reshape(4, directions, units).swapaxes(0, 1)
         self.sigmoids, self.output, self.c = z[: 3 * both], z[2 * both : 3 * both], z[4 * both :]
         self.left, self.right = z[: 2 * both], z[3 * both :]
-        self.products, self.tanh_c = np.empty(2 * both, np.float32), np.empty(both, np.float32)
-        self.products_apart = self.products.reshape(2, both)
+        self.summands, self.tanh_c = np.empty(2 * both, np.float32), np.empty(both, np.float32)
+        self.summands_apart = self.summands.reshape(2, both)
+        if products.IN_BLOCKS:
+            # blocks multiply the states of both directions, and need one: OpenBLAS sums a single row in another order than the
+            # rows of a batch
+            before, self.multiplied = self.states, np.empty((directions * blocks, 2, columns), np.float32)
+            own = self.multiplied.reshape(directions, blocks, 2, columns).diagonal(axis1=0, axis2=2)
+            self.recurrent = own.transpose(2, 0, 1)  # float32[directions, blocks, columns]
+        else:
+            before = self.states[:, :directions, None]
+            self.multiplied = self.recurrent = np.empty((directions, blocks, columns), np.float32)
         x = self.x[..., : 4 * units].reshape(MOST_STEPS, directions, 4, units)
-        x_in_blocks = self.x.reshape(MOST_STEPS, directions, blocks, COLUMNS)
+        x_in_blocks = self.x.reshape(MOST_STEPS, directions, blocks, columns)
         after = [states[:directions].reshape(both) for states in self.states]
-        self.steps = list(zip(x, x_in_blocks, [None, *self.states], after, strict=False))
+        self.steps = list(zip(x, x_in_blocks, [None, *before], after, strict=False))

@@ -1,13 +1,16 @@
 """Products of vectors with a matrix of weights, fast for a few vectors too.
 
-OpenBLAS copies a matrix before it multiplies, which for a few rows takes longer than the product, unless it holds the product
-for small. Then it reads the matrix where it lies, fastest where a few columns lie in one piece. So the weights are kept a
-second time, in blocks of columns.
+OpenBLAS copies a matrix before it multiplies, which for a few rows takes longer than the product. Its kernels for AVX-512 read
+it where it lies if they hold the product for small, fastest where a few columns lie in one piece. For them the weights are
+kept a second time, in blocks of columns.
 """
 
 import numpy as np
 
-COLUMNS = 64  # of a block: four AVX-512 registers
+from siamese.inference.threads import has_avx512_kernels
+
+IN_BLOCKS = has_avx512_kernels()
+COLUMNS = 64  # of a block: four registers
 SMALL = 10**6  # multiplications of a product that OpenBLAS holds for small
 
 
@@ -24,18 +27,19 @@ class Product:
 
     def __init__(self, kernel: np.ndarray, bias: np.ndarray | None = None):
         self._kernel, self._bias = kernel, bias
-        self._blocks = in_blocks(kernel)
-        self._most = SMALL // (COLUMNS * len(kernel))  # rows that are few
+        self._few = 0  # rows that are multiplied in blocks
+        if IN_BLOCKS:
+            self._few, self._blocks = SMALL // (COLUMNS * len(kernel)), in_blocks(kernel)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        y = self._of_few(x) if len(x) <= self._most else x @ self._kernel
+        if len(x) == 1:
+            return self(np.concatenate([x, x]))[:1]
+        y = self._of_few(x) if 0 < len(x) <= self._few else x @ self._kernel
         if self._bias is not None:
             y += self._bias
         return y
 
     def _of_few(self, x: np.ndarray) -> np.ndarray:
-        if len(x) == 1:
-            return self._of_few(np.concatenate([x, x]))[:1]
         y = np.empty((len(x), len(self._blocks) * COLUMNS), np.float32)
         np.matmul(x, self._blocks, out=y.reshape(len(x), len(self._blocks), COLUMNS).swapaxes(0, 1))
         return y[:, : self._kernel.shape[1]]
