@@ -18,8 +18,8 @@ from tokenizers import Tokenizer
 from siamese.inference.threads import cores
 from siamese.pretrained.encoders import ENCODER, cache_folder, digest_of, package_file, verify
 from siamese.text import known_words
+from siamese.text.chunk_reader import LONGEST_TOKEN
 from siamese.text.inputs import Coverage
-from siamese.text.vectorizer import LONGEST_TOKEN
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -3,32 +3,25 @@
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import islice, repeat
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import Tokenizer
 
 from siamese.data.checked_folder import CheckedFolder, json_object
-from siamese.data.texts import Texts
-from siamese.text import chunks, known_words
-from siamese.text.chunk_tokens import ChunkTokens, is_leading
+from siamese.text.chunk_reader import ChunkReader
 from siamese.text.inputs import UNKNOWN, Coverage, TokenIds
-from siamese.text.remembered_chunks import RememberedChunks
 from siamese.text.tokenizer_forms import tokenizer_from
 from siamese.text.vocabulary import drop_invisible, learn
 
 FORMAT_VERSION = 1
 FILE = "vectorizer.json"  # of a detector's folder
-LONGEST_TOKEN = 64  # characters that a text has for each of its tokens, with the space around them, at most on average
-REMEMBERED = 8  # questions at most, whose chunks `encode` remembers
 
 
 class Vectorizer:
     """Text -> token ids, the same in training and in serving.
 
-    Of a text only the first LONGEST_TOKEN * `max_length` characters are read, far more than have `max_length` tokens in any
-    language: a text of any length takes no longer than that.
+    A long text takes no longer than its start, see `siamese.text.chunk_reader`.
 
     Ids: 0 padding, 1 unknown, then the vocabulary, then `oov_buckets` ids. A hash of its letters assigns a word outside
     the vocabulary to a bucket, so that two questions with the same unknown word share an id.
@@ -42,10 +35,7 @@ class Vectorizer:
         self._tokenizer = tokenizer
         self.oov_buckets = oov_buckets
         self.max_length = max_length
-        self._chunk_tokens = ChunkTokens(tokenizer, oov_buckets, max_length)
-        # Subword vectorizers of the first versions have tokens for spaces, so their texts are not cut.
-        self._cut = not isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Metaspace)
-        self._remembered = RememberedChunks()  # by `read`, from call to call
+        self._reader = ChunkReader(tokenizer, oov_buckets, max_length)
 
     @classmethod
     def fit(
@@ -85,11 +75,6 @@ class Vectorizer:
         return cls(tokenizer, oov_buckets if kind == "word" else 0, max_length)
 
     @property
-    def _most(self) -> int:
-        """Characters that are read of a text."""
-        return LONGEST_TOKEN * self.max_length
-
-    @property
     def tokenizer(self) -> Tokenizer:
         """Text -> words or subwords, without the buckets."""
         return self._tokenizer
@@ -108,7 +93,10 @@ class Vectorizer:
     def tokens(self, question: str) -> list[str]:
         """The tokens that the model sees of one question, "[UNK]" for those outside the vocabulary."""
         vocabulary = self.vocabulary
-        return [vocabulary[token] for token in self._tokenizer.encode(question[: self._most]).ids[: self.max_length]]
+        return [
+            vocabulary[token]
+            for token in self._tokenizer.encode(question[: self._reader.most_characters]).ids[: self.max_length]
+        ]
 
     def words(self, question: str) -> tuple[np.ndarray, np.ndarray]:
         """The positions of the words of a question, and the word of each of its token ids.
@@ -126,7 +114,7 @@ class Vectorizer:
         >>> [question[start:end] for start, end in spans], word.tolist()
         (['L’', 'eau', 'où', '?'], [0, 1, 2, 3])
         """
-        encoding = self._tokenizer.encode(question[: self._most])
+        encoding = self._tokenizer.encode(question[: self._reader.most_characters])
         token_spans = np.array(encoding.offsets, np.int64).reshape(-1, 2)[: self.max_length]
         is_first = np.diff(np.array(encoding.word_ids, np.int64)[: self.max_length], prepend=-1) != 0
         first = np.flatnonzero(is_first)
@@ -144,18 +132,7 @@ class Vectorizer:
 
     def encode(self, questions: Sequence[str]) -> TokenIds:
         """Token ids of `questions`; a question without any token becomes the unknown token."""
-        if self._cut and len(questions) == 1:
-            return self._encode_one(questions[0])
-        if self._cut and len(questions) <= REMEMBERED:
-            return self._read_few(questions)[0]
-        return self._read(questions, count_words=False)[0]
-
-    def _encode_one(self, question: str) -> TokenIds:
-        """`encode` of one question, by the chunks that are remembered."""
-        ids = self._remembered.ids(question[: self._most].split(" "), self._chunk_tokens.read)[: self.max_length]
-        if not len(ids):
-            ids = np.array([UNKNOWN], np.int32)
-        return TokenIds(ids, np.array([0, len(ids)]))
+        return self._reader.ids(questions)
 
     def read(self, questions: Sequence[str]) -> tuple[TokenIds, Coverage]:
         """The token ids of `encode`, and how much of each question they hold.
@@ -167,9 +144,7 @@ class Vectorizer:
         >>> vectorizer.read(["How do I pay?", "comment payer ?", "pay pal"])[1].known_words
         array([1. , 0. , 0.5])
         """
-        if self._cut and len(questions) <= chunks.FEW:
-            return self._read_few(questions)
-        return self._read(questions, count_words=True)
+        return self._reader.read(questions)
 
     def coverage(self, questions: Sequence[str]) -> Coverage:
         """How much of each question `encode` holds, as in `read`."""
@@ -177,71 +152,8 @@ class Vectorizer:
 
     def encode_and_cut(self, questions: Sequence[str]) -> tuple[TokenIds, np.ndarray]:
         """The token ids of `encode`, and which questions are longer than what they hold, `bool[questions]`."""
-        token_ids, coverage = self._read(questions, count_words=False)
+        token_ids, coverage = self._reader.read_many(questions, count_words=False)
         return token_ids, coverage.cut
-
-    def _read(self, questions: Sequence[str], count_words: bool) -> tuple[TokenIds, Coverage]:
-        number = chunks.Numbering()
-        chunk_ids, chunk_ends = np.empty(0, np.int32), np.zeros(1, np.int64)  # of the chunks in `number`, in its order
-        chunk_words = np.empty((0, 2 * known_words.KINDS), np.int32)  # as in `known_words.count`
-        values, lengths = bytearray(), bytearray()  # int32 and int64; they grow without a second copy
-        shares, cut = [np.empty(0)], [np.empty(0, bool)]
-        for whole in Texts.of(questions).blocks(chunks.BLOCK):
-            block = chunks.shortened(whole, self._most)
-            if len(number) > chunks.CHUNKS_KEPT:
-                number.clear()
-                chunk_ids, chunk_ends, chunk_words = chunk_ids[:0], chunk_ends[:1], chunk_words[:0]
-            distinct, which, question_ends = chunks.distinct_chunks(block, self._cut)
-            known = len(number)
-            which = np.fromiter(map(number.__getitem__, distinct), np.int64, len(distinct))[which]
-            every_ids, every_end, every_words = [chunk_ids], [chunk_ends], [chunk_words]
-            for new in chunks.batches(list(islice(number, known, None))):
-                new_ids, new_counts = self._chunk_tokens.ids(new)
-                every_ids.append(new_ids)
-                every_end.append(every_end[-1][-1:] + np.cumsum(new_counts))
-                every_words += [self._chunk_tokens.count_words(new)] if count_words else []
-            chunk_ids, chunk_words = np.concatenate(every_ids), np.concatenate(every_words)
-            chunk_ends = np.concatenate(every_end)
-
-            counts = chunk_ends[which + 1] - chunk_ends[which]  # tokens of each chunk of the questions
-            ends = np.concatenate([[0], np.cumsum(counts)])
-            ids = chunk_ids[np.repeat(chunk_ends[which] - ends[:-1], counts) + np.arange(ends[-1])]
-            block_values, block_lengths, block_cut = self._of_questions(ids, ends[question_ends])
-            lengths += block_lengths.tobytes()
-            values += block_values.tobytes()
-            cut.append(block_cut)
-            if block is not whole:
-                cut[-1] |= np.diff(block.offsets) < np.diff(whole.offsets)
-            if count_words:
-                shares.append(known_words.share_of_questions(chunk_words[which], question_ends))
-        offsets = np.concatenate([[0], np.cumsum(np.frombuffer(lengths, np.int64))])
-        ids = TokenIds(np.frombuffer(values, np.int32), offsets)
-        return ids, Coverage(np.concatenate(shares), np.concatenate(cut))
-
-    def _read_few(self, questions: Sequence[str]) -> tuple[TokenIds, Coverage]:
-        """`read`, by the chunks that are remembered."""
-        characters = np.fromiter(map(len, questions), np.int64, len(questions))
-        if characters.max(initial=0) > self._most:
-            questions = [question[: self._most] for question in questions]
-        every = " ".join(questions).split(" ") if len(questions) else []
-        ids, counts, words = self._remembered.read(every, self._chunk_tokens.read)
-        spaces = np.fromiter(map(str.count, questions, repeat(" ")), np.int64, len(questions))
-        question_ends = np.concatenate([[0], np.cumsum(spaces + 1)])
-        ends = np.concatenate([[0], np.cumsum(counts)])
-        values, lengths, cut = self._of_questions(ids, ends[question_ends])
-        cut |= characters > self._most
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return TokenIds(values, offsets), Coverage(known_words.share_of_questions(words, question_ends), cut)
-
-    def _of_questions(self, ids: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of the ids of all chunks and the `int64[questions + 1]` places where questions end: those that are kept, their number
-        in each question, and whether it is cut.
-        """
-        counts = np.diff(ends)
-        lengths = np.clip(counts, 1, self.max_length)
-        values = np.full(lengths.sum(), UNKNOWN, np.int32)
-        values[np.repeat(counts > 0, lengths)] = ids[is_leading(counts, self.max_length)]
-        return values, lengths, counts > self.max_length
 
     def to_json(self) -> str:
         """Everything that `from_json` needs, as data; that no invisible character is read is a rule of the code."""

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siamese.pretrained.piece_table import SHIPPED, PieceTable
+from siamese.text.chunk_reader import LONGEST_TOKEN
 from siamese.text.inputs import UNKNOWN
-from siamese.text.vectorizer import LONGEST_TOKEN, Vectorizer
+from siamese.text.vectorizer import Vectorizer
 
 KINDS = ("word", "unigram", "bpe", "pieces")
 LENGTH = 8  # tokens that are read

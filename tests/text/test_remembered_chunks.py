@@ -40,7 +40,7 @@ def test_a_question_is_read_as_if_nothing_had_been_read_before(vectorizer):
     for questions in (QUESTIONS, QUESTIONS[::-1], [QUESTIONS[0], *QUESTIONS, "new " + QUESTIONS[1]], [""], []):
         found = vectorizer.read(questions)
         assert same(found, fresh(vectorizer).read(questions))
-        assert same(found, fresh(vectorizer)._read(questions, count_words=True))  # that of many questions
+        assert same(found, fresh(vectorizer)._reader.read_many(questions, count_words=True))  # that of many questions
         assert np.array_equal(found[0].values, vectorizer.encode(questions).values)
 
 
@@ -49,7 +49,7 @@ def test_they_have_a_number_and_a_length(vectorizer, monkeypatch):
     for number in range(20):
         questions = [f"word{number} pay {'x' * 65}", f"other{number}"]
         assert same(vectorizer.read(questions), fresh(vectorizer).read(questions))
-        assert len(vectorizer._remembered) <= 5
+        assert len(vectorizer._reader._remembered) <= 5
 
 
 def test_their_characters_are_bounded_too(vectorizer, monkeypatch):
@@ -57,7 +57,7 @@ def test_their_characters_are_bounded_too(vectorizer, monkeypatch):
     for number in range(10):
         questions = [f"word{number} pay", "x" * 31, "pay my bill"]
         assert same(vectorizer.read(questions), fresh(vectorizer).read(questions))
-        assert sum(map(len, vectorizer._remembered._known.number)) <= 30
+        assert sum(map(len, vectorizer._reader._remembered._known.number)) <= 30
 
 
 def test_threads_may_read_at_the_same_time(vectorizer, monkeypatch):
