@@ -23,8 +23,10 @@ from siamese.model.network import siamese_network
 from siamese.model.similarity import Cosine
 from siamese.text.inputs import Inputs
 from siamese.text.vectorizer import Vectorizer
+from siamese.training.beside import beside
 from siamese.training.building import Built
 from siamese.training.loop import Epoch, best_epoch
+from siamese.training.pipeline import Trained
 
 SAMPLE_VERDICTS = 6
 FEW_DEV_PAIRS = 50
@@ -92,8 +94,9 @@ def track_shares(shares: dict[str, float]) -> None:
 
 def track_epoch(then: Callable[[Epoch], None] | None, epoch: Epoch) -> None:
     """Track an epoch, then call `then`."""
-    tracking.log_metrics({"loss": epoch.loss, "pairs_per_second": epoch.pairs_per_second}, "epoch", epoch.number)
-    tracking.log_metrics({f"dev_{name}": value for name, value in epoch.dev.items()}, "epoch", epoch.number)
+    measured = {"loss": epoch.loss, "pairs_per_second": epoch.pairs_per_second}
+    measured |= {f"dev_{name}": value for name, value in epoch.dev.items()}
+    tracking.log_metrics(measured, "epoch", epoch.number)
     print(
         f"epoch {epoch.number}: loss {epoch.loss:.4f}, dev accuracy {epoch.dev['accuracy']:.4f}, "
         f"ROC AUC {epoch.dev['roc_auc']:.4f} ({epoch.pairs_per_second:,.0f} pairs/s)",
@@ -129,6 +132,19 @@ def track_reports(reports: dict[str, Report], calibration: Calibration) -> None:
             tracking.log_probes(report.probes)
 
 
+def track_measured(
+    trained: Trained, reports: dict[str, Report], monitor: str, built: Built, dev: QuestionPairs | None
+) -> dict[str, tuple[float, float, float]]:
+    """Track history and reports, while a thread measures the levels of the tower on dev, if it is given: their areas."""
+    areas: dict[str, tuple[float, float, float]] = {}
+    with beside() as begin:
+        if dev is not None:
+            begin(lambda: areas.update(areas_of_levels(built, built.token_ids(dev), dev)))
+        track_history(trained.history, monitor)
+        track_reports(reports, trained.calibration)
+    return areas
+
+
 def track_identity(itself: np.ndarray, report: Report) -> None:
     """Track the share of dev pairs in which a question is at least as similar to itself as to the other one.
 
@@ -138,20 +154,24 @@ def track_identity(itself: np.ndarray, report: Report) -> None:
     tracking.log_metrics({"identical_scores_highest": float(highest.mean())}, "dev")
 
 
-def track_levels(built: Built, token_ids: Inputs, dev: QuestionPairs) -> None:
-    """Track the ROC AUC of the cosine after each layer of the tower, from the word embedding to the output, with intervals."""
-    towers = level_towers(built.network.get_layer("tower"))
-    if not towers:
-        print("note: the layers of this tower have no names that layer probing knows; they are not compared")
-        return
+def areas_of_levels(built: Built, token_ids: Inputs, dev: QuestionPairs) -> dict[str, tuple[float, float, float]]:
+    """The ROC AUC of the cosine after each layer of the tower, from the word embedding to the output, with its interval."""
     areas = {}
-    for name, tower in towers.items():
+    for name, tower in level_towers(built.network.get_layer("tower")).items():
         cosine = built.runtime(siamese_network(tower, Cosine())).score(token_ids, dev.left, dev.right)
         area = {name: metrics.pair_metrics(dev.duplicate, cosine, cosine, 0.5)["roc_auc"]}
         areas[name] = (
             metrics.values(area, len(dev))[name],
             *metrics.intervals(area, len(dev), 0, LEVEL_RESAMPLES)[name],
         )
+    return areas
+
+
+def track_levels(areas: Mapping[str, tuple[float, float, float]]) -> None:
+    """Track `areas_of_levels`, and their figure."""
+    if not areas:
+        print("note: the layers of this tower have no names that layer probing knows; they are not compared")
+        return
     tracking.log_metrics({name: value for name, (value, *_) in areas.items()}, "level")
     tracking.log_figure(level_areas(areas), "levels")
 

@@ -1,6 +1,7 @@
 """Report: scored pairs -> metrics with intervals, a table of predictions and the worst mistakes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import isnan
 from typing import TYPE_CHECKING
@@ -119,11 +120,14 @@ def evaluate(
     aside = parts.get("reserved")
     reserved = None if aside is None else DevScores(score(aside), aside.duplicate)
     calibration = calibrate(parts["dev"].label, dev, threshold, reserved, prior)
-    of_dev = report(parts["dev"], dev, calibration, seed, bootstrap_repeats)
-    reports = {"dev": replace(of_dev, reserved=reserved)}
-    for name, pairs in parts.items():
-        if name not in ("dev", "reserved"):
-            reports[name] = report(pairs, score(pairs), calibration, seed, bootstrap_repeats)
+    scores = {"dev": dev} | {name: score(pairs) for name, pairs in parts.items() if name not in ("dev", "reserved")}
+    with ThreadPoolExecutor(len(scores)) as pool:  # resampling is NumPy's work, which threads do side by side
+        of_part = [
+            pool.submit(report, parts[name], similarity, calibration, seed, bootstrap_repeats)
+            for name, similarity in scores.items()
+        ]
+    reports = {name: each.result() for name, each in zip(scores, of_part, strict=True)}
+    reports["dev"] = replace(reports["dev"], reserved=reserved)
     if retrieval and nearest is not None:
         for name, each in reports.items():
             task = RetrievalTask.of(parts[name])

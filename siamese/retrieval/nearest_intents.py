@@ -1,12 +1,14 @@
 """Nearest intents: for each question the most similar ones with its own intent and with others, and what they tell."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from siamese.data.intents import IntentQuestions
 from siamese.evaluation.intents import NearestQuestions, intent_metrics, refusal_threshold, searched
 from siamese.inference.runtime import Runtime
+from siamese.inference.threads import cores, side_by_side
 from siamese.retrieval import embedding_space
 
 CANDIDATES = 20  # nearest points of each kind, among which the similarity decides
@@ -57,12 +59,13 @@ def measure_intents(
     """
     if not intents:
         return {}
-    dev = nearest_of_part(compare, intents, "dev")
-    if not len(dev.own):
+    names = list(dict.fromkeys(["dev", *parts]))
+    with side_by_side(cores()) as each:
+        found = dict(zip(names, each(partial(nearest_of_part, compare, intents), names), strict=True))
+    if not len(found["dev"].own):
         return {}
-    threshold = refusal_threshold(dev)
-    found = {part: dev if part == "dev" else nearest_of_part(compare, intents, part) for part in parts}
-    return {part: intent_metrics(nearest, threshold) for part, nearest in found.items() if len(nearest.own)}
+    threshold = refusal_threshold(found["dev"])
+    return {part: intent_metrics(found[part], threshold) for part in parts if len(found[part].own)}
 
 
 def nearest_of_part(compare: Compare, intents: Mapping[str, IntentQuestions], part: str) -> NearestQuestions:

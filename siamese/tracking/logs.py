@@ -155,7 +155,8 @@ def log_figure(figure: "Figure", name: str) -> None:
     run = mlflow.active_run()
     title = [run.info.run_name if run else "", figure.get_suptitle()]
     figure.suptitle("\n".join(filter(None, title)), fontsize=9)
-    mlflow.log_figure(figure, f"figures/{name}.png")
+    quick = {"pil_kwargs": {"compress_level": 1}}  # a tenth more bytes in a quarter less time
+    mlflow.log_figure(figure, f"figures/{name}.png", save_kwargs=quick)
 
 
 @writing

@@ -1,6 +1,6 @@
-"""Beside: what an epoch leaves to be written is written in a thread, while the next epoch is trained."""
+"""Beside: what an epoch leaves to be written is written in a thread, while the next epoch is trained, or dev is measured."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -27,12 +27,13 @@ def beside() -> Iterator[Callable[..., None]]:
         def begin(*works: Work) -> None:
             while under_way:
                 under_way.pop().result()
-            under_way.append(pool.submit(_do, works))
+            under_way.append(pool.submit(at_once, *works))
 
         yield begin
         begin()
 
 
-def _do(works: Sequence[Work]) -> None:
+def at_once(*works: Work) -> None:
+    """Do work here and now, one after the other."""
     for work in works:
         work()

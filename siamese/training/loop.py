@@ -16,7 +16,7 @@ from siamese.data.splits import question_components
 from siamese.model.losses import Loss, check_loss
 from siamese.text.inputs import Inputs
 from siamese.training.batches import PairBatches
-from siamese.training.beside import Work, beside
+from siamese.training.beside import Work, at_once
 from siamese.training.devices import broadcast_from_chief, has_several_hosts, require_same_on_all_hosts
 from siamese.training.precision import check_precision
 from siamese.training.saved_state import SavedState
@@ -55,6 +55,7 @@ def fit(
     on_epoch: Callable[[Epoch], None],
     on_best: Callable[[], Work] = lambda: lambda: None,
     saved: SavedState | None = None,
+    begin: Callable[..., None] = at_once,
     *,
     epochs: int = 4,
     batch_size: int = 256,
@@ -75,10 +76,11 @@ def fit(
         seed: of the order of the batches.
         evaluate: returns the dev metrics of the network in its current state.
         on_epoch: called after each epoch that is trained here.
-        on_best: called after those that are better than all before, with the network in their state; what it returns is called
-            beside the next epoch, before the state is saved.
+        on_best: called after those that are better than all before, with the network in their state; what it returns is begun
+            before the state is saved.
         saved: where the state is kept after each epoch. A state that is there is gone on from, with the same weights to the
             bit as without the interruption; None keeps none.
+        begin: begins what an epoch leaves to be written, as `siamese.training.beside.beside` gives it, or does it at once.
         epochs: passes over the pairs; 0 leaves the network as it starts.
         batch_size: pairs in a step.
         word_dropout: share of the words replaced by the unknown word in training, in [0, 1) (Iyyer et al. 2015); an
@@ -104,10 +106,8 @@ def fit(
         same = {"pairs": pairs.digest(), "parameters": network.count_params(), "seed": seed}
         require_same_on_all_hosts(strategy, **same, epochs=epochs, batch_size=batch_size)
     data, settings = (pairs, token_ids, weight, seed), (epochs, batch_size, word_dropout, precision)
-    with (
-        tqdm(total=epochs * len(pairs), unit="pair", unit_scale=True, disable=not sys.stderr.isatty()) as progress,
-        beside() as begin,
-    ):
+    hidden = not sys.stderr.isatty()
+    with tqdm(total=epochs * len(pairs), unit="pair", unit_scale=True, disable=hidden) as progress:
         passes = Passes(network, loss, optimizer, *data, *settings, progress.update)
         state = [*network.variables, *passes.variables]
         history, best_weights = _restored(saved, state, network)
@@ -123,7 +123,9 @@ def fit(
             on_epoch(history[-1])
             left: list[Work] = []
             # the next epoch changes the variables
-            copies = {id(each): np.array(each) for each in (network.weights if saved is None else state)}
+            copies = {
+                id(each): np.array(each.value.read_value()) for each in (network.weights if saved is None else state)
+            }
             if _best(history, monitor) is history[-1]:
                 best_weights = [copies[id(each)] for each in network.weights]
                 left.append(on_best())

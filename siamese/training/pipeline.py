@@ -21,7 +21,8 @@ from siamese.evaluation import report
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.report import Report
 from siamese.inference.from_keras import numpy_network
-from siamese.inference.runtime import Runtime
+from siamese.inference.runtime import PAIRS_AT_ONCE, Runtime
+from siamese.inference.threads import cores, side_by_side
 from siamese.model import towers
 from siamese.model.hybrid import without_lexicon
 from siamese.model.joined import width_beside
@@ -35,7 +36,7 @@ from siamese.pretrained.piece_table import piece_vectors, pieces
 from siamese.text.vectorizer import Vectorizer
 from siamese.text.word_vectors import WordVectors
 from siamese.training.auto import BY_DEV, fitted
-from siamese.training.beside import Work
+from siamese.training.beside import Work, beside
 from siamese.training.building import ENCODER_SCALE, Built, build
 from siamese.training.devices import broadcast_from_chief
 from siamese.training.discriminant import start_head
@@ -112,15 +113,11 @@ def train_built(
     if discriminant not in (True, False, BY_DEV):
         raise ValueError(f"training.discriminant must be true, false, {BY_DEV} or auto, got {discriminant!r}")
 
-    def score(network: Runtime, pairs: QuestionPairs) -> np.ndarray:
-        # by what will answer, so that what is reported is what the detector gives, to the bit
-        return network.score(built.token_ids(pairs), pairs.left, pairs.right)
-
     measured: list[tuple[Runtime, Calibration, Report]] = []  # of the last epoch
 
     def dev_metrics() -> dict[str, float]:
         network = built.runtime(built.network)
-        by, only_dev = partial(score, network), {"dev": splits.dev}
+        by, only_dev = partial(_score, built, network), {"dev": splits.dev}
         calibration, reports = evaluate(by, only_dev, seed=seed, bootstrap_repeats=0, retrieval=False, probes=False)
         measured[:] = [(network, calibration, reports["dev"])]
         return reports["dev"].metrics
@@ -149,11 +146,25 @@ def train_built(
         score_dev = area if discriminant == BY_DEV else None
         started = start_head(tower, embeddings[:, : embeddings.shape[1] - width_beside(tower)], train, score_dev)
     learned = (train, built.token_ids(train), weight, seed)
-    history = fit(built.network, loss, optimizer, *learned, dev_metrics, on_epoch, tell_best, saved, **training)
-    shares = fit_shares(built.network, encode_dev, splits.dev, area)
-    network = built.runtime(built.network)
-    calibration, reports = evaluate(partial(score, network), splits.held_out(), seed=seed)
+    hooks = (dev_metrics, on_epoch, tell_best, saved)
+    with beside() as begin:
+        history = fit(built.network, loss, optimizer, *learned, *hooks, begin, **training)
+        shares = fit_shares(built.network, encode_dev, splits.dev, area)
+        network = built.runtime(built.network)
+        calibration, reports = evaluate(partial(_score, built, network), splits.held_out(), seed=seed)
     return Trained(network, built.vectorizer, calibration, reports, history, started, shares)
+
+
+def _score(built: Built, network: Runtime, pairs: QuestionPairs) -> np.ndarray:
+    """Similarities by what will answer, in its own parts: what is reported is what the detector gives, to the bit."""
+    embeddings = network.encode(built.token_ids(pairs))
+
+    def compare(start: int) -> np.ndarray:
+        part = slice(start, start + PAIRS_AT_ONCE)
+        return network.compare(embeddings, pairs.left[part], pairs.right[part])
+
+    with side_by_side(cores() if built.runtime is numpy_network else 1) as each:
+        return np.concatenate(each(compare, range(0, len(pairs), PAIRS_AT_ONCE)))
 
 
 def train(
