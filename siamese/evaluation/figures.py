@@ -128,10 +128,12 @@ def _reliability(label: np.ndarray, probability: np.ndarray, error: float) -> Fi
 def _similarity_histogram(label: np.ndarray, similarity: np.ndarray, threshold: float) -> Figure:
     figure = _figure(6, 4)
     axes = figure.subplots()
-    edges = np.linspace(0, 1, 41).tolist()
+    edges = np.linspace(0, 1, 41)
     for mask, color, name in ((label, DUPLICATE, "duplicate"), (~label, DIFFERENT, "not duplicate")):
         above = f", {np.mean(similarity[mask] >= threshold):.1%} above" if mask.any() else ""
-        axes.hist(similarity[mask], edges, color=color, alpha=0.6, label=f"{name}: {mask.sum():,} pairs{above}")
+        counts, _ = np.histogram(similarity[mask], edges)
+        title = f"{name}: {mask.sum():,} pairs{above}"
+        axes.stairs(counts, edges, fill=True, color=color, alpha=0.6, label=title)  # draws faster than 40 bars
     axes.axvline(threshold, color="black", linestyle=":", label=f"threshold {threshold:.3f}")
     axes.set(xlabel="similarity", ylabel="pairs")
     axes.legend(fontsize=8)

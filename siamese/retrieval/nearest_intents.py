@@ -1,5 +1,6 @@
 """Nearest intents: for each question the most similar ones with its own intent and with others, and what they tell."""
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -22,19 +23,25 @@ Compare = Callable[[Sequence[str], Sequence[str]], tuple[Nearness, Similarity]] 
 
 
 def compared_by(network: Runtime, encode: Callable[[Sequence[str]], np.ndarray]) -> Compare:
-    """Questions compared by a network: candidates by their points, the similarity decides.
+    """Questions compared by a network: candidates by their points, the similarity decides. Each is encoded once.
 
     Args:
         network: compares embeddings.
         encode: questions -> their embeddings by the network, `float32[questions, dimension]`.
     """
 
+    row: dict[str, int] = {}  # of each question that was encoded
+    blocks: list[np.ndarray] = []
+    lock = threading.Lock()
+
     def compare(asked: Sequence[str], known: Sequence[str]) -> tuple[Nearness, Similarity]:
-        position = {question: row for row, question in enumerate(dict.fromkeys([*known, *asked]))}
-        embeddings = encode(list(position))
-        return nearness_of(
-            network, *(embeddings[[position[each] for each in questions]] for questions in (asked, known))
-        )
+        with lock:  # parts that are compared at the same time share a collection
+            new = [question for question in dict.fromkeys([*known, *asked]) if question not in row]
+            if new:
+                blocks.append(encode(new))
+                row.update(zip(new, range(len(row), len(row) + len(new)), strict=True))
+            embeddings = np.concatenate(blocks)
+        return nearness_of(network, *(embeddings[[row[each] for each in questions]] for questions in (asked, known)))
 
     return compare
 

@@ -98,7 +98,7 @@ def test_all_pairs_are_in_the_histogram():
     axes = pair_figures(np.array([True, False, True, True]), similarity, CALIBRATION, "")["similarity_histogram"].axes[
         0
     ]
-    assert sum(bar.get_height() for bar in axes.patches) == 4
+    assert sum(shape.get_data().values.sum() for shape in axes.patches) == 4
 
 
 def test_integer_labels_are_a_yes_or_no():
