@@ -99,7 +99,7 @@ def test_a_password_in_the_address_of_the_store_is_not_logged(store):
 def test_a_figure_names_its_run(store, monkeypatch):
     figure = Figure()
     figure.suptitle("dev, 6 pairs")
-    monkeypatch.setattr("mlflow.log_figure", lambda *given: None)
+    monkeypatch.setattr("mlflow.log_figure", lambda *given, **options: None)
     with tracking.tracked_run("tower=dense seed=0", "model"):
         tracking.log_figure(figure, "roc")
     assert figure.get_suptitle() == "tower=dense seed=0\ndev, 6 pairs"
