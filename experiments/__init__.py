@@ -17,9 +17,8 @@ if sys.argv[:1] == ["-m"]:  # while Python looks for the program that it is to r
 
 import logging  # noqa: E402 (what takes longer comes after that)
 
-gc.set_threshold(
-    10_000, 10, 10
-)  # Python's own settings collect a fifth of the time while TensorFlow and MLflow are imported
+# with Python's own settings, collections take a fifth of the time in which TensorFlow and MLflow are imported
+gc.set_threshold(10_000, 10, 10)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
