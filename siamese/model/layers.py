@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from siamese.model.gathering import gather_rows, highest_rows, mean_rows, sum_rows
 from siamese.model.products import Multiplying
 
 POOLINGS = ("mean", "max", "last", "ends")
@@ -165,8 +166,7 @@ class NGrams(Multiplying):
             inside = (neighbour == token[:, None] + offset) & (tf.gather(question, neighbour) == question[:, None])
             row = (neighbour if position is None else tf.gather(position, neighbour)) * size + tf.range(size)
             rows, at = tf.boolean_mask(row, inside), tf.where(inside)[:, 0]
-            total = tf.raw_ops.SparseSegmentSumWithNumSegments
-            outputs.append(total(data=projected, indices=rows, segment_ids=at, num_segments=tokens))
+            outputs.append(sum_rows(projected, rows, tf.cast(at, tf.int32), tokens))
         return tf.concat(outputs, axis=-1) + self.bias
 
     def get_config(self) -> dict:
@@ -197,12 +197,10 @@ class Pool(keras.layers.Layer):
         row = tf.range(tf.size(question)) if position is None else position
         pooled = []
         if "mean" in self.pooling:
-            mean = tf.raw_ops.SparseSegmentMeanWithNumSegments
-            pooled.append(mean(data=vectors, indices=row, segment_ids=question, num_segments=batch))
+            pooled.append(mean_rows(vectors, row, question, batch))
         if "max" in self.pooling:
-            words = vectors if position is None else tf.gather(vectors, position)  # float32[tokens, width]
-            highest = tf.math.segment_max(words, question)
-            pooled.append(tf.pad(highest, [[0, batch - tf.shape(highest)[0]], [0, 0]]))
+            words = vectors if position is None else gather_rows(vectors, position)  # float32[tokens, width]
+            pooled.append(highest_rows(words, question, batch))
         if {"last", "ends"} & set(self.pooling):
             at_end = tf.not_equal(question, tf.concat([question[1:], [-1]], axis=0))
             last = _selected(vectors, row, question, at_end, batch)
@@ -221,8 +219,7 @@ class Pool(keras.layers.Layer):
 def _selected(vectors, row, question, selected, batch):
     """The vector of the one selected token of each question, `bool[tokens]` -> `float32[batch, width]`; else zeros."""
     rows, of = tf.boolean_mask(row, selected), tf.boolean_mask(question, selected)
-    total = tf.raw_ops.SparseSegmentSumWithNumSegments
-    return total(data=vectors, indices=rows, segment_ids=of, num_segments=batch)
+    return sum_rows(vectors, rows, of, batch)
 
 
 @keras.saving.register_keras_serializable("siamese")
@@ -233,7 +230,7 @@ class TokenVectors(keras.layers.Layer):
 
     def call(self, vectors, position, question):
         """`float32[n, width]`, `int32[tokens]`, `int32[tokens]` -> `float32[tokens, width]`."""
-        return tf.gather(vectors, position)
+        return gather_rows(vectors, position)
 
 
 @keras.saving.register_keras_serializable("siamese")

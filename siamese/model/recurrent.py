@@ -8,6 +8,7 @@ from typing import ClassVar
 import keras
 import tensorflow as tf
 
+from siamese.model.gathering import gather_rows
 from siamese.model.products import Multiplying
 
 
@@ -58,7 +59,7 @@ class Recurrent(Multiplying):
         for direction, row in enumerate(rows[: self.directions]):
             token = tf.math.invert_permutation(row)
             at = token if position is None else tf.gather(position, token)
-            x = tf.gather(projected, self.directions * at + direction)
+            x = gather_rows(projected, self.directions * at + direction)
             outputs.append(self.recur(x, direction, counts, row, token))
         return tf.concat(outputs, axis=-1)
 

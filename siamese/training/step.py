@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from siamese.model.gathering import gather_rows
 from siamese.model.joined import first_word
 from siamese.model.layers import WordEmbedding
 from siamese.model.losses import Loss
@@ -44,7 +45,7 @@ def training_step(
     ) -> tf.Tensor:
         with products_in(precision, network), tf.GradientTape() as tape:
             embeddings = encode_sharded(tower, questions)  # float32[questions, dimension]
-            u, v = tf.gather(embeddings, left), tf.gather(embeddings, right)  # float32[batch, dimension]
+            u, v = gather_rows(embeddings, left), gather_rows(embeddings, right)  # float32[batch, dimension]
             negative = tf.gather(group, left)[:, None] != tf.gather(group, right)[None, :]  # bool[batch, batch]
             # without use in the loss the matrix is pruned from the graph
             each = loss(label, similarity(u, v, training=True), matrix(u, v), negative)
@@ -64,4 +65,10 @@ def training_step(
         total = strategy.run(on_each_device, args=(questions, *others))
         return strategy.experimental_local_results(total)[0]  # the same on all devices
 
-    return lambda batch: step(batch.questions, batch.left, batch.right, batch.label, batch.weight, batch.group)
+    traced = step.get_concrete_function()  # called with tensors it skips what a tf.function checks at each call
+
+    def run(batch: PairBatch) -> tf.Tensor:
+        arrays = batch.questions, batch.left, batch.right, batch.label, batch.weight, batch.group
+        return traced(*map(tf.convert_to_tensor, arrays))
+
+    return run
