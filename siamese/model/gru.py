@@ -23,10 +23,14 @@ class BidirectionalGRU(Recurrent):
         shape = (self.directions, self.units)
         self.recurrent_bias = self.add_weight(shape=shape, initializer="zeros", name="recurrent_bias")
 
-    def recur(self, x, direction, counts, row, token):
+    @property
+    def recurrent_weights(self):
+        """As in `Recurrent`, and d."""
+        return [self.recurrent_kernel, self.recurrent_bias]
+
+    def recur(self, x, *arguments):
         """As in `Recurrent`."""
-        weights = self.recurrent_kernel[direction], self.recurrent_bias[direction]
-        return _recurrence(x, *weights, counts, row, token)
+        return _recurrence(x, *arguments)
 
 
 @keras.saving.register_keras_serializable("siamese")

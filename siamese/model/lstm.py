@@ -16,17 +16,9 @@ class BidirectionalLSTM(Recurrent):
 
     first_bias = (0.0, 1.0, 0.0, 0.0)  # forget gates start open (Jozefowicz et al. 2015)
 
-    def project(self, vectors):
-        """As in `Recurrent`, with doubled candidates, which `_recurrence` expects."""
-        return super().project(vectors) * tf.tile(self._doubled(), [self.directions])
-
-    def recur(self, x, direction, counts, row, token):
+    def recur(self, x, *arguments):
         """As in `Recurrent`."""
-        return _recurrence(x, self.recurrent_kernel[direction] * self._doubled(), counts, row, token)
-
-    def _doubled(self):
-        """tanh(x) = 2 sigmoid(2 x) - 1: with doubled candidate columns one sigmoid computes all four gates."""
-        return tf.repeat([1.0, 1.0, 1.0, 2.0], self.units)
+        return _recurrence(x, *arguments)
 
 
 @keras.saving.register_keras_serializable("siamese")
@@ -57,40 +49,40 @@ def _recurrence(x, recurrent_kernel, counts, row, token):
     start = tf.cumsum(counts, exclusive=True)
     any_rows = tf.TensorShape([None, units])
     nothing = tf.TensorShape(None)
+    kept = 7  # arrays of each step that the gradient reads
 
-    def forward(t, h, c, gates, cells, hidden):
+    def forward(t, h, c, *arrays):
         n = counts[t]
-        gate = tf.sigmoid(x[start[t] : start[t] + n] + tf.matmul(h[:n], recurrent_kernel))
-        i, f, o, g = tf.split(gate, 4, axis=-1)
-        c = f * c[:n] + i * (2.0 * g - 1.0)
-        h = o * tf.tanh(c)
-        return t + 1, h, c, gates.write(t, gate), cells.write(t, c), hidden.write(t, h)
+        before = c[:n]
+        z = x[start[t] : start[t] + n] + tf.matmul(h[:n], recurrent_kernel)
+        i, f, o, g = tf.split(z, 4, axis=-1)
+        i, f, o, g = tf.sigmoid(i), tf.sigmoid(f), tf.sigmoid(o), tf.tanh(g)
+        c = f * before + i * g
+        tanh_c = tf.tanh(c)
+        h = o * tanh_c
+        keep = h, i, f, o, g, before, tanh_c
+        return t + 1, h, c, *(array.write(t, each) for array, each in zip(arrays, keep, strict=True))
 
     zero = tf.zeros([tf.reduce_max(counts), units])
-    _, _, _, gates, cells, hidden = tf.while_loop(
+    _, _, _, hidden, *gates = tf.while_loop(
         lambda t, *_: t < steps,
         forward,
-        [0, zero, zero, row_arrays(steps, 4 * units), row_arrays(steps, units), row_arrays(steps, units)],
-        [tf.TensorShape([]), any_rows, any_rows, nothing, nothing, nothing],
+        [0, zero, zero, *(row_arrays(steps, units) for _ in range(kept))],
+        [tf.TensorShape([]), any_rows, any_rows, *[nothing] * kept],
     )
-    gates, cells, hidden = gates.concat(), cells.concat(), hidden.concat()
+    every = hidden.concat()
 
     def gradient(slope):
         slope = tf.gather(slope, token)
-        earlier = row_before(counts, tf.size(token))
-        cells_before = tf.concat([zero, tf.gather(cells, earlier)], axis=0)
 
         def backward(t, dh, dc, dz):
-            here = slice(start[t], start[t] + counts[t])
             ending = [[0, counts[t] - tf.shape(dh)[0]], [0, 0]]  # questions whose last word this is
-            gate = gates[here]
-            i, f, o, g = tf.split(gate, 4, axis=-1)
-            g = 2.0 * g - 1.0
-            tanh_c = tf.tanh(cells[here])
-            dh = slope[here] + tf.pad(dh, ending)
-            dc = tf.pad(dc, ending) + dh * o * (1.0 - tanh_c * tanh_c)
-            step = tf.concat([dc * g, dc * cells_before[here], dh * tanh_c, 2.0 * dc * i], axis=-1)
-            step *= gate * (1.0 - gate)
+            h = hidden.read(t)
+            i, f, o, g, before, tanh_c = (array.read(t) for array in gates)
+            dh = slope[start[t] : start[t] + counts[t]] + tf.pad(dh, ending)
+            dc = tf.pad(dc, ending) + dh * (o - h * tanh_c)
+            of_gates = [dc * (g * (i - i * i)), dc * (before * (f - f * f)), dh * (h - h * o), dc * (i - i * (g * g))]
+            step = tf.concat(of_gates, axis=-1)
             return t - 1, tf.matmul(step, recurrent_kernel, transpose_b=True), dc * f, dz.write(t, step)
 
         none = tf.zeros([0, units])
@@ -100,7 +92,8 @@ def _recurrence(x, recurrent_kernel, counts, row, token):
             [steps - 1, none, none, row_arrays(steps, 4 * units)],
             [tf.TensorShape([]), any_rows, any_rows, nothing],
         )[3].concat()
-        kernel_slope = tf.matmul(tf.gather(hidden, earlier), dz[counts[0] :], transpose_a=True)
+        earlier = row_before(counts, tf.size(token))
+        kernel_slope = tf.matmul(tf.gather(every, earlier), dz[counts[0] :], transpose_a=True)
         return dz, kernel_slope, None, None, None
 
-    return tf.gather(hidden, row), gradient
+    return tf.gather(every, row), gradient

@@ -52,23 +52,30 @@ class Recurrent(Multiplying):
 
     def call(self, vectors, position, question):
         """`float32[n, width]`, `int32[tokens]`, `int32[tokens]` -> `float32[tokens, directions * units]`."""
-        # row directions·n + direction
-        projected = tf.reshape(self.project(vectors), [-1, len(self.first_bias) * self.units])
         counts, rows = time_major(question)
+        kernels, biases = tf.split(self.kernel, self.directions, axis=1), tf.split(self.bias, self.directions)
+        recurrent = zip(*(tf.unstack(each) for each in self.recurrent_weights), strict=True)
         outputs = []
-        for direction, row in enumerate(rows[: self.directions]):
+        # the directions share nothing, so that each can have a core
+        for kernel, bias, own, row in zip(kernels, biases, recurrent, rows[: self.directions], strict=True):
             token = tf.math.invert_permutation(row)
             at = token if position is None else tf.gather(position, token)
-            x = gather_rows(projected, self.directions * at + direction)
-            outputs.append(self.recur(x, direction, counts, row, token))
+            x = gather_rows(self.product(vectors, kernel) + bias, at)
+            outputs.append(self.recur(x, *own, counts, row, token))
         return tf.concat(outputs, axis=-1)
 
-    def project(self, vectors):
-        """x W + b: `float32[n, width]` -> `float32[n, directions * gates * units]`."""
-        return self.product(vectors, self.kernel) + self.bias
+    @property
+    def recurrent_weights(self):
+        """The weights of `recur`, each with a row for each direction."""
+        return [self.recurrent_kernel]
 
-    def recur(self, x, direction, counts, row, token):
-        """One direction, `float32[tokens, units]`, from the rows of `project`; the others as in `time_major`."""
+    def recur(self, x, *arguments):
+        """One direction, `float32[tokens, units]`.
+
+        Args:
+            x: `float32[tokens, gates * units]`, x W + b in time-major packing.
+            arguments: the direction's rows of `recurrent_weights`; counts, row and token as in `time_major`.
+        """
         raise NotImplementedError
 
     def get_config(self) -> dict:
