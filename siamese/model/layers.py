@@ -199,8 +199,11 @@ class Pool(keras.layers.Layer):
         if "mean" in self.pooling:
             pooled.append(mean_rows(vectors, row, question, batch))
         if "max" in self.pooling:
-            words = vectors if position is None else gather_rows(vectors, position)  # float32[tokens, width]
-            pooled.append(highest_rows(words, question, batch))
+            width = vectors.shape[-1]
+            # the columns share nothing, so that each half can have a core
+            halves = tf.split(vectors, [width - width // 2, width // 2], axis=1)
+            words = halves if position is None else [gather_rows(half, position) for half in halves]
+            pooled += [highest_rows(each, question, batch) for each in words]  # float32[tokens, half of the width]
         if {"last", "ends"} & set(self.pooling):
             at_end = tf.not_equal(question, tf.concat([question[1:], [-1]], axis=0))
             last = _selected(vectors, row, question, at_end, batch)
