@@ -17,7 +17,7 @@ if sys.argv[:1] == ["-m"]:  # while Python looks for the program that it is to r
 
 import logging  # noqa: E402 (what takes longer comes after that)
 
-# with Python's own settings, collections take a fifth of the time in which TensorFlow and MLflow are imported
+# with Python's own settings, importing TensorFlow and MLflow takes half a second longer
 gc.set_threshold(10_000, 10, 10)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
