@@ -61,6 +61,8 @@ def _in_one_line() -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        # Python remembers an interrupt within code that came as a string, such as that of a dataclass, and would end by SIGINT
+        exec("pass")
         sys.exit(130)
     except Exception as mistake:
         if os.environ.get("HYDRA_FULL_ERROR") or not _can_be_mended(mistake):

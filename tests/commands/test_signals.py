@@ -81,6 +81,17 @@ def test_ctrl_c_while_a_program_imports_is_not_lost_where_python_drops_exception
     assert (out, errors, started.returncode) == ("", "interrupted\n", 130)
 
 
+def test_ctrl_c_within_code_that_came_as_a_string_gives_its_exit_code(tmp_path, run_python):
+    """As that of a dataclass does: after `python -m` Python would end by the signal."""
+    (tmp_path / "interrupted.py").write_text(
+        "from siamese.commands.errors import report_user_errors\n"
+        "with report_user_errors():\n"
+        "    exec('raise KeyboardInterrupt')\n"
+    )
+    done = run_python("-m", "interrupted", folder=tmp_path)  # Python looks for the module where it is started
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
 @pytest.mark.parametrize(
     ("words", "ready"),
     [

@@ -185,7 +185,7 @@ def test_a_model_brings_the_code_that_answers_and_nothing_else(model_run, detect
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{output.model_id}"))
     code = [file for file in (folder / "code").rglob("*") if file.is_file() and file.suffix != ".pyc"]
     assert {file.suffix for file in code} == {".py"}
-    assert sum(file.stat().st_size for file in code) < 700_000  # corpora and tables would be 16 MB
+    assert sum(file.stat().st_size for file in code) < 1_000_000  # corpora and tables would be 16 MB
     assert not (folder / "code" / "siamese" / "training").exists()
     program = (
         "import json, sys, mlflow, pandas as pd\n"
