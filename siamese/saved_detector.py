@@ -18,7 +18,8 @@ from siamese.data.checked_folder import HEAD, CheckedFolder, seal
 from siamese.data.folders import atomic_folder
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.thresholds import DevScores, parse_criterion
-from siamese.inference.runtime import FILES, Runtime, load_network
+from siamese.inference.load import load_network
+from siamese.inference.runtime import FILES, Runtime
 from siamese.pretrained import encoders
 from siamese.pretrained.joined import AnyVectorizer, JoinedVectorizer
 from siamese.pretrained.vectorizer import EncoderVectorizer

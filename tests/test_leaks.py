@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from siamese.data.pairs import PairSplits, QuestionPairs, question_key
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.questions import question_key
 from siamese.data.sources import intent_file, pair_file
 from siamese.evaluation.baselines import logistic_regression, majority, tfidf_cosine, word_overlap
 from siamese.evaluation.report import evaluate

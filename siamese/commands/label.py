@@ -10,7 +10,7 @@ from siamese.data.dialects import Reading
 from siamese.data.files import as_text
 from siamese.data.folders import atomic_file
 from siamese.data.formats import TableFile
-from siamese.data.pairs import question_key
+from siamese.data.questions import question_key
 
 BYTE_ORDER_MARK = "\ufeff"  # spreadsheets take a file without it for one in an older encoding
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from siamese.data.intents import IntentQuestions, split_intents
+from siamese.data.intent_splits import split_intents
+from siamese.data.intents import IntentQuestions
 from siamese.data.pairs import QuestionPairs
 from siamese.data.splits import split_by_pair
 

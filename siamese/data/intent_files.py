@@ -8,7 +8,8 @@ from siamese.data.columns import intent_columns
 from siamese.data.dialects import USUAL, Reading
 from siamese.data.files import as_text, name_text, read_columns
 from siamese.data.formats import TableFile
-from siamese.data.pairs import BadRow, question_key
+from siamese.data.pairs import BadRow
+from siamese.data.questions import question_key
 
 
 def read_intent_file(

@@ -8,7 +8,8 @@ import numpy as np
 from siamese.data.columns import LABEL, PAIR
 from siamese.data.dialects import Reading
 from siamese.data.files import read_pair_file
-from siamese.data.pairs import PairSplits, QuestionPairs, question_key
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.questions import question_key
 from siamese.data.texts import Texts
 
 

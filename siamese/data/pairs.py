@@ -1,19 +1,15 @@
 """QuestionPairs: labeled pairs of questions, validated once and immutable."""
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from siamese.data.questions import text_problem, visible
+from siamese.data.intents import IntentQuestions
+from siamese.data.questions import question_key, text_problem
 from siamese.data.texts import Texts, TextsBuilder, factorize, fingerprints
-
-if TYPE_CHECKING:
-    from siamese.data.intents import IntentQuestions
 
 COLLECTION = "collection"  # name of the questions that all parts search, in PairSplits.intents
 DUPLICATE_FROM = 0.5  # a label from here on counts as "duplicate" where labels must be binary
@@ -154,7 +150,7 @@ class PairSplits:
     test: QuestionPairs | None = None
     bad_rows: tuple[BadRow, ...] = ()
     notes: tuple[str, ...] = ()
-    intents: "Mapping[str, IntentQuestions]" = field(default_factory=dict)
+    intents: Mapping[str, IntentQuestions] = field(default_factory=dict)
     reserved: QuestionPairs | None = None
 
     def __post_init__(self) -> None:
@@ -180,12 +176,3 @@ def _texts(name: str, column: Sequence[str]) -> Texts:
             if not isinstance(text, str):
                 raise ValueError(f"{name} text {row} of {len(column)}: {text_problem(text)}")
     return Texts.of(column)
-
-
-def question_key(question: str) -> str:
-    """The key under which two texts are the same question: Unicode form, case, spacing and invisible characters do not count.
-
-    >>> question_key("Où  est-il ?") == question_key("OU\u0300 est-il ?\\u200b")
-    True
-    """
-    return " ".join(unicodedata.normalize("NFKC", visible(question)).casefold().split())

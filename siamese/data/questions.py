@@ -7,6 +7,7 @@ Mongolian words, and between emoji. A text keeps them where it is stored and sho
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
@@ -142,3 +143,12 @@ def _checked_pairs(given: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
             )
         checked.append((pair[0], pair[1]))
     return checked
+
+
+def question_key(question: str) -> str:
+    """The key under which two texts are the same question: Unicode form, case, spacing and invisible characters do not count.
+
+    >>> question_key("Où  est-il ?") == question_key("OU\u0300 est-il ?\\u200b")
+    True
+    """
+    return " ".join(unicodedata.normalize("NFKC", visible(question)).casefold().split())

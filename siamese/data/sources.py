@@ -15,7 +15,8 @@ from siamese.data.drawn_parts import draw_parts, note_intents, with_pairs
 from siamese.data.files import read_pair_file
 from siamese.data.intent_files import read_intent_file
 from siamese.data.intent_pairs import pairs_from_intents
-from siamese.data.intents import IntentQuestions, draw_few, split_intents
+from siamese.data.intent_splits import draw_few, split_intents
+from siamese.data.intents import IntentQuestions
 from siamese.data.labeled import with_labeled
 from siamese.data.pairs import COLLECTION, BadRow, PairSplits, QuestionPairs
 from siamese.data.splits import contradictions, split_by_component, split_by_pair, with_both_kinds
@@ -39,7 +40,7 @@ def corpus(
 
     Args:
         languages: one or more of "en", "fr"; their topics are kept apart.
-        split: "intent" or "question", as in `siamese.data.intents.split_intents`; or "pair", where
+        split: "intent" or "question", as in `siamese.data.intent_splits.split_intents`; or "pair", where
             parts share questions, to measure how much that inflates metrics.
         dev, test: shares; test may be 0 or None.
         duplicates_per_question, duplicate_share, hard_negative_share: as in `pairs_from_intents`.

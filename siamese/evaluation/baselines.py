@@ -16,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from siamese.data.pairs import QuestionPairs, question_key
+from siamese.data.pairs import QuestionPairs
+from siamese.data.questions import question_key
 from siamese.text.lexicon import NEGATIONS
 
 PairScorer = Callable[[QuestionPairs], np.ndarray]

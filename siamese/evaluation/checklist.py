@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from siamese import data
-from siamese.data.pairs import question_key
+from siamese.data.questions import question_key
 
 SUITES = Path(data.__file__).parent / "checklist"
 LANGUAGES = ("en", "fr")

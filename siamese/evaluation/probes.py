@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from siamese.data.pairs import QuestionPairs, question_key
+from siamese.data.pairs import QuestionPairs
+from siamese.data.questions import question_key
 from siamese.evaluation.calibration import Calibration
 from siamese.evaluation.checklist import LANGUAGES, answered, failure_rates, languages_of, suite
 from siamese.evaluation.slices import slice_metrics, slicings

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from siamese.data.checked_folder import CheckedFolder
 from siamese.inference.similarities import Similarity
 from siamese.model.silence import silent_stderr
 from siamese.text.inputs import Inputs, parts
@@ -99,20 +98,6 @@ class Runtime:
     def save(self, folder: Path) -> None:
         """Write the files of the network into an existing folder."""
         raise NotImplementedError
-
-
-def load_network(name: str, folder: CheckedFolder) -> Runtime:
-    """The network of a detector's folder; TensorFlow is imported for "keras" alone.
-
-    Raises ValueError if the folder holds no such network, or its layers are not imported.
-    """
-    if name == "numpy":
-        from siamese.inference.network import NumpyNetwork
-
-        return NumpyNetwork.load(folder)
-    from siamese.inference.keras_network import KerasNetwork
-
-    return KerasNetwork.load(folder)
 
 
 def import_plugins(modules: str | Sequence[str] | None) -> None:

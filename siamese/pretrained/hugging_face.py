@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from siamese.pretrained.encoders import cache_folder
+from siamese.pretrained.encoder_files import cache_folder
 from siamese.pretrained.onnx_encoder import LONGEST, MODELS, POOLINGS, TOKENIZER, OnnxEncoder
 
 MODULES, POOLING, LENGTH = "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"

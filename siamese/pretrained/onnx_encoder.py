@@ -16,7 +16,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from siamese.inference.threads import cores
-from siamese.pretrained.encoders import ENCODER, cache_folder, digest_of, package_file, verify
+from siamese.pretrained.encoder_files import ENCODER, cache_folder, digest_of, package_file, verify
 from siamese.text import known_words
 from siamese.text.chunk_reader import LONGEST_TOKEN
 from siamese.text.inputs import Coverage

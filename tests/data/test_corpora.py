@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from siamese.data.intent_files import read_intent_file
-from siamese.data.pairs import question_key
+from siamese.data.questions import question_key
 from siamese.data.sources import CORPORA, corpus
 
 # Words that carry a sentence's grammar rather than its subject; everything else is blanked to see the frame.

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from siamese.data.intent_pairs import pairs_from_intents
-from siamese.data.intents import IntentQuestions, draw_few, split_intents
+from siamese.data.intent_splits import draw_few, split_intents
+from siamese.data.intents import IntentQuestions
 
 
 def corpus(topics: int = 6, intents: int = 6, questions: int = 10) -> IntentQuestions:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from siamese.data.pairs import BadRow, PairSplits, QuestionPairs, question_key
+from siamese.data.pairs import BadRow, PairSplits, QuestionPairs
+from siamese.data.questions import question_key
 
 
 @pytest.fixture

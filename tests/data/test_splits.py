@@ -5,7 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from siamese.data.pairs import PairSplits, QuestionPairs, question_key
+from siamese.data.pairs import PairSplits, QuestionPairs
+from siamese.data.questions import question_key
 from siamese.data.splits import (
     assert_disjoint,
     contradictions,

@@ -4,8 +4,9 @@ import sys
 
 import pytest
 
+from siamese.inference.load import load_network
 from siamese.inference.network import NumpyNetwork
-from siamese.inference.runtime import FILES, import_plugins, load_network
+from siamese.inference.runtime import FILES, import_plugins
 
 
 def test_numpy_reads_its_own_files(build_network, tmp_path):
